@@ -36,12 +36,12 @@ class RequestField(Spec):
 class Label(Spec):
     """What is predicted: a DuckDB SQL expression over the outcome columns, and how late it may come.
 
-    A label that has not arrived `delay` after the prediction instant is counted as missing, not as late.
+    A label that has not arrived `due_within` after the prediction instant is counted as missing.
     """
 
     name: str
     expression: str
-    delay: timedelta
+    due_within: timedelta
 
 
 class Windows(Spec):
@@ -109,6 +109,7 @@ class Problem(Spec):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     version: int = 1
     title: str
+    unit: str = "examples"
     task: Task
     entity_keys: tuple[RequestField, ...]
     request_fields: tuple[RequestField, ...] = ()
