@@ -1,0 +1,1 @@
+"""The year relived: the whole loop over real HTTP, week by week."""
