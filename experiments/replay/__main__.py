@@ -1,0 +1,39 @@
+"""`python -m experiments.replay`: the main demo."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from experiments.errors import ExperimentError
+from experiments.processes import stop_on_sigterm
+from experiments.replay.console import WIDTH
+from experiments.settings import ReplaySettings
+
+
+def main(
+    var: Annotated[Path, typer.Option(help="The folder to relive the year in; emptied first.")] = Path(
+        "var/demo"
+    ),
+    weeks: Annotated[int | None, typer.Option(min=1, help="Relive only this many weeks.")] = None,
+) -> None:
+    """Relive the year: train, serve, watch, retrain, week by week, over real HTTP."""
+    from experiments.replay.run import run_replay
+
+    stop_on_sigterm()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    settings = ReplaySettings(var=var, **({"replay_weeks": weeks} if weeks else {}))
+    try:
+        run_replay(settings, console)
+    except ExperimentError as error:
+        console.print(f"[red]The replay stopped:[/red] {error}", highlight=False)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as interrupt:
+        console.print("Interrupted; every process was stopped.")
+        raise typer.Exit(130) from interrupt
+
+
+if __name__ == "__main__":
+    typer.run(main)

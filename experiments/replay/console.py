@@ -1,0 +1,95 @@
+"""The replay in the terminal: a table per month, the comparison with the frozen champion, and the retrainings."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from experiments.replay.record import Record
+from experiments.replay.scores import SHOWN, MonthScore
+from training.problem import Problem
+
+WIDTH = 132
+
+
+def print_report(console: Console, problem: Problem, months: Sequence[MonthScore], record: Record) -> None:
+    """Print all tables and the count of the continuous client's requests."""
+    console.print(months_table(problem, months, record))
+    console.print(comparison_table(problem, months))
+    console.print(retrainings_table(record))
+    sent = sum(entry.requests_sent for entry in record.retrainings)
+    failed = sum(entry.requests_failed for entry in record.retrainings)
+    console.print(f"Requests sent through {len(record.retrainings)} retrainings: {sent:,}; failed: {failed}")
+
+
+def months_table(problem: Problem, months: Sequence[MonthScore], record: Record) -> Table:
+    """What was served, by month."""
+    table = Table(title=f"{problem.title}: served predictions", title_justify="left")
+    table.add_column("month")
+    names = SHOWN[problem.task]
+    heads = (problem.unit, "online", "bulk", f"{problem.label.name} rate", "mean prediction", *names)
+    for head in heads:
+        table.add_column(head.replace("_", " "), justify="right")
+    table.add_column("champion")
+    table.add_column("drift verdicts")
+    for score in months:
+        table.add_row(
+            score.month,
+            *(f"{count:,}" for count in (score.examples, score.online, score.bulk)),
+            *(f"{value:.3f}" for value in (score.label_rate, score.mean_prediction)),
+            *(f"{score.served[name]:.4f}" for name in names),
+            "v" + ", v".join(score.versions),
+            month_verdicts(record, score.month),
+        )
+    return table
+
+
+def comparison_table(problem: Problem, months: Sequence[MonthScore]) -> Table:
+    """Served against the champion frozen at the first training and the base rate, on the same examples."""
+    first, primary, third = SHOWN[problem.task]
+    table = Table(
+        title="Served, frozen at the first training, base rate: the same examples", title_justify="left"
+    )
+    heads = (
+        *("month", f"{primary} served", "frozen", "base rate", "served - frozen [95 % by day]"),
+        *("online", "bulk", f"{first} served", "frozen", f"{third} frozen", "mean prediction frozen"),
+    )
+    for head in heads:
+        table.add_column(head.replace("_", " "), justify="right")
+    for score in months:
+        gain = score.gain
+        table.add_row(
+            score.month,
+            *(f"{part[primary]:.4f}" for part in (score.served, score.frozen, score.base_rate)),
+            f"{gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]",
+            *(f"{part[primary]:.4f}" for part in (score.served_online, score.served_bulk)),
+            *(f"{part[first]:.4f}" for part in (score.served, score.frozen)),
+            f"{score.frozen[third]:.4f}",
+            f"{score.frozen_mean_prediction:.3f}",
+        )
+    return table
+
+
+def retrainings_table(record: Record) -> Table:
+    """Every run of the training deployment, and its verdict."""
+    table = Table(title="Retrainings that monitoring asked for", title_justify="left")
+    for head in ("as of", "gate", "champion", "seconds", "requests", "failed", "asked for because"):
+        table.add_column(head)
+    for entry in record.retrainings:
+        table.add_row(
+            f"{entry.as_of:%Y-%m-%d}",
+            entry.gate,
+            f"v{entry.champion}",
+            f"{entry.seconds:.0f}",
+            f"{entry.requests_sent:,}",
+            str(entry.requests_failed),
+            entry.reason,
+        )
+    return table
+
+
+def month_verdicts(record: Record, month: str) -> str:
+    """The verdicts of the windows that ended in a month, such as `hold ×2, retrain`."""
+    verdicts = [week.verdict for week in record.weeks if f"{week.end:%Y-%m}" == month]
+    counts = {verdict: verdicts.count(verdict) for verdict in dict.fromkeys(verdicts)}
+    return ", ".join(name if count == 1 else f"{name} ×{count}" for name, count in counts.items())

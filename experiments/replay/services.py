@@ -1,0 +1,87 @@
+"""The processes of the loop: orchestrator, training runner, service and monitor, wired by environment variables."""
+
+import sys
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+from experiments.processes import Service, Supervisor, free_port
+
+TELEMETRY_OFF = {
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "FEAST_USAGE": "False",
+}
+
+
+def loop_environment(var: Path, prefect_port: int) -> dict[str, str]:
+    """What every process of the loop is told."""
+    return {
+        **TELEMETRY_OFF,
+        "ROUNDTRIP_VAR": str(var),
+        "ROUNDTRIP_REPLAY": "true",
+        "PREFECT_HOME": str(var / "prefect"),
+        "PREFECT_API_URL": f"http://127.0.0.1:{prefect_port}/api",
+        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+        "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "1.0",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+class Services:
+    """Starts each process of the loop; none is waited for."""
+
+    def __init__(self, supervisor: Supervisor, var: Path) -> None:
+        self._supervisor = supervisor
+        self._prefect_port = free_port(4200)
+        self.environment: Mapping[str, str] = loop_environment(var, self._prefect_port)
+
+    def build_features(self, start: date | None, end: date | None) -> Service:
+        """Raw files to feature tables, once; all of them, or only these days."""
+        options = [("--start", start), ("--end", end)]
+        chosen = [part for name, day in options if day is not None for part in (name, day.isoformat())]
+        return self._python("features-build", "features", "build", *chosen)
+
+    def apply_features(self) -> None:
+        """Register the feature definitions and wait until it is done."""
+        self._supervisor.join(self._python("features-apply", "features", "apply"))
+
+    def wait_for(self, service: Service) -> None:
+        """Wait for a command that ends by itself."""
+        self._supervisor.join(service)
+
+    def start_orchestrator(self) -> Service:
+        """A Prefect server on loopback."""
+        port = self._prefect_port
+        command = [
+            sys.executable,
+            "-m",
+            "prefect",
+            "server",
+            "start",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ]
+        return self._supervisor.start("prefect", command, self.environment, f"http://127.0.0.1:{port}")
+
+    def start_trainer(self) -> Service:
+        """The runner that serves the training deployment."""
+        return self._python("training", "training", "serve")
+
+    def start_service(self) -> Service:
+        """The prediction service."""
+        return self._listen("inference", "inference", 8000)
+
+    def start_monitor(self) -> Service:
+        """The monitoring process."""
+        return self._listen("monitoring", "monitoring.ml", 8010)
+
+    def _listen(self, name: str, module: str, preferred_port: int) -> Service:
+        port = free_port(preferred_port)
+        return self._python(name, module, "serve", "--port", str(port), url=f"http://127.0.0.1:{port}")
+
+    def _python(self, name: str, module: str, *arguments: str, url: str = "") -> Service:
+        return self._supervisor.start(name, [sys.executable, "-m", module, *arguments], self.environment, url)
