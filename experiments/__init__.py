@@ -1,1 +1,1 @@
-"""Sweeps, comparisons and `replay`, the year relived. A leaf: it may import any room, and no room imports it."""
+"""Sweeps, comparisons and `replay`, the year relived. A leaf: it imports the rooms, no room imports it."""

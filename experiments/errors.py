@@ -23,7 +23,8 @@ class NotADemoFolderError(ExperimentError):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
-            f"{folder} is not empty and was not made by a replay; name another folder with --var, or empty it yourself"
+            f"{folder} is not empty and was not made by a replay; "
+            "name another folder with --var, or empty it yourself"
         )
 
 

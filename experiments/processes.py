@@ -1,5 +1,6 @@
 """Starting services as child processes on free ports, and leaving none behind."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -146,14 +147,10 @@ def _end_with_parent() -> None:
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def _wait(process: subprocess.Popen[bytes], deadline: float) -> None:
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=max(deadline - time.monotonic(), 0.1))
-    except subprocess.TimeoutExpired:
-        pass

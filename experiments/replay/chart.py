@@ -26,7 +26,7 @@ def draw_chart(
     weekly = weekly_means(problem, scored)
     _draw_losses(axes[0], problem, weekly)
     _draw_rates(axes[1], problem, weekly)
-    _draw_gains(axes[2], problem, months)
+    _draw_gains(axes[2], months)
     for axis in axes[:2]:
         _mark_retrainings(axis, record)
     axes[0].legend(frameon=False, ncols=4, loc="upper right")
@@ -36,7 +36,7 @@ def draw_chart(
 
 
 def weekly_means(problem: Problem, scored: pd.DataFrame) -> pd.DataFrame:
-    """Mean loss and mean prediction by week: columns loss_<who>, mean_<who>, label; index the week's start."""
+    """Weekly means: columns loss_<who>, mean_<who> and label; the index is the week's start."""
     label = scored["label"].to_numpy(dtype=float)
     columns = {"week": scored["week_start"], "label": label}
     for who in ("prediction", "frozen", "base_rate"):
@@ -65,7 +65,7 @@ def _draw_rates(axis: Axes, problem: Problem, weekly: pd.DataFrame) -> None:
     _finish(axis, f"{problem.label.name} rate by week")
 
 
-def _draw_gains(axis: Axes, problem: Problem, months: Sequence[MonthScore]) -> None:
+def _draw_gains(axis: Axes, months: Sequence[MonthScore]) -> None:
     gains = [score.gain for score in months]
     means = np.array([gain.mean for gain in gains])
     spread = np.array([[gain.mean - gain.low, gain.high - gain.mean] for gain in gains]).T

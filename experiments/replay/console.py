@@ -1,4 +1,4 @@
-"""The replay in the terminal: a table per month, the comparison with the frozen champion, and the retrainings."""
+"""The replay in the terminal: the months, the comparison with the frozen champion, the retrainings."""
 
 from collections.abc import Sequence
 
@@ -89,7 +89,7 @@ def retrainings_table(record: Record) -> Table:
 
 
 def month_verdicts(record: Record, month: str) -> str:
-    """The verdicts of the windows that ended in a month, such as `hold ×2, retrain`."""
+    """The verdicts of the windows that ended in a month, such as `2 hold, retrain`."""
     verdicts = [week.verdict for week in record.weeks if f"{week.end:%Y-%m}" == month]
     counts = {verdict: verdicts.count(verdict) for verdict in dict.fromkeys(verdicts)}
-    return ", ".join(name if count == 1 else f"{name} ×{count}" for name, count in counts.items())
+    return ", ".join(name if count == 1 else f"{count} {name}" for name, count in counts.items())

@@ -1,4 +1,4 @@
-"""The year week by week: serve, score in bulk, let labels land, evaluate, and retrain when monitoring says so."""
+"""The year week by week: serve, score in bulk, evaluate, and retrain when monitoring asks for it."""
 
 import time
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ from training.registry import ModelVersionRef, current, fetch_bundle, open_clien
 
 @dataclass(frozen=True)
 class Loop:
-    """Everything the weeks need: the plan, the year's examples with their features, and the running processes.
+    """Everything the weeks need: the plan, the examples with their features, and the running processes.
 
-    `examples` has one row per example of the replay with its point-in-time features, ordered by event_timestamp.
+    `examples` has one row per relived example with its point-in-time features, by event_timestamp.
     """
 
     settings: ReplaySettings
@@ -90,7 +90,7 @@ class Loop:
     def _follow_training(
         self, week: Week, flow_run_id: str, reason: str, champion: str, moment: Moment | None
     ) -> Retraining:
-        """Wait for a training run while a client keeps asking, until the service answers with its champion."""
+        """Wait for a training run while a client keeps asking, until its champion answers."""
         if moment is None:
             raise ReplayError(
                 f"week {week.number} served nothing online; there is no request to keep sending"

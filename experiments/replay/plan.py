@@ -1,4 +1,4 @@
-"""Which weeks are relived, and which of their hours are served online: drawn by seed before anything is scored."""
+"""Which weeks are relived, and which of their hours are served online: drawn before anything is scored."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,7 +36,7 @@ def make_plan(
 ) -> Plan:
     """Plan a replay of examples with these prediction instants (UTC).
 
-    The first training is the first day of a month (of any day, where no month starts in time) after `warm_up`.
+    The first training is the first midnight that starts a month after `warm_up`.
     """
     first = first_training(instants.min(), instants.max(), warm_up)
     spans = tuple(split_weeks(first, instants.max()))[:weeks]

@@ -48,7 +48,7 @@ def run_replay(settings: ReplaySettings, console: Console) -> Path:
         os.environ.update(services.environment)
         running = _start(services, settings, progress)
         plan, examples = _prepare(settings, problem, progress)
-        _train_first(settings, problem, plan, running, progress)
+        _train_first(problem, plan, running, progress)
         record = _relive(settings, problem, plan, examples, running, progress)
         progress.step("Scoring")
         frozen = _frozen_predictions(settings, problem, examples)
@@ -89,17 +89,16 @@ def _prepare(
     relived = examples["event_timestamp"].between(plan.first_training, plan.weeks[-1].end, inclusive="left")
     share = plan.online(examples["event_timestamp"]).sum() / len(examples)
     progress.note(
-        f"{relived.sum():,} {problem.unit} in {len(plan.weeks)} weeks; {share:.1%} of all will be served online"
+        f"{relived.sum():,} {problem.unit} in {len(plan.weeks)} weeks; "
+        f"{share:.1%} of all are drawn to be served online"
     )
     progress.step("Retrieving point-in-time features for the bulk")
     store = open_store(settings)
     return plan, historical_features(store, problem.feature_service, examples[relived].reset_index(drop=True))
 
 
-def _train_first(
-    settings: ReplaySettings, problem: Problem, plan: Plan, running: Running, progress: ReplayProgress
-) -> None:
-    """Train and promote the first champion through the deployment, and wait until the service answers with it."""
+def _train_first(problem: Problem, plan: Plan, running: Running, progress: ReplayProgress) -> None:
+    """Train the first champion through the deployment, and wait until the service answers with it."""
     from monitoring.ml.trigger import request_training
 
     progress.step(f"Training the first champion on everything known by {plan.first_training:%Y-%m-%d}")
@@ -163,7 +162,7 @@ def _frozen_predictions(settings: ReplaySettings, problem: Problem, examples: pd
 def score_frame_of(
     settings: ReplaySettings, problem: Problem, plan: Plan, examples: pd.DataFrame, record: Record
 ) -> pd.DataFrame:
-    """One row per labelled example: event_timestamp, week_start, label, prediction, frozen, base_rate, online, version."""
+    """One row per labelled example, with all that `score_months` and the chart need."""
     labels = read_labels(settings.tables, problem.label, END.to_pydatetime())
     starts = pd.Series([week.start for week in plan.weeks])
     base_rates = running_base_rate(labels, problem.label.name, starts)

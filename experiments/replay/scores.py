@@ -36,8 +36,8 @@ def example_loss(task: Task, label: Array, prediction: Array) -> Array:
 def paired_interval(difference: pd.Series, days: pd.Series, seed: int) -> Interval:
     """A paired bootstrap by day of a mean difference, shape (N,).
 
-    Examples of one day share their weather and their queues, so whole days are resampled (a cluster bootstrap:
-    Cameron, Gelbach and Miller, 2008).
+    Examples of one day share their weather and their queues, so whole days are resampled (the cluster
+    bootstrap of Cameron, Gelbach and Miller, 2008).
     """
     by_day = difference.groupby(days.to_numpy()).agg(["sum", "count"])
     random = np.random.default_rng(seed)
@@ -78,7 +78,8 @@ class MonthScore:
 def score_months(problem: Problem, scored: pd.DataFrame, seed: int) -> list[MonthScore]:
     """Score each calendar month (UTC) of labelled predictions.
 
-    `scored` has one row per labelled example: event_timestamp, label, prediction, frozen, base_rate, online, version.
+    `scored` has one row per labelled example: event_timestamp, label, prediction, frozen, base_rate, online,
+    version.
     """
     month = scored["event_timestamp"].dt.strftime("%Y-%m")
     return [_score_month(problem, str(name), part, seed) for name, part in scored.groupby(month, sort=True)]

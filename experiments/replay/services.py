@@ -1,4 +1,4 @@
-"""The processes of the loop: orchestrator, training runner, service and monitor, wired by environment variables."""
+"""The processes of the loop: orchestrator, training runner, service and monitor, wired by environment."""
 
 import sys
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Waiting for a training run that was triggered by name, and for the running service to follow its outcome."""
+"""Waiting for a training run, and for the running service to follow its outcome."""
 
 import time
 from collections.abc import Callable
