@@ -1,0 +1,42 @@
+"""What can go wrong with the prediction log, each with what to do next."""
+
+
+class PredictionLogError(RuntimeError):
+    """The prediction log cannot be written or read."""
+
+
+class UnknownLogVersionError(PredictionLogError):
+    """A part of the log was written under a schema version that this reader does not know."""
+
+    def __init__(self, where: str, found: str, known: str) -> None:
+        super().__init__(
+            f"{where} has prediction-log schema version {found}; this code reads version {known}. "
+            "Read it with the release that wrote it, or move the file out of the log's folder."
+        )
+
+
+class CorruptLogError(PredictionLogError):
+    """A journal segment or a sealed partition cannot be parsed."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(
+            f"{where} cannot be read ({reason}). Move it out of the log's folder and keep it for study."
+        )
+
+
+class LogWriteError(PredictionLogError):
+    """A journal line could not be written, so its prediction must not be answered."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"cannot append to {where} ({reason}). Free disk space or fix its permissions.")
+
+
+class RequestIdReusedError(PredictionLogError):
+    """A request id came back with other fields than it was first answered for."""
+
+    def __init__(self, request_ids: tuple[str, ...]) -> None:
+        self.request_ids = request_ids
+        super().__init__(
+            f"request_id {', '.join(map(repr, request_ids))} was already answered for other fields. "
+            "Send a new request_id, or repeat the first request unchanged."
+        )

@@ -1,0 +1,136 @@
+"""One journal segment: a header line, then a JSON line per prediction, written before the answer."""
+
+import fcntl
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+from uuid import uuid4
+
+import msgspec
+
+from inference.prediction_log.errors import CorruptLogError, LogWriteError
+from inference.prediction_log.schema import SCHEMA_VERSION, check_version
+from training.problem import FieldType
+
+JOURNAL = "journal"
+SUFFIX = ".jsonl"
+Scalar = str | int | float | None
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """The columns of a segment's lines: (name, type) of the request fields, (name, kind) of the features."""
+
+    keys: tuple[tuple[str, FieldType], ...]
+    features: tuple[tuple[str, str], ...]
+
+
+class Header(msgspec.Struct, frozen=True):
+    """A segment's first line."""
+
+    schema_version: int
+    layout: Layout
+
+
+class LoggedPrediction(msgspec.Struct, frozen=True, array_like=True):
+    """One line. `keys`, `values`, `statuses` and `ages` follow the segment's layout; times are UTC.
+
+    A timestamp among `keys` is an ISO 8601 string; a missing feature is None; `ages` are seconds.
+    """
+
+    request_id: str
+    prediction_time: datetime
+    logged_at: datetime
+    model_version: str
+    role: str
+    source: str
+    prediction: float
+    latency_ms: float | None
+    keys: tuple[Scalar, ...]
+    values: tuple[str | float | None, ...]
+    statuses: tuple[str, ...]
+    ages: tuple[float | None, ...]
+
+
+_encoder = msgspec.json.Encoder()
+_header_decoder = msgspec.json.Decoder(Header)
+_line_decoder = msgspec.json.Decoder(LoggedPrediction)
+
+
+class Segment:
+    """The open segment: appended to by one process, which holds its lock for as long as it lives."""
+
+    def __init__(self, path: Path, descriptor: int, layout: Layout) -> None:
+        self.path, self.layout = path, layout
+        self.rows, self._descriptor = 0, descriptor
+        self._size = os.fstat(descriptor).st_size
+
+    @classmethod
+    def create(cls, folder: Path, layout: Layout) -> Self:
+        """Create a locked segment that holds only its header; it gets its name once the header is in it."""
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}"
+        path = folder / JOURNAL / f"{name}{SUFFIX}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".draft")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.write(descriptor, _encoder.encode(Header(SCHEMA_VERSION, layout)) + b"\n")
+        draft.rename(path)
+        return cls(path, descriptor, layout)
+
+    def append(self, entries: Sequence[LoggedPrediction]) -> None:
+        """Write the lines in one unbuffered call; after a failure the segment is as it was before.
+
+        Raises:
+            LogWriteError: the disk is full or the file cannot be written.
+        """
+        lines = _encoder.encode_lines(entries)
+        try:
+            written = os.write(self._descriptor, lines)
+        except OSError as error:
+            raise LogWriteError(str(self.path), str(error)) from error
+        if written != len(lines):
+            os.ftruncate(self._descriptor, self._size)
+            raise LogWriteError(str(self.path), f"only {written} of {len(lines)} bytes fitted")
+        self._size += written
+        self.rows += len(entries)
+
+    def close(self) -> None:
+        """Let go of the lock; the segment may now be sealed."""
+        os.close(self._descriptor)
+
+
+def segments(folder: Path) -> list[Path]:
+    """The journal's segments, oldest first."""
+    return sorted((folder / JOURNAL).glob(f"*{SUFFIX}"))
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether no living process is writing this segment (its writer holds a lock until it ends)."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def read_segment(path: Path) -> tuple[Layout, list[LoggedPrediction]]:
+    """Parse a segment. A last line without its newline was never answered and is left out.
+
+    Raises:
+        UnknownLogVersionError: the header carries another schema version.
+        CorruptLogError: a complete line cannot be parsed.
+        FileNotFoundError: the segment has been sealed meanwhile.
+    """
+    *lines, _torn = path.read_bytes().split(b"\n")
+    try:
+        if lines:
+            check_version(msgspec.json.decode(lines[0])["schema_version"], str(path))
+        header = _header_decoder.decode(lines[0])
+        return header.layout, [_line_decoder.decode(line) for line in lines[1:]]
+    except (msgspec.DecodeError, KeyError, TypeError, IndexError) as error:
+        raise CorruptLogError(str(path), str(error)) from error

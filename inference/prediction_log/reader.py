@@ -1,0 +1,82 @@
+"""Reading the prediction log: one row per request id, from sealed partitions and the unsealed journal."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from features.settings import FeatureSettings
+from inference.prediction_log.errors import CorruptLogError
+from inference.prediction_log.journal import read_segment, segments
+from inference.prediction_log.schema import FIXED_FIELDS, VERSION_KEY, check_version, log_folder
+from inference.prediction_log.sealing import to_table
+
+RETRY_WINDOW: Final = timedelta(days=1)
+
+
+def read_predictions(settings: FeatureSettings, start: datetime, end: datetime) -> pd.DataFrame:
+    """Return every logged prediction with `start <= prediction_time < end`, one row per `request_id`.
+
+    Columns as in `schema.arrow_schema` (the union over segments, null where a segment had no such feature);
+    times are UTC; ordered by `prediction_time`, then `request_id`. Of a request id that was logged twice
+    within `RETRY_WINDOW`, the first (by `logged_at`) counts. An empty log gives an empty frame with the fixed
+    columns.
+
+    Raises:
+        UnknownLogVersionError: a part was written under another schema version.
+        CorruptLogError: a part cannot be parsed, or two parts disagree about a column's type.
+    """
+    table = _read_window(log_folder(settings), start - RETRY_WINDOW, end)
+    frame = table.sort_by([("logged_at", "ascending")]).to_pandas()
+    frame = frame.drop_duplicates("request_id", keep="first")
+    frame = frame[frame["prediction_time"] >= pd.Timestamp(start)]
+    return frame.sort_values(["prediction_time", "request_id"], ignore_index=True)
+
+
+def _read_window(folder: Path, start: datetime, end: datetime) -> pa.Table:
+    """All rows of the window, retries included. The journal is read first: see `sealing`."""
+    journal = dict(_read_journal(folder))
+    parts = [part for day in _days(start, end) for part in sorted((folder / f"date={day}").glob("*.parquet"))]
+    sealed = [_read_part(part) for part in parts if part.stem not in journal]
+    tables = [_within(table, start, end) for table in [*journal.values(), *sealed]]
+    return _concatenate([pa.schema(FIXED_FIELDS).empty_table(), *tables])
+
+
+def _read_journal(folder: Path) -> Iterable[tuple[str, pa.Table]]:
+    for path in segments(folder):
+        try:
+            yield path.stem, to_table(*read_segment(path))
+        except FileNotFoundError:
+            continue  # sealed since it was listed: its rows are in the partitions that are listed next
+
+
+def _read_part(path: Path) -> pa.Table:
+    try:
+        table = pq.read_table(path, partitioning=None)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CorruptLogError(str(path), str(error)) from error
+    check_version((table.schema.metadata or {}).get(VERSION_KEY, b"none").decode(), str(path))
+    return table
+
+
+def _within(table: pa.Table, start: datetime, end: datetime) -> pa.Table:
+    times = table["prediction_time"]
+    return table.filter(pc.and_(pc.greater_equal(times, start), pc.less(times, end)))
+
+
+def _concatenate(tables: Sequence[pa.Table]) -> pa.Table:
+    try:
+        return pa.concat_tables(tables, promote_options="default")
+    except pa.ArrowTypeError as error:
+        raise CorruptLogError("the prediction log", f"a column changed its type: {error}") from error
+
+
+def _days(start: datetime, end: datetime) -> list[date]:
+    first = pd.Timestamp(start).tz_convert("UTC").date()
+    last = pd.Timestamp(end).tz_convert("UTC").date()
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]

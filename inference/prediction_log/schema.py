@@ -1,0 +1,84 @@
+"""The prediction log's versioned schema: wide columns, one row per answered request."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from features.schema import FeatureColumn
+from features.settings import FeatureSettings
+from inference.prediction_log.errors import UnknownLogVersionError
+from training.problem import FieldType, Problem, RequestField
+
+SCHEMA_VERSION: Final = 1
+VERSION_KEY: Final = b"roundtrip.prediction_log.schema_version"
+TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
+
+FIXED_FIELDS: Final = (
+    pa.field("request_id", pa.string(), nullable=False),
+    pa.field("prediction_time", TIMESTAMP, nullable=False),
+    pa.field("logged_at", TIMESTAMP, nullable=False),
+    pa.field("model_version", pa.string(), nullable=False),
+    pa.field("role", pa.string(), nullable=False),
+    pa.field("source", pa.string(), nullable=False),
+    pa.field("prediction", pa.float64(), nullable=False),
+    pa.field("latency_ms", pa.float64()),
+)
+FIELD_TYPES: Final[dict[FieldType, pa.DataType]] = {
+    "string": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "timestamp": TIMESTAMP,
+}
+
+
+def log_folder(settings: FeatureSettings) -> Path:
+    """Where the log lies: `journal/` (being written) and `date=YYYY-MM-DD/` (sealed, by prediction date)."""
+    return settings.var / "predictions"
+
+
+def arrow_schema(columns: Sequence[FeatureColumn], problem: Problem) -> pa.Schema:
+    """The schema of one sealed partition: fixed fields, `key.*`, `feature.*`, `status.*`, `age.*`.
+
+    `prediction_time` is the instant the prediction was made for (its `as_of`); `logged_at` is the wall
+    clock. `status.*` is one of present, missing, stale, default; `age.*` is in seconds. The metadata carries
+    the version.
+    """
+    return wide_schema(key_types(problem.fields), feature_types(columns))
+
+
+def wide_schema(keys: Sequence[tuple[str, FieldType]], features: Sequence[tuple[str, str]]) -> pa.Schema:
+    """`arrow_schema` from plain (name, type) pairs, as a journal segment's header carries them."""
+    fields = [
+        *FIXED_FIELDS,
+        *(pa.field(f"key.{name}", FIELD_TYPES[dtype]) for name, dtype in keys),
+        *(pa.field(f"feature.{name}", _feature_type(kind)) for name, kind in features),
+        *(pa.field(f"status.{name}", pa.string()) for name, _ in features),
+        *(pa.field(f"age.{name}", pa.float64()) for name, _ in features),
+    ]
+    return pa.schema(fields, metadata={VERSION_KEY: str(SCHEMA_VERSION).encode()})
+
+
+def key_types(fields: Sequence[RequestField]) -> tuple[tuple[str, FieldType], ...]:
+    """The (name, type) of every request field, entity keys first."""
+    return tuple((field.name, field.dtype) for field in fields)
+
+
+def feature_types(columns: Sequence[FeatureColumn]) -> tuple[tuple[str, str], ...]:
+    """The (name, kind) of every feature, in the model's input order."""
+    return tuple((column.name, column.kind) for column in columns)
+
+
+def check_version(version: object, where: str) -> None:
+    """Refuse a part of the log that was written under another schema version.
+
+    Raises:
+        UnknownLogVersionError: `version` is not `SCHEMA_VERSION`; the message names `where` and what to do.
+    """
+    if str(version) != str(SCHEMA_VERSION):
+        raise UnknownLogVersionError(where, str(version), str(SCHEMA_VERSION))
+
+
+def _feature_type(kind: str) -> pa.DataType:
+    return pa.string() if kind == "categorical" else pa.float64()

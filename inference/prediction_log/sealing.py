@@ -1,0 +1,80 @@
+"""Journal lines become Parquet: one file per segment and prediction date, idempotent after a crash anywhere.
+
+A segment counts until its journal file is deleted, and only then do its sealed files: a reader that sees both
+reads the journal alone. So a crash between writing and deleting neither loses nor doubles a row.
+"""
+
+import os
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from inference.prediction_log.journal import Layout, LoggedPrediction, Scalar, read_segment
+from inference.prediction_log.schema import FIXED_FIELDS, TIMESTAMP, wide_schema
+
+
+def seal_segment(path: Path, folder: Path) -> int:
+    """Turn a closed segment into sealed files and delete it; the number of rows sealed.
+
+    Raises:
+        UnknownLogVersionError, CorruptLogError: the segment cannot be read and is left where it is.
+    """
+    table = to_table(*read_segment(path))
+    write_parts(table, folder, path.stem)
+    path.unlink()
+    return int(table.num_rows)
+
+
+def to_table(layout: Layout, entries: Sequence[LoggedPrediction]) -> pa.Table:
+    """The segment's lines as a table in the log's schema."""
+    schema = wide_schema(layout.keys, layout.features)
+    fixed = [[getattr(entry, field.name) for entry in entries] for field in FIXED_FIELDS]
+    groups = (
+        ([entry.keys for entry in entries], len(layout.keys)),
+        ([entry.values for entry in entries], len(layout.features)),
+        ([entry.statuses for entry in entries], len(layout.features)),
+        ([entry.ages for entry in entries], len(layout.features)),
+    )
+    columns = fixed + [column for rows, width in groups for column in _transposed(rows, width)]
+    arrays = [_array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def write_parts(table: pa.Table, folder: Path, name: str) -> list[Path]:
+    """Write `date=D/<name>.parquet` for every prediction date of the table, each atomically."""
+    if not table.num_rows:
+        return []
+    days = pc.cast(table["prediction_time"], pa.date32())
+    return [
+        _write_atomically(table.filter(pc.equal(days, pa.scalar(day))), part_path(folder, day, name))
+        for day in sorted(pc.unique(days).to_pylist())
+    ]
+
+
+def part_path(folder: Path, day: date, name: str) -> Path:
+    """Where the rows of one prediction date and one segment lie."""
+    return folder / f"date={day.isoformat()}" / f"{name}.parquet"
+
+
+def _write_atomically(table: pa.Table, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}.draft")
+    pq.write_table(table, draft, compression="zstd")
+    with draft.open("rb") as written:
+        os.fsync(written.fileno())
+    draft.replace(path)
+    return path
+
+
+def _transposed(rows: Sequence[Sequence[Scalar]], width: int) -> list[tuple[Scalar, ...]]:
+    return list(zip(*rows, strict=True)) if rows else [()] * width
+
+
+def _array(column: Sequence[object], dtype: pa.DataType) -> pa.Array:
+    if dtype == TIMESTAMP:
+        column = [datetime.fromisoformat(value) if isinstance(value, str) else value for value in column]
+    return pa.array(column, type=dtype)
