@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from experiments.errors import ReplayError
@@ -20,6 +22,8 @@ from inference.batch import log_scored, score_frame
 from training.bundle.reader import Bundle, read_bundle
 from training.problem import Problem
 from training.registry import ModelVersionRef, current, fetch_bundle, open_client, read_version
+
+FIRST_VERSION = "1"
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,11 @@ class Loop:
             requests_sent=continuous.sent,
             requests_failed=continuous.failed,
         )
+
+    def score_frozen(self) -> npt.NDArray[np.float64]:
+        """What the first champion would have answered to every example, shape (N,)."""
+        first = version_ref(self.settings, self.problem.name, FIRST_VERSION)
+        return score_frame(read_bundle(fetch_bundle(self.settings, first)), self.examples)
 
     def _champion(self) -> ModelVersionRef:
         champion = current(self.settings, self.problem.name)

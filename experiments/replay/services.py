@@ -15,11 +15,12 @@ TELEMETRY_OFF = {
 }
 
 
-def loop_environment(var: Path, prefect_port: int) -> dict[str, str]:
+def loop_environment(var: Path, problem: str, prefect_port: int) -> dict[str, str]:
     """What every process of the loop is told."""
     return {
         **TELEMETRY_OFF,
         "ROUNDTRIP_VAR": str(var),
+        "ROUNDTRIP_PROBLEM": problem,
         "ROUNDTRIP_REPLAY": "true",
         "PREFECT_HOME": str(var / "prefect"),
         "PREFECT_API_URL": f"http://127.0.0.1:{prefect_port}/api",
@@ -32,10 +33,10 @@ def loop_environment(var: Path, prefect_port: int) -> dict[str, str]:
 class Services:
     """Starts each process of the loop; none is waited for."""
 
-    def __init__(self, supervisor: Supervisor, var: Path) -> None:
+    def __init__(self, supervisor: Supervisor, var: Path, problem: str) -> None:
         self._supervisor = supervisor
         self._prefect_port = free_port(4200)
-        self.environment: Mapping[str, str] = loop_environment(var, self._prefect_port)
+        self.environment: Mapping[str, str] = loop_environment(var, problem, self._prefect_port)
 
     def build_features(self, start: date | None, end: date | None) -> Service:
         """Raw files to feature tables, once; all of them, or only these days."""
