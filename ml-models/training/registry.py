@@ -1,0 +1,200 @@
+"""Read the registry: which version an alias names, and the folder of its bundle. Light enough for serving."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict
+
+from training.bundle.contract import CONTRACT_FILE, file_digest
+from training.bundle.errors import BundleDigestError, BundleMissingError
+from training.errors import RegistryUnavailableError, UnknownVersionError
+from training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+Alias = Literal["champion", "challenger", "previous"]
+Answer = TypeVar("Answer")
+
+ARTIFACT_SCHEME = "mlflow-artifacts:/"
+BUNDLE_ARTIFACT = "bundle"
+DIGEST_TAG = "contract_sha256"
+CREATION_TIMEOUT = 120.0
+NOT_THERE = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
+
+
+class ModelVersionRef(BaseModel):
+    """One registered version; `bundle` is its folder under the artifact root, `digest` its contract's."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    version: str
+    run_id: str | None
+    bundle: str
+    digest: str
+    tags: dict[str, str]
+    aliases: tuple[str, ...] = ()
+
+
+def open_client(settings: TrainingSettings, create: bool = False) -> "MlflowClient":
+    """Open the tracking and registry client; with `create`, make the SQLite database where there is none.
+
+    Raises:
+        RegistryUnavailableError: the database is not there (without `create`) or cannot be opened.
+    """
+    _silence_mlflow()
+    database = settings.tracking_db
+    if database is not None and not database.is_file() and not create:
+        raise RegistryUnavailableError(
+            f"{database} is not there; train first with `python -m training train`"
+        )
+    with _creation_lock(settings, database):
+        return _connect(settings.tracking_uri)
+
+
+def current(settings: TrainingSettings, name: str, alias: Alias = "champion") -> ModelVersionRef | None:
+    """Return the version that `alias` of model `name` points at; None when there is none yet.
+
+    Raises:
+        RegistryUnavailableError: the registry cannot be read just now.
+    """
+    client = open_client(settings)
+    version = _answer(lambda: client.get_model_version_by_alias(name, alias), settings)
+    return None if version is None else _ref(version)
+
+
+def get_version(settings: TrainingSettings, name: str, version: str) -> ModelVersionRef:
+    """Return one registered version.
+
+    Raises:
+        UnknownVersionError: model `name` has no such version.
+        RegistryUnavailableError: the registry cannot be read just now.
+    """
+    client = open_client(settings)
+    found = _answer(lambda: client.get_model_version(name, version), settings)
+    if found is None:
+        raise UnknownVersionError(f"{name} has no version {version}; see `python -m training list`")
+    return _ref(found)
+
+
+def list_versions(settings: TrainingSettings, name: str) -> list[ModelVersionRef]:
+    """Return every version of model `name`, oldest first; empty when the model is not registered.
+
+    Raises:
+        RegistryUnavailableError: the registry cannot be read just now.
+    """
+    client = open_client(settings)
+    found = _answer(lambda: client.search_model_versions(f"name = '{name}'", max_results=10_000), settings)
+    aliases = _aliases(client, name, settings)
+    refs = [_ref(version, aliases.get(str(version.version), ())) for version in found or ()]
+    return sorted(refs, key=lambda ref: int(ref.version))
+
+
+def fetch_bundle(settings: TrainingSettings, ref: ModelVersionRef) -> Path:
+    """Return the local folder of the version's bundle, after checking the digest of its contract.
+
+    The folder is found under `settings.artifact_root`; where it is not and the registry is a server, the
+    bundle is downloaded once into `var/bundles`.
+
+    Raises:
+        BundleMissingError: the bundle is not there.
+        BundleDigestError: the contract is not the registered one.
+    """
+    folder = settings.artifact_root / ref.bundle
+    if not folder.is_dir() and settings.tracking_db is None:
+        folder = _download(settings, ref)
+    contract = folder / CONTRACT_FILE
+    if not contract.is_file():
+        raise BundleMissingError(f"{contract} is not there; restore the artifacts, or roll back")
+    if file_digest(contract) != ref.digest:
+        raise BundleDigestError(f"{contract} is not the one registered as version {ref.version}; roll back")
+    return folder
+
+
+def bundle_location(source: str) -> str:
+    """Return the bundle's folder relative to the artifact root, from a version's `source`."""
+    return source.removeprefix(ARTIFACT_SCHEME).lstrip("/")
+
+
+def _silence_mlflow() -> None:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    # A pooled connection would go on reading a database file that was deleted and made anew.
+    os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
+
+
+@contextmanager
+def _creation_lock(settings: TrainingSettings, database: Path | None) -> Iterator[None]:
+    if database is None or database.is_file():
+        yield
+        return
+    settings.locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(settings.locks / "tracking-database.lock", timeout=CREATION_TIMEOUT):
+        yield
+
+
+def _connect(uri: str) -> "MlflowClient":
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    except (MlflowException, OSError) as error:
+        raise RegistryUnavailableError(
+            f"cannot open the registry at {uri}; check the address ({error})"
+        ) from error
+
+
+def _answer(call: Callable[[], Answer], settings: TrainingSettings) -> Answer | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return call()
+    except MlflowException as error:
+        if error.error_code in NOT_THERE:
+            return None
+        raise RegistryUnavailableError(
+            f"the registry at {settings.tracking_uri} does not answer; it may be locked or damaged ({error})"
+        ) from error
+
+
+def _aliases(client: "MlflowClient", name: str, settings: TrainingSettings) -> dict[str, tuple[str, ...]]:
+    model = _answer(lambda: client.get_registered_model(name), settings)
+    pointing: dict[str, tuple[str, ...]] = {}
+    for alias, version in sorted((model.aliases if model else {}).items()):
+        pointing[str(version)] = (*pointing.get(str(version), ()), alias)
+    return pointing
+
+
+def _ref(version: "ModelVersion", aliases: tuple[str, ...] | None = None) -> ModelVersionRef:
+    tags = {str(key): str(value) for key, value in version.tags.items()}
+    return ModelVersionRef(
+        name=version.name,
+        version=str(version.version),
+        run_id=version.run_id,
+        bundle=bundle_location(version.source),
+        digest=tags.get(DIGEST_TAG, ""),
+        tags=tags,
+        aliases=tuple(sorted(version.aliases)) if aliases is None else aliases,
+    )
+
+
+def _download(settings: TrainingSettings, ref: ModelVersionRef) -> Path:
+    from mlflow.artifacts import download_artifacts
+
+    target = settings.var / "bundles" / ref.digest
+    if not (target / CONTRACT_FILE).is_file():
+        target.mkdir(parents=True, exist_ok=True)
+        download_artifacts(
+            run_id=ref.run_id,
+            artifact_path=BUNDLE_ARTIFACT,
+            dst_path=str(target),
+            tracking_uri=settings.tracking_uri,
+        )
+    return target / BUNDLE_ARTIFACT if (target / BUNDLE_ARTIFACT).is_dir() else target

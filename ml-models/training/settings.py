@@ -1,0 +1,51 @@
+"""Where runs, models and the registry live: the training room's configuration, read when used."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from features.settings import REPOSITORY, FeatureSettings
+
+SQLITE = "sqlite:///"
+
+
+def _default_tracking_uri(values: dict[str, Any]) -> str:
+    return f"{SQLITE}{values['var'] / 'mlflow' / 'mlflow.db'}"
+
+
+def _default_artifact_root(values: dict[str, Any]) -> Path:
+    return Path(values["var"] / "mlflow" / "artifacts")
+
+
+class TrainingSettings(FeatureSettings):
+    """Adds the tracking server and the artifacts to the feature room's settings.
+
+    With the defaults both lie under `var`. With a tracking URI that is not SQLite, artifacts travel through
+    that server.
+    """
+
+    tracking_uri: str = Field(
+        default_factory=_default_tracking_uri, description="MLflow's address; SQLite under var if not set."
+    )
+    artifact_root: Path = Field(
+        default_factory=_default_artifact_root,
+        description="The folder that artifact locations are relative to; under var if not set.",
+    )
+    seed: int = Field(default=2013, ge=0, description="The seed of every fit.")
+
+    @field_validator("artifact_root")
+    @classmethod
+    def _absolute_root(cls, value: Path) -> Path:
+        return (REPOSITORY / value.expanduser()).resolve()
+
+    @property
+    def tracking_db(self) -> Path | None:
+        """The SQLite file behind `tracking_uri`; None when it is a server."""
+        uri = self.tracking_uri
+        return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+
+    @property
+    def locks(self) -> Path:
+        """The folder of the lock files that order writers of the registry."""
+        return self.var / "locks"
