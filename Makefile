@@ -1,0 +1,107 @@
+# The one task vocabulary: people, hooks and CI all call these targets. `make help` lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3.11
+VAR ?= var/demo
+ARGS ?=
+
+BIN := .venv/bin
+LOCK := requirements-ml.txt
+# Named after the lock's checksum: an unchanged lock never calls pip again, a changed one builds afresh.
+STAMP := .venv/.installed-$(shell cksum < $(LOCK) | cut -d' ' -f1)
+BENCHES := $(patsubst experiments/benchmarks/%.py,%,$(filter-out %/__init__.py,$(wildcard experiments/benchmarks/*.py)))
+
+# Nothing calls home: a laptop behind a closed network must not wait for an answer.
+export DO_NOT_TRACK := true
+export ITERATIVE_DO_NOT_TRACK := true
+export MLFLOW_DISABLE_TELEMETRY := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export FEAST_USAGE := False
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-zA-Z%_-]+:.*## / {sub("%", "NAME", $$1); printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: env
+env: $(STAMP) ## Build the environment from the lock, once
+
+$(STAMP): $(LOCK)
+	@echo "Building .venv from $(LOCK): about three minutes, this once"
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
+	@touch $(STAMP)
+
+.PHONY: demo
+demo: env ## Relive the year: train, serve, drift, retrain; ends with a table, a chart and links
+	@$(BIN)/python -m experiments.replay $(ARGS)
+
+.PHONY: test
+test: env ## Run every test with coverage
+	@mkdir -p var/coverage
+	@$(BIN)/python -m pytest --cov --cov-report=term --cov-report=xml:var/coverage/coverage.xml \
+		--junitxml=var/coverage/junit.xml $(ARGS)
+
+.PHONY: lint
+lint: env ## Check style, formatting, types, the one-way rooms, YAML and the workflow
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/yamllint --strict .
+	@$(BIN)/actionlint
+	@$(BIN)/lint-imports
+	@$(BIN)/mypy
+
+.PHONY: format
+format: env ## Rewrite the code in the one style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+define LOCK_HEADER
+# The full lock for Python 3.11, written by `make lock` from pyproject.toml: edit that file, not this one.
+# Left out on purpose: CUDA packages, which pip takes as torch and xgboost ask for them on the machine at hand, and
+# torch's local version; so one file installs on CPU and on GPU machines. pip and setuptools come with the venv.
+endef
+export LOCK_HEADER
+
+.PHONY: lock
+lock: env ## Resolve pyproject.toml again, keeping pins (ARGS=--upgrade renews them all)
+	@$(BIN)/pip-compile --quiet --no-header --extra dev --strip-extras --annotation-style=line \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --no-allow-unsafe \
+		--no-build-isolation --unsafe-package pip --unsafe-package setuptools --unsafe-package roundtrip \
+		--output-file $(LOCK) $(ARGS) pyproject.toml
+	@sed -E -e '/^(nvidia|cuda|triton|#|$$)/d' -e 's/^(torch==[0-9.]+)\+[a-z0-9]+/\1/' $(LOCK) > $(LOCK).new
+	@{ echo "$$LOCK_HEADER"; cat $(LOCK).new; } > $(LOCK) && rm $(LOCK).new
+	@echo "$(LOCK) is written; the next target builds .venv from it"
+
+serve train monitor ui: export ROUNDTRIP_VAR := $(abspath $(VAR))
+
+.PHONY: train
+train: env ## Train, gate and promote once, from VAR (ARGS="--as-of 2013-06-01T00:00:00+00:00")
+	@$(BIN)/python -m training train $(ARGS)
+
+.PHONY: serve
+serve: env ## Serve the champion found in VAR (ARGS="--port 8000")
+	@$(BIN)/python -m inference serve $(ARGS)
+
+.PHONY: monitor
+monitor: env ## Watch the predictions logged in VAR (ARGS="--port 8001")
+	@$(BIN)/python -m monitoring.ml serve $(ARGS)
+
+.PHONY: ui
+ui: env ## Open MLflow, Prefect, Evidently and the API docs on what VAR holds; Ctrl-C ends all
+	@$(BIN)/python -m experiments.ui $(ARGS)
+
+.PHONY: bench
+bench: $(BENCHES:%=bench-%) ## Run every benchmark
+
+bench-%: env ## Run one benchmark: table, chart, var/bench/NAME.json
+	@$(BIN)/python -m experiments.benchmarks.$* $(ARGS)
+
+.PHONY: clean
+clean: ## Remove everything that runs have produced (not the environment)
+	rm -rf var
