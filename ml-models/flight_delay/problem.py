@@ -1,4 +1,4 @@
-"""The worked problem: will a flight arrive 15 or more minutes late, asked two hours before it should leave?"""
+"""The worked problem: will a flight arrive 15 or more minutes late, asked two hours before departure?"""
 
 from datetime import timedelta
 

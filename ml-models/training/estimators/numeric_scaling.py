@@ -1,0 +1,72 @@
+"""Numbers for models that want them scaled: impute, clip to the range seen, standardise, flag the missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from training.estimators.onnx_graphs import GraphBuilder
+from training.matrix import Numbers
+
+TAIL = 0.002
+
+
+def finite(numeric: Numbers) -> Numbers:
+    """The numbers with infinities as NaN: an overflow is a missing value, not an extreme one."""
+    return np.where(np.isinf(numeric), np.float32(np.nan), numeric)
+
+
+@dataclass(frozen=True)
+class NumericScaling:
+    """Fitted ranges of the F numeric columns, each float32 (F,).
+
+    Clipping keeps one absurd value from deciding a prediction and keeps float32 from overflowing.
+    """
+
+    fill: Numbers
+    low: Numbers
+    high: Numbers
+    mean: Numbers
+    scale: Numbers
+
+    @classmethod
+    def fit(cls, numeric: Numbers) -> NumericScaling:
+        """Learn median, range (without the outermost 0.2 % each side), mean and deviation of each column."""
+        values = finite(numeric).astype(np.float64)
+        empty = np.isnan(values).all(axis=0)
+        values[:, empty] = 0.0
+        low, fill, high = np.nanquantile(values, [TAIL, 0.5, 1 - TAIL], axis=0)
+        clipped = np.clip(np.where(np.isnan(values), fill, values), low, high)
+        scale = clipped.std(axis=0)
+        scale[scale < 1e-9] = 1.0
+        return cls(*(part.astype(np.float32) for part in (fill, low, high, clipped.mean(axis=0), scale)))
+
+    def transform(self, numeric: Numbers) -> Numbers:
+        """Scaled values and missing flags, float32 (N, 2F)."""
+        values = finite(numeric)
+        missing = np.isnan(values)
+        clipped = np.clip(np.where(missing, self.fill, values), self.low, self.high)
+        return np.concatenate([(clipped - self.mean) / self.scale, missing.astype(np.float32)], axis=1)
+
+    def append_to(self, graph: GraphBuilder) -> str:
+        """Append the same arithmetic; returns float32 (N, 2F)."""
+        values = graph.finite_numbers()
+        missing = graph.add("IsNaN", values)
+        filled = graph.add("Where", missing, graph.constant(self.fill), values)
+        clipped = graph.add(
+            "Min", graph.add("Max", filled, graph.constant(self.low)), graph.constant(self.high)
+        )
+        centred = graph.add("Sub", clipped, graph.constant(self.mean))
+        scaled = graph.add("Div", centred, graph.constant(self.scale))
+        return graph.join([scaled, graph.add("Cast", missing, to=1)])
+
+    def as_lists(self) -> dict[str, list[float]]:
+        """The fitted ranges, ready for JSON."""
+        return {part.name: getattr(self, part.name).tolist() for part in fields(self)}
+
+    @classmethod
+    def from_lists(cls, saved: Mapping[str, list[float]]) -> NumericScaling:
+        """Read the ranges back."""
+        return cls(**{name: np.asarray(values, np.float32) for name, values in saved.items()})
