@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from training.errors import TrainingError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -20,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 MISSING_CATEGORY = ""
 
 
-class MatrixError(ValueError):
+class MatrixError(TrainingError):
     """A frame does not hold the columns that the model reads."""
 
 

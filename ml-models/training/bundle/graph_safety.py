@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+from training.bundle.errors import BundleUnsafeError
 
 PLAIN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 
 
-class GraphSafetyError(ValueError):
+class GraphSafetyError(BundleUnsafeError):
     """A graph needs code or files that are not in it."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from training.bundle.errors import BundleError
 from training.bundle.graph_safety import require_plain_graph
 from training.matrix import Categories, FeatureMatrix, Floats, Numbers
 
@@ -15,7 +16,7 @@ NUMERIC_INPUT = "numeric"
 OUTPUT = "prediction"
 
 
-class ScorerError(ValueError):
+class ScorerError(BundleError):
     """A graph cannot be loaded for scoring, or the rows do not fit it."""
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from training.errors import EmptyWindowError, SingleClassError, TrainingError
 from training.matrix import FeatureMatrix, Floats
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Params = Mapping[str, str | int | float]
 
 
-class EstimatorError(ValueError):
+class EstimatorError(TrainingError):
     """A model cannot be fitted, saved or loaded with what it was given."""
 
 
@@ -96,7 +97,8 @@ class Estimator(Protocol):
         """Fit on `train`; `early_stopping` is later than it and chooses how long to fit.
 
         Raises:
-            EstimatorError: no rows, or a binary label with one class only.
+            EmptyWindowError: no rows.
+            SingleClassError: a binary label with one class only.
         """
 
 
@@ -104,13 +106,15 @@ def require_learnable(train: Dataset, binary: bool) -> None:
     """Refuse a window that nothing can be learned from.
 
     Raises:
-        EstimatorError: no rows, or a binary label with one class only.
+        EmptyWindowError: no rows.
+        EstimatorError: a label that is not a number.
+        SingleClassError: a binary label with one class only.
     """
     if not len(train):
-        raise EstimatorError("the fit window holds no rows; widen it or train at a later as_of")
+        raise EmptyWindowError("the fit window holds no rows; widen it or train at a later as_of")
     if not np.isfinite(train.label).all():
         raise EstimatorError("labels must be finite; leave rows without a label out of the training set")
     if binary and len(np.unique(train.label)) < 2:
-        raise EstimatorError(
+        raise SingleClassError(
             f"every label in the fit window is {train.label[0]:g}; widen the window or check the label"
         )

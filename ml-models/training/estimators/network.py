@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from training.estimators.base import Dataset, EstimatorError, Params, require_learnable
+from training.errors import EmptyWindowError
+from training.estimators.base import Dataset, Params, require_learnable
 from training.estimators.base_rate import smoothed_logit
 from training.estimators.fitted import CalibratedModel, uncalibrated
 from training.estimators.numeric_scaling import NumericScaling
@@ -141,12 +142,13 @@ class NetworkEstimator:
         """Fit, keeping the best epoch.
 
         Raises:
-            EstimatorError: no rows in either window, or one class only.
+            EmptyWindowError: no rows in either window.
+            SingleClassError: one class only.
         """
         rows = train.newest(self.maximum_rows)
         require_learnable(rows, self.task == "binary")
         if not len(early_stopping):
-            raise EstimatorError(
+            raise EmptyWindowError(
                 "the early-stopping window holds no rows; the network needs it to choose when to stop"
             )
         from training.estimators.network_training import fit_weights

@@ -86,9 +86,9 @@ def _epochs(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
     for _ in range(settings.epochs):
         network.train()
-        for batch in torch.randperm(len(label), device=device).split(settings.batch):
+        for batch in torch.split(torch.randperm(len(label), device=device), settings.batch):
             optimizer.zero_grad(set_to_none=True)
-            loss(network(codes[batch], numbers[batch]), label[batch]).backward()
+            torch.autograd.backward(loss(network(codes[batch], numbers[batch]), label[batch]))
             optimizer.step()
             schedule.step()
         network.eval()
