@@ -79,6 +79,10 @@ class DriftPolicy(Spec):
     A window is *drifting* when it holds at least `minimum_sample` predictions (for label-based signals:
     labels) and any signal is past its effect size. Retraining is asked for when `windows_needed` of the last
     `windows_seen` windows are drifting and `cool_down` has passed since the last request.
+
+    `skill_drop` is absolute: the share of the base rate's loss that the model no longer explains.
+    `unlabelled_share` and `missing_share` raise alerts only: retraining mends neither. `ignored_features` are
+    expected to move (the calendar, say) and left out of the share of drifting features.
     """
 
     window: timedelta = timedelta(days=7)
@@ -88,6 +92,9 @@ class DriftPolicy(Spec):
     prediction_psi: float = Field(0.2, gt=0)
     calibration_gap: float = Field(0.05, gt=0)
     skill_drop: float = Field(0.1, gt=0)
+    unlabelled_share: float = Field(0.2, gt=0, le=1)
+    missing_share: float = Field(0.2, gt=0, le=1)
+    ignored_features: tuple[str, ...] = ()
     windows_needed: int = Field(2, ge=1)
     windows_seen: int = Field(3, ge=1)
     cool_down: timedelta = timedelta(days=21)
