@@ -64,5 +64,6 @@ def _existing(table: Path) -> str:
 
 
 def _query(sql: str, parameters: list[Any]) -> pd.DataFrame:
-    with duckdb.connect(config={"TimeZone": "UTC"}) as connection:
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
         return connection.execute(sql, parameters).df()

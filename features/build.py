@@ -1,0 +1,83 @@
+"""Raw files to feature tables: every table is written beside its predecessor and swapped in when all are sound."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import ibis
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
+
+from features.contract import EXAMPLES, OUTCOMES
+from features.legs import select_legs
+from features.raw import RawTables, read_raw
+from features.tables.aircraft import build_aircraft_legs
+from features.tables.examples import build_examples, build_outcomes
+from features.tables.facts import (
+    build_aircraft_facts,
+    build_carrier_facts,
+    build_destination_facts,
+    build_origin_facts,
+)
+from features.tables.origin_operations import build_origin_operations
+from features.tables.weather import build_weather
+
+THREADS = 2
+MEMORY_LIMIT = "1GB"
+
+Sources = Mapping[str, ir.Table]
+TABLES: dict[str, Callable[[Sources], ir.Table]] = {
+    EXAMPLES: lambda s: build_examples(s["legs"]),
+    OUTCOMES: lambda s: build_outcomes(s["legs"]),
+    "weather.parquet": lambda s: build_weather(s["weather"]),
+    "origin_operations.parquet": lambda s: build_origin_operations(s["legs"]),
+    "aircraft_legs.parquet": lambda s: build_aircraft_legs(s["legs"]),
+    "aircraft_facts.parquet": lambda s: build_aircraft_facts(s["planes"]),
+    "carrier_facts.parquet": lambda s: build_carrier_facts(s["airlines"]),
+    "origin_facts.parquet": lambda s: build_origin_facts(s["legs"], s["airports"]),
+    "destination_facts.parquet": lambda s: build_destination_facts(s["legs"], s["airports"]),
+}
+
+
+def build(
+    raw_dir: Path, tables: Path, start: datetime | None = None, end: datetime | None = None
+) -> list[Path]:
+    """Build every table from the raw files into the folder `tables`; return the files.
+
+    With `start` or `end` (UTC, by the hour of published departure) only that part of the raw data is used.
+
+    Raises:
+        RawDataError: a raw file is missing or damaged; tables that were there before are untouched.
+        TableQualityError: a built table breaks its schema; likewise.
+    """
+    return build_tables(read_raw(raw_dir).between(start, end), tables)
+
+
+def build_tables(raw: RawTables, tables: Path) -> list[Path]:
+    """Build every table from raw tables in memory; all of them are swapped in at the end, or none."""
+    tables.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=tables.parent, prefix=".building-") as folder, _open_sources(raw) as opened:
+        backend, sources = opened
+        written = [
+            _write(backend, build_table(sources), Path(folder) / name) for name, build_table in TABLES.items()
+        ]
+        return [path.replace(tables / path.name) for path in written]
+
+
+def _write(backend: Backend, table: ir.Table, path: Path) -> Path:
+    backend.to_parquet(table, path, compression="zstd")
+    return path
+
+
+@contextmanager
+def _open_sources(raw: RawTables) -> Iterator[tuple[Backend, Sources]]:
+    backend = ibis.duckdb.connect(threads=THREADS, memory_limit=MEMORY_LIMIT)
+    try:
+        backend.raw_sql("SET TimeZone = 'UTC'")
+        sources = {name: backend.create_table(name, table) for name, table in vars(raw).items()}
+        legs = select_legs(sources["flights"], sources["airports"])
+        yield backend, sources | {"legs": backend.create_table("legs", legs)}
+    finally:
+        backend.disconnect()

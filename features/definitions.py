@@ -1,0 +1,142 @@
+"""The Feast repository: entities, sources, feature views, on-demand views and the service, all with explicit types.
+
+Source paths are bare file names; the offline store looks for them in `FeatureSettings.tables`.
+"""
+
+from datetime import timedelta
+
+from feast import Entity, FeatureService, FeatureView, Field, FileSource, RequestSource, ValueType
+from feast.on_demand_feature_view import on_demand_feature_view
+from feast.types import Float64, Int64, String, UnixTimestamp
+
+from features.transformations import describe_aircraft, describe_congestion, describe_request
+
+origin = Entity(name="origin", value_type=ValueType.STRING, description="Airport of departure (IATA)")
+carrier = Entity(name="carrier", value_type=ValueType.STRING, description="Airline (IATA)")
+dest = Entity(name="dest", value_type=ValueType.STRING, description="Airport of arrival (IATA)")
+flight = Entity(name="flight", value_type=ValueType.INT64, description="Flight number within the airline")
+tailnum = Entity(name="tailnum", value_type=ValueType.STRING, description="Aircraft registration")
+
+KEY_TYPES = {"origin": String, "carrier": String, "dest": String, "flight": Int64, "tailnum": String}
+
+# Facts never expire.
+NEVER = timedelta(0)
+
+
+def _view(name: str, entities: list[Entity], ttl: timedelta, **columns: type | object) -> FeatureView:
+    keys = [Field(name=entity.name, dtype=KEY_TYPES[entity.name]) for entity in entities]
+    features = [Field(name=column, dtype=dtype) for column, dtype in columns.items()]
+    source = FileSource(name=f"{name}_table", path=f"{name}.parquet", timestamp_field="event_timestamp")
+    return FeatureView(
+        name=name, entities=entities, ttl=ttl, schema=[*keys, *features], source=source, online=True
+    )
+
+
+def _fields(dtype: object, *names: str) -> dict[str, object]:
+    return dict.fromkeys(names, dtype)
+
+
+# Missing hours (the data has some) leave the last observation standing for up to three hours.
+weather = _view(
+    "weather",
+    [origin],
+    timedelta(hours=3),
+    **_fields(
+        Float64, "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"
+    ),
+    **_fields(Float64, "precip_3h", "pressure_change", "visib_change"),
+)
+
+# The grid has a row every few minutes: half an hour without one means that the feed has stopped.
+origin_operations = _view(
+    "origin_operations",
+    [origin],
+    timedelta(minutes=30),
+    **_fields(Int64, "backlog", "scheduled_until", "scheduled_around", "region_backlog"),
+    **_fields(Int64, "departures_1h", "departures_2h", "departures_4h"),
+    **_fields(Float64, "backlog_wait", "backlog_share", "region_departure_delay_2h"),
+    **_fields(Float64, "departure_delay_1h", "departure_delay_2h", "departure_delay_4h"),
+    **_fields(Float64, "late_departure_share_1h", "late_departure_share_2h", "late_departure_share_4h"),
+    **_fields(Float64, "arrival_delay_3h", "late_arrival_share_3h"),
+)
+
+# Where an aircraft was two days ago says nothing about where it is now.
+aircraft_legs = _view(
+    "aircraft_legs",
+    [tailnum],
+    timedelta(days=2),
+    **_fields(String, "aircraft_status", "aircraft_from", "aircraft_to"),
+    **_fields(Float64, "aircraft_departure_delay", "aircraft_arrival_delay"),
+    **_fields(Float64, "aircraft_scheduled", "aircraft_expected_arrival", "aircraft_leg_minutes"),
+)
+
+aircraft_facts = _view(
+    "aircraft_facts",
+    [tailnum],
+    NEVER,
+    **_fields(Float64, "aircraft_built", "aircraft_seats", "aircraft_engines"),
+    **_fields(String, "aircraft_maker", "aircraft_engine"),
+)
+carrier_facts = _view("carrier_facts", [carrier], NEVER, carrier_code=String)
+origin_facts = _view("origin_facts", [origin], NEVER, origin_code=String, origin_zone=String)
+destination_facts = _view("destination_facts", [dest], NEVER, dest_code=String, dest_zone=String)
+
+request = RequestSource(
+    name="request",
+    schema=[
+        Field(name="scheduled_departure", dtype=UnixTimestamp),
+        Field(name="scheduled_arrival", dtype=UnixTimestamp),
+        Field(name="distance", dtype=Float64),
+    ],
+)
+
+request_facts = on_demand_feature_view(
+    name="request_facts",
+    mode="python",
+    sources=[request, origin_facts, destination_facts],
+    schema=[
+        Field(name=name, dtype=Float64)
+        for name in (
+            "local_hour",
+            "local_minute",
+            "local_weekday",
+            "arrival_local_hour",
+            "scheduled_minutes",
+            "scheduled_minutes_per_100_miles",
+            "distance_miles",
+        )
+    ],
+)(describe_request)
+
+congestion = on_demand_feature_view(
+    name="congestion",
+    mode="python",
+    sources=[origin_operations],
+    schema=[Field(name=name, dtype=Float64) for name in ("backlog_per_scheduled", "departure_delay_trend")],
+)(describe_congestion)
+
+aircraft_readiness = on_demand_feature_view(
+    name="aircraft_readiness",
+    mode="python",
+    sources=[request, aircraft_legs],
+    schema=[
+        Field(name=name, dtype=Float64)
+        for name in ("aircraft_margin", "aircraft_minutes_since", "aircraft_overdue")
+    ],
+)(describe_aircraft)
+
+flight_delay_v1 = FeatureService(
+    name="flight_delay_v1",
+    features=[
+        weather,
+        origin_operations,
+        aircraft_legs[["aircraft_status", "aircraft_departure_delay", "aircraft_arrival_delay"]],
+        aircraft_facts,
+        carrier_facts,
+        origin_facts[["origin_code"]],
+        destination_facts[["dest_code"]],
+        request_facts,
+        congestion,
+        aircraft_readiness,
+    ],
+)
