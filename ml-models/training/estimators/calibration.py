@@ -16,6 +16,7 @@ from training.problem import Task
 
 PRIOR_ROWS = 4_000
 NEWTON_STEPS = 50
+SMALLEST_SPREAD = 1e-9
 
 
 def sigmoid(logit: Floats) -> Floats:
@@ -50,7 +51,9 @@ def fit_calibration(task: Task, raw: Floats, label: Floats, prior_rows: float = 
     """
     if not len(raw):
         return Calibration(task)
-    centre, spread = float(raw.mean()), float(raw.std()) or 1.0
+    centre, spread = float(raw.mean()), float(raw.std())
+    if spread <= SMALLEST_SPREAD * max(1.0, abs(centre)):  # equal scores, whose mean is off by a rounding
+        raw, spread = np.full_like(raw, centre), 1.0
     design = np.column_stack([(raw - centre) / spread, np.ones_like(raw)])
     solve = _solve_logistic if task == "binary" else _solve_line
     slope, level = solve(design, label, np.array([spread, centre]), prior_rows)

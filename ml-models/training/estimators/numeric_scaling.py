@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from training.estimators.onnx_graphs import GraphBuilder
-from training.matrix import Numbers
+from training.matrix import Floats, Numbers
 
 TAIL = 0.002
 
@@ -37,7 +37,7 @@ class NumericScaling:
         values = finite(numeric).astype(np.float64)
         empty = np.isnan(values).all(axis=0)
         values[:, empty] = 0.0
-        low, fill, high = np.nanquantile(values, [TAIL, 0.5, 1 - TAIL], axis=0)
+        low, fill, high = _quantiles(values, (TAIL, 0.5, 1 - TAIL))
         clipped = np.clip(np.where(np.isnan(values), fill, values), low, high)
         scale = clipped.std(axis=0)
         scale[scale < 1e-9] = 1.0
@@ -70,3 +70,9 @@ class NumericScaling:
     def from_lists(cls, saved: Mapping[str, list[float]]) -> NumericScaling:
         """Read the ranges back."""
         return cls(**{name: np.asarray(values, np.float32) for name, values in saved.items()})
+
+
+def _quantiles(values: Floats, levels: Sequence[float]) -> Floats:
+    """Quantiles of what is there in each column, (levels, F)."""
+    columns = [np.quantile(column[~np.isnan(column)], levels) for column in values.T]
+    return np.array(columns, dtype=np.float64).reshape(-1, len(levels)).T
