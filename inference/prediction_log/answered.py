@@ -34,7 +34,7 @@ def answer_of(entry: LoggedPrediction, layout: Layout) -> Answer:
 
 
 class AnsweredRequests:
-    """The last `limit` answers by request id, with what was asked. Its owner holds a lock."""
+    """The last answer to each of the last `limit` request ids. Its owner holds a lock."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -43,10 +43,10 @@ class AnsweredRequests:
     def __len__(self) -> int:
         return len(self._answers)
 
-    def recall(self, request_id: str) -> Answer | None:
-        """The answer given to this request id, if it is still remembered."""
-        found = self._answers.get(request_id)
-        return found[1] if found else None
+    def recall(self, entry: LoggedPrediction) -> Answer | None:
+        """The answer that this model version gave to this request id, if it is still remembered."""
+        found = self._answers.get(entry.request_id)
+        return found[1] if found and found[1].model_version == entry.model_version else None
 
     def asked_otherwise(self, entry: LoggedPrediction) -> bool:
         """Whether this request id was answered for other fields than the entry's."""
@@ -54,7 +54,8 @@ class AnsweredRequests:
         return found is not None and found[0] != hash(entry.keys)
 
     def remember(self, entry: LoggedPrediction, answer: Answer) -> None:
-        """Keep an answer; the oldest is forgotten beyond the limit."""
+        """Keep an answer; beyond the limit the one given longest ago is forgotten."""
         self._answers[entry.request_id] = (hash(entry.keys), answer)
+        self._answers.move_to_end(entry.request_id)
         if len(self._answers) > self._limit:
             self._answers.popitem(last=False)

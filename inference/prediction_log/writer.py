@@ -42,6 +42,7 @@ class PredictionLog:
         self._closed: list[Path] = []
         self._answered = AnsweredRequests(remember)
         self.last_error: str | None = None
+        self.lines = 0
         self._adopt_abandoned()
         self._thread = Thread(target=self._seal_until_closed, name="prediction-log-sealing", daemon=True)
         self._thread.start()
@@ -52,7 +53,10 @@ class PredictionLog:
         return len(self._closed)
 
     def append(self, entries: Sequence[LoggedPrediction], layout: Layout) -> tuple[Answer, ...]:
-        """Log the entries whose request id is new and return the answer that stands for each.
+        """Log the entries that are no retries and return the answer that stands for each.
+
+        A retry is the same request id asked of the same model version: it gets the first answer again. Once a
+        new version has taken over, a retry gets that one's answer, logged too; readers count the first.
 
         Raises:
             RequestIdReusedError: an id was answered for other fields; nothing is written.
@@ -62,6 +66,7 @@ class PredictionLog:
             fresh = self._fresh(entries)
             if fresh:
                 self._open(layout).append(list(fresh.values()))
+                self.lines += len(fresh)
             for entry in fresh.values():
                 self._answered.remember(entry, answer_of(entry, layout))
             answers = tuple(self._standing(entry, fresh, layout) for entry in entries)
@@ -87,15 +92,14 @@ class PredictionLog:
             first = fresh.setdefault(entry.request_id, entry)
             if first.keys != entry.keys or self._answered.asked_otherwise(entry):
                 raise RequestIdReusedError((entry.request_id,))
-        return {name: entry for name, entry in fresh.items() if self._answered.recall(name) is None}
+        return {name: entry for name, entry in fresh.items() if self._answered.recall(entry) is None}
 
     def _standing(
         self, entry: LoggedPrediction, fresh: dict[str, LoggedPrediction], layout: Layout
     ) -> Answer:
         """The remembered answer; a batch longer than the memory falls back on its own entries."""
-        return self._answered.recall(entry.request_id) or answer_of(
-            fresh.get(entry.request_id, entry), layout
-        )
+        known = self._answered.recall(entry)
+        return known or answer_of(fresh.get(entry.request_id, entry), layout)
 
     def _open(self, layout: Layout) -> Segment:
         if self._segment is not None and self._segment.layout != layout:
@@ -157,8 +161,7 @@ class PredictionLog:
             self.last_error = str(error)
             return
         for entry in entries:
-            if self._answered.recall(entry.request_id) is None:
-                self._answered.remember(entry, answer_of(entry, layout))
+            self._answered.remember(entry, answer_of(entry, layout))
 
 
 def append_batch(folder: Path, frame: pd.DataFrame, schema: pa.Schema) -> list[Path]:

@@ -1,0 +1,71 @@
+"""The application: its routes, its life, and how errors are answered."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio.to_thread import run_sync
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from inference.application_state import start_state
+from inference.docs_page import add_docs_page
+from inference.errors import ErrorBody, ErrorDocument, InferenceError
+from inference.openapi import describe_requests
+from inference.request_counting import RequestCounting
+from inference.request_schema import RequestSchema
+from inference.responses import API_VERSION
+from inference.routes import health, metrics, model, predict
+from inference.settings import InferenceSettings
+from training.problem import load_problem
+
+
+def create_app(settings: InferenceSettings) -> FastAPI:
+    """The service for `settings.problem`; it starts following the registry when the server starts it.
+
+    Raises:
+        ProblemError: the problem cannot be loaded, or names a field as requests do.
+    """
+    problem = load_problem(settings.problem)
+    schema = RequestSchema(problem, settings.replay, settings.max_items)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.running = await run_sync(start_state, settings, problem, schema)
+        yield
+        await run_sync(app.state.running.close)
+
+    app = FastAPI(title=problem.title, version=API_VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    for routes in (predict, model, health, metrics):
+        app.include_router(routes.router)
+    app.add_middleware(RequestCounting)
+    app.add_exception_handler(InferenceError, _answer_error)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(Exception, _answer_unexpected)
+    describe_requests(app, schema)
+    add_docs_page(app)
+    return app
+
+
+async def _answer_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, InferenceError):
+        raise error
+    return _document(error.status, error.document())
+
+
+async def _answer_http_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    body = ErrorBody(code="http_error", message=f"{error.detail}; /docs lists what this service answers")
+    return _document(error.status_code, ErrorDocument(error=body))
+
+
+async def _answer_unexpected(_request: Request, _error: Exception) -> Response:
+    body = ErrorBody(
+        code="internal", message="the service failed; nothing was answered, its own log says why"
+    )
+    return _document(500, ErrorDocument(error=body))
+
+
+def _document(status: int, document: ErrorDocument) -> Response:
+    return JSONResponse(document.model_dump(mode="json"), status_code=status)

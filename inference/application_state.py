@@ -1,0 +1,50 @@
+"""The parts of a running service, as its routes reach them."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from inference.metrics import ServiceMetrics
+from inference.model_follower import ModelFollower
+from inference.prediction_log.schema import log_folder
+from inference.prediction_log.writer import PredictionLog
+from inference.prediction_service import PredictionService
+from inference.request_schema import RequestSchema
+from inference.settings import InferenceSettings
+from training.problem import Problem
+
+
+@dataclass(frozen=True)
+class ApplicationState:
+    """One service: what it was configured with, what it follows, where it logs, how it answers."""
+
+    settings: InferenceSettings
+    schema: RequestSchema
+    follower: ModelFollower
+    log: PredictionLog
+    metrics: ServiceMetrics
+    service: PredictionService
+
+    def close(self) -> None:
+        """Stop following, seal the log."""
+        self.follower.stop()
+        self.log.close()
+
+
+def start_state(settings: InferenceSettings, problem: Problem, schema: RequestSchema) -> ApplicationState:
+    """Open the log and begin to follow the registry; the first model is loaded in the background."""
+    metrics = ServiceMetrics()
+    log = PredictionLog(
+        log_folder(settings), settings.seal_rows, settings.seal_seconds, settings.remembered_requests
+    )
+    follower = ModelFollower(settings, problem, on_load=metrics.record_model)
+    metrics.watch(follower, log)
+    follower.start()
+    service = PredictionService(follower, log, metrics)
+    return ApplicationState(settings, schema, follower, log, metrics, service)
+
+
+def state_of(request: Request) -> ApplicationState:
+    """The state of the application that this request came to."""
+    state: ApplicationState = request.app.state.running
+    return state

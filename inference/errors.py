@@ -1,0 +1,116 @@
+"""What the service answers when it cannot predict: a status, a code, and what to do next."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class ErrorItem(BaseModel):
+    """One thing that is wrong with one instance; `index` counts from 0, `field` is null for the whole."""
+
+    model_config = ConfigDict(frozen=True)
+
+    index: int
+    field: str | None
+    code: str
+    message: str
+
+
+class ErrorBody(BaseModel):
+    """What went wrong, and what to do next."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    message: str
+    items: tuple[ErrorItem, ...] = ()
+
+
+class ErrorDocument(BaseModel):
+    """The body of every answer that is not a success."""
+
+    model_config = ConfigDict(frozen=True)
+
+    error: ErrorBody
+
+
+class InferenceError(Exception):
+    """Base of this room's errors. Nothing of the request was logged when one is answered."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal"
+
+    def __init__(self, message: str, items: Sequence[ErrorItem] = ()) -> None:
+        super().__init__(message)
+        self.message, self.items = message, tuple(items)
+
+    def document(self) -> ErrorDocument:
+        """The body of the answer."""
+        return ErrorDocument(error=ErrorBody(code=self.code, message=self.message, items=self.items))
+
+
+class MalformedBodyError(InferenceError):
+    """The body is no JSON."""
+
+    status, code = 400, "malformed_json"
+
+
+class InvalidRequestError(InferenceError):
+    """The body is JSON, but not a prediction request; `items` names each field."""
+
+    status, code = 422, "invalid_request"
+
+
+class TooManyItemsError(InferenceError):
+    """The request carries more instances than the service takes at once."""
+
+    status, code = 413, "too_many_items"
+
+
+class BodyTooLargeError(InferenceError):
+    """The request carries more bytes than the service takes at once."""
+
+    status, code = 413, "body_too_large"
+
+
+class RequestIdConflictError(InferenceError):
+    """A request id was answered before for other fields."""
+
+    status, code = 409, "request_id_reused"
+
+
+class NoModelError(InferenceError):
+    """No model is loaded (yet)."""
+
+    status, code = 503, "no_model"
+
+
+class FeaturesUnavailableError(InferenceError):
+    """The online features cannot be read."""
+
+    status, code = 503, "features_unavailable"
+
+
+class LogUnavailableError(InferenceError):
+    """The prediction log cannot be written, so nothing may be answered."""
+
+    status, code = 503, "log_unavailable"
+
+
+class ScoringError(InferenceError):
+    """The model answered something that is no number."""
+
+    status, code = 500, "scoring_failed"
+
+
+class ModelRefusedError(Exception):
+    """A registered version cannot be served: it contradicts the problem or the feature service."""
+
+
+class PortTakenError(Exception):
+    """Another process listens on the port."""
+
+
+class BatchInputError(Exception):
+    """The file to be scored is missing, unreadable, or lacks columns."""

@@ -1,0 +1,132 @@
+"""Follows the registry alias: loads a new version beside the old one, then swaps one reference."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from threading import Event, Thread
+from time import monotonic
+
+from inference.served_model import ServedModel, load_model
+from inference.settings import InferenceSettings
+from training.problem import Problem
+from training.registry import ModelVersionRef, current
+
+logger = logging.getLogger(__name__)
+
+LONGEST_BACKOFF = 15.0
+STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class FollowerState:
+    """How following goes: when the registry last answered, what failed last, which version is refused."""
+
+    checked_at: datetime | None = None
+    error: str | None = None
+    refused_version: str | None = None
+    failures: int = 0
+    failures_total: int = 0
+
+
+class ModelFollower:
+    """A background thread that keeps `served` what the alias names; a bad one leaves the old in place.
+
+    `served` is replaced in one assignment. Nothing here runs on a request's path.
+    """
+
+    def __init__(
+        self, settings: InferenceSettings, problem: Problem, on_load: Callable[[ServedModel], None]
+    ) -> None:
+        self._settings, self._problem, self._on_load = settings, problem, on_load
+        self._stop = Event()
+        self._thread = Thread(target=self._follow, name="model-follower", daemon=True)
+        self.served: ServedModel | None = None
+        self.state = FollowerState()
+        self._refused_ref: tuple[str, str] | None = None
+        self._backoff, self._retry_at = settings.poll_seconds, 0.0
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop; a load that is under way is left to end with the process."""
+        self._stop.set()
+        self._thread.join(timeout=STOP_SECONDS)
+
+    @property
+    def reason(self) -> str:
+        """Why no model is served."""
+        return self.state.error or "the model is being loaded; ask /health/ready again in a few seconds"
+
+    def poll(self) -> None:
+        """Look the alias up once and load what it names; whatever fails becomes `state.error`."""
+        try:
+            ref = current(self._settings, self._problem.name, self._settings.alias)
+        except Exception as error:  # whatever the registry does, serving goes on
+            self._failed(f"the registry cannot be read, serving goes on without it: {error}", None)
+            return
+        self._follow_ref(ref)
+
+    def _follow_ref(self, ref: ModelVersionRef | None) -> None:
+        if ref is None:
+            self._failed(self._explain_no_alias(), None)
+        elif self._is_served(ref):
+            self._succeeded()
+        elif self._is_due(ref):
+            self._load(ref)
+
+    def _load(self, ref: ModelVersionRef) -> None:
+        try:
+            model = load_model(self._settings, self._problem, ref)
+        except Exception as error:  # a bad version must not take the good one down
+            self._refused(ref, error)
+            return
+        self.served = model
+        self._succeeded()
+        logger.info("Serving %s version %s", ref.name, ref.version)
+        self._on_load(model)
+
+    def _is_served(self, ref: ModelVersionRef) -> bool:
+        served = self.served
+        return served is not None and (served.ref.version, served.ref.digest) == (ref.version, ref.digest)
+
+    def _is_due(self, ref: ModelVersionRef) -> bool:
+        """Whether to try: at once for another version than the refused one, ever more rarely for that."""
+        return self._refused_ref != (ref.version, ref.digest) or monotonic() >= self._retry_at
+
+    def _refused(self, ref: ModelVersionRef, error: Exception) -> None:
+        again = self._refused_ref == (ref.version, ref.digest)
+        self._backoff = min(self._backoff * 2, LONGEST_BACKOFF) if again else self._settings.poll_seconds
+        self._retry_at = monotonic() + self._backoff
+        self._refused_ref = (ref.version, ref.digest)
+        self._failed(f"version {ref.version} is refused: {type(error).__name__}: {error}", ref.version)
+
+    def _explain_no_alias(self) -> str:
+        name, alias = self._problem.name, self._settings.alias
+        return (
+            f"model {name!r} has no {alias} yet; train one with `python -m training train`, "
+            "or promote a version with `python -m training promote`"
+        )
+
+    def _succeeded(self) -> None:
+        self._refused_ref, total = None, self.state.failures_total
+        self.state = FollowerState(checked_at=datetime.now(UTC), failures_total=total)
+
+    def _failed(self, error: str, refused_version: str | None) -> None:
+        before = self.state
+        if error != before.error:
+            logger.warning("%s", error)
+        self.state = replace(
+            before,
+            error=error,
+            refused_version=refused_version,
+            failures=before.failures + 1,
+            failures_total=before.failures_total + 1,
+        )
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            self.poll()
+            self._stop.wait(self._settings.poll_seconds)

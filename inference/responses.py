@@ -1,0 +1,83 @@
+"""The documents that the service answers with, as OpenAPI describes them."""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from features.schema import FeatureColumn
+from training.bundle.contract import Window
+
+API_VERSION: Final = "1"
+
+
+class Document(BaseModel):
+    """Base of the documents."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class PredictionDocument(Document):
+    """One answer; `missing` and `stale` name features that had no value, or only an expired one."""
+
+    request_id: str
+    prediction: float
+    model_version: str
+    missing: tuple[str, ...]
+    stale: tuple[str, ...]
+
+
+class PredictionsDocument(Document):
+    """The answers, in the order of the instances."""
+
+    predictions: tuple[PredictionDocument, ...]
+
+
+class FollowerDocument(Document):
+    """How following the registry goes; `error` says what failed last, while the served model goes on."""
+
+    checked_at: datetime | None
+    error: str | None
+    refused_version: str | None
+    failures: int
+
+
+class SchemaVersions(Document):
+    """The versions of what crosses this service's doors."""
+
+    api: str
+    bundle: int
+    prediction_log: int
+    problem: int
+
+
+class ModelDocument(Document):
+    """What is served. `metrics` were measured on the `gate` window; `card` is Markdown."""
+
+    name: str
+    version: str
+    alias: str
+    since: datetime
+    family: str
+    feature_service: str
+    columns: tuple[FeatureColumn, ...]
+    as_of: datetime
+    windows: dict[str, Window]
+    metrics: dict[str, float]
+    card: str
+    schemas: SchemaVersions
+    follower: FollowerDocument
+
+
+class LiveDocument(Document):
+    """The process runs."""
+
+    status: Literal["live"] = "live"
+
+
+class ReadyDocument(Document):
+    """A model is loaded and warmed; `warnings` say what does not work meanwhile."""
+
+    status: Literal["ready"] = "ready"
+    model_version: str
+    warnings: tuple[str, ...]

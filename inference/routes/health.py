@@ -1,0 +1,26 @@
+"""`/health/live` and `/health/ready`."""
+
+from fastapi import APIRouter, Request
+
+from inference.application_state import state_of
+from inference.errors import ErrorDocument, NoModelError
+from inference.responses import LiveDocument, ReadyDocument
+
+router = APIRouter(prefix="/health", tags=["health"])
+
+
+@router.get("/live")
+async def get_live() -> LiveDocument:
+    """The process runs and answers."""
+    return LiveDocument()
+
+
+@router.get("/ready", responses={503: {"model": ErrorDocument, "description": "No model is loaded yet."}})
+async def get_ready(request: Request) -> ReadyDocument:
+    """A model is loaded and warmed. Warnings name what fails meanwhile, such as reading the registry."""
+    state = state_of(request)
+    served = state.follower.served
+    if served is None:
+        raise NoModelError(state.follower.reason)
+    warnings = [warning for warning in (state.follower.state.error, state.log.last_error) if warning]
+    return ReadyDocument(model_version=served.version, warnings=tuple(warnings))

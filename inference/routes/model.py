@@ -1,0 +1,52 @@
+"""`/v1/model`: what is served, since when, on what grounds."""
+
+from fastapi import APIRouter, Request
+
+from inference.application_state import state_of
+from inference.errors import ErrorDocument, NoModelError
+from inference.model_follower import FollowerState
+from inference.prediction_log.schema import SCHEMA_VERSION
+from inference.responses import API_VERSION, FollowerDocument, ModelDocument, SchemaVersions
+from inference.served_model import ServedModel
+
+router = APIRouter(prefix="/v1", tags=["model"])
+
+
+@router.get("/model", responses={503: {"model": ErrorDocument, "description": "No model is loaded yet."}})
+async def get_model(request: Request) -> ModelDocument:
+    """The served version with its contract, its card, and how following the registry goes."""
+    state = state_of(request)
+    served = state.follower.served
+    if served is None:
+        raise NoModelError(state.follower.reason)
+    return describe_model(served, state.settings.alias, state.follower.state)
+
+
+def describe_model(served: ServedModel, alias: str, following: FollowerState) -> ModelDocument:
+    """The document of a served model."""
+    contract = served.bundle.contract
+    return ModelDocument(
+        name=served.ref.name,
+        version=served.version,
+        alias=alias,
+        since=served.since,
+        family=contract.family,
+        feature_service=contract.feature_service,
+        columns=contract.columns,
+        as_of=contract.as_of,
+        windows=contract.windows,
+        metrics=contract.metrics,
+        card=served.bundle.card,
+        schemas=SchemaVersions(
+            api=API_VERSION,
+            bundle=contract.schema_version,
+            prediction_log=SCHEMA_VERSION,
+            problem=contract.problem_version,
+        ),
+        follower=FollowerDocument(
+            checked_at=following.checked_at,
+            error=following.error,
+            refused_version=following.refused_version,
+            failures=following.failures_total,
+        ),
+    )

@@ -1,0 +1,106 @@
+"""One model version ready to serve: bundle, session and feature reader that belong together, warmed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from features.schema import FeatureColumn
+from inference.errors import ModelRefusedError
+from inference.feature_rows import served_matrix
+from inference.prediction_log.journal import Layout
+from inference.prediction_log.schema import feature_types, key_types
+from inference.request_schema import example_instance
+from inference.settings import InferenceSettings
+from training.bundle.reader import Bundle, read_bundle
+from training.bundle.scorer import Scorer
+from training.problem import Problem
+from training.registry import ModelVersionRef, fetch_bundle
+
+if TYPE_CHECKING:
+    from features.online import OnlineReader
+
+WARM_UP_ROWS = (1, 32)
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """What one answer is made with. A request takes one reference, so that no answer mixes versions."""
+
+    ref: ModelVersionRef
+    bundle: Bundle
+    scorer: Scorer
+    reader: "OnlineReader"
+    layout: Layout
+    since: datetime
+
+    @property
+    def version(self) -> str:
+        """The registered version."""
+        return self.ref.version
+
+    @cached_property
+    def columns(self) -> tuple[FeatureColumn, ...]:
+        """The model's inputs, in order."""
+        return self.bundle.contract.columns
+
+
+def load_model(settings: InferenceSettings, problem: Problem, ref: ModelVersionRef) -> ServedModel:
+    """Fetch, verify, open and warm one registered version.
+
+    Raises:
+        BundleError, ScorerError, GraphSafetyError, FeatureError: what each part says.
+        ModelRefusedError: the bundle is for another problem, or the feature service lacks its inputs.
+    """
+    from features.online import OnlineReader  # imports Feast, which takes seconds
+
+    bundle = read_bundle(fetch_bundle(settings, ref))
+    contract = bundle.contract
+    if contract.problem != problem.name:
+        raise ModelRefusedError(
+            f"version {ref.version} predicts {contract.problem!r}, not {problem.name!r}; roll back"
+        )
+    reader = OnlineReader(settings, contract.feature_service)
+    require_columns(contract.columns, reader.columns, contract.feature_service)
+    layout = Layout(key_types(problem.fields), feature_types(contract.columns))
+    model = ServedModel(ref, bundle, bundle.scorer(threads=1), reader, layout, datetime.now(UTC))
+    _warm(model, problem)
+    return model
+
+
+def require_columns(wanted: Sequence[FeatureColumn], offered: Sequence[FeatureColumn], service: str) -> None:
+    """Check that the feature service still offers the model's inputs.
+
+    Raises:
+        ModelRefusedError: it lacks some, or offers them as another kind; the message names them.
+    """
+    kinds = {column.name: column.kind for column in offered}
+    lacking = [column.name for column in wanted if kinds.get(column.name) != column.kind]
+    if lacking:
+        raise ModelRefusedError(
+            f"feature service {service!r} does not offer {lacking} as the model reads them; "
+            "apply the feature repository the model was trained on, or train again"
+        )
+
+
+def _warm(model: ServedModel, problem: Problem) -> None:
+    """Run whole predictions before the first caller does; a model that answers no number is refused."""
+    fields = _example_fields(problem)
+    for rows in WARM_UP_ROWS:
+        served = model.reader.read([fields] * rows, [model.since] * rows)
+        predictions = model.scorer.score_matrix(served_matrix(served, model.columns))
+        if predictions.shape != (rows,) or not np.isfinite(predictions).all():
+            raise ModelRefusedError(f"version {model.version} answers no number for the example; roll back")
+
+
+def _example_fields(problem: Problem) -> dict[str, object]:
+    parse = TypeAdapter(datetime).validate_python
+    stamps = {field.name for field in problem.fields if field.dtype == "timestamp"}
+    return {
+        name: parse(value).astimezone(UTC) if name in stamps else value
+        for name, value in example_instance(problem).items()
+    }

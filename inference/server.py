@@ -1,0 +1,56 @@
+"""One server process: takes its port first, then serves until it is told to stop."""
+
+import signal
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+
+from inference.app import create_app
+from inference.errors import PortTakenError
+from inference.settings import InferenceSettings
+
+
+def take_port(host: str, port: int) -> socket.socket:
+    """Bind the port, so that a busy one is named before anything slow begins; 0 takes a free one.
+
+    Raises:
+        PortTakenError: the port cannot be bound.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    taken = socket.socket(family, socket.SOCK_STREAM)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind((host, port))
+    except OSError as error:
+        taken.close()
+        raise PortTakenError(
+            f"port {port} of {host} cannot be used ({error.strerror}); stop what listens there, "
+            "or choose another with --port"
+        ) from error
+    return taken
+
+
+def serve(settings: InferenceSettings) -> None:
+    """Serve until SIGTERM or SIGINT; open requests are answered and the log is sealed before the end.
+
+    Raises:
+        PortTakenError: the port is not free.
+    """
+    listening = take_port(settings.serve_host, settings.serve_port)
+    config = uvicorn.Config(
+        create_app(settings),
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=settings.drain_seconds,
+    )
+    host, port = listening.getsockname()[:2]
+    print(f"Serving on http://{host}:{port} (docs at /docs)", flush=True)
+    # The server raises the signal again once it has shut down; that is a clean end.
+    signal.signal(signal.SIGTERM, _leave)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
