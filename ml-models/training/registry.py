@@ -24,6 +24,7 @@ Answer = TypeVar("Answer")
 ARTIFACT_SCHEME = "mlflow-artifacts:/"
 BUNDLE_ARTIFACT = "bundle"
 DIGEST_TAG = "contract_sha256"
+FLOW_RUN_TAG = "flow_run_id"
 CREATION_TIMEOUT = 120.0
 NOT_THERE = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
 
@@ -69,7 +70,7 @@ def current(settings: TrainingSettings, name: str, alias: Alias = "champion") ->
     return None if version is None else _ref(version)
 
 
-def get_version(settings: TrainingSettings, name: str, version: str) -> ModelVersionRef:
+def version_ref(settings: TrainingSettings, name: str, version: str) -> ModelVersionRef:
     """Return one registered version.
 
     Raises:
@@ -81,6 +82,16 @@ def get_version(settings: TrainingSettings, name: str, version: str) -> ModelVer
     if found is None:
         raise UnknownVersionError(f"{name} has no version {version}; see `python -m training list`")
     return _ref(found)
+
+
+def version_of_flow_run(settings: TrainingSettings, name: str, flow_run_id: str) -> ModelVersionRef | None:
+    """Return the version that an orchestrated run registered, accepted or not; None while there is none.
+
+    Raises:
+        RegistryUnavailableError: the registry cannot be read just now.
+    """
+    versions = list_versions(settings, name)
+    return next((ref for ref in reversed(versions) if ref.tags.get(FLOW_RUN_TAG) == flow_run_id), None)
 
 
 def list_versions(settings: TrainingSettings, name: str) -> list[ModelVersionRef]:
@@ -125,6 +136,7 @@ def bundle_location(source: str) -> str:
 def _silence_mlflow() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     # A pooled connection would go on reading a database file that was deleted and made anew.
     os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
 

@@ -38,8 +38,8 @@ class Contract(ContractPart):
     """Everything that a reader must know before it may use the model.
 
     `columns` are in the graph's order: the categorical ones are the columns of the input `categorical`, the
-    numeric ones those of `numeric`. `metrics` were measured on the window `gate`. `files` maps the path of each
-    other file of the bundle to its SHA-256.
+    numeric ones those of `numeric`. `metrics` were measured on the window `gate`. `files` maps the path of
+    each other file of the bundle to its SHA-256.
     """
 
     schema_version: int = SCHEMA_VERSION

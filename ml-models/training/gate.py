@@ -1,0 +1,110 @@
+"""The gate: may the challenger replace the champion? Pure; both were measured on the same fresh window."""
+
+from pydantic import BaseModel, ConfigDict
+
+from training.evaluate import Metrics
+from training.metrics import improvement, require_comparable
+from training.problem import Guardrail, Problem
+
+
+class GateVerdict(BaseModel):
+    """The decision, why, and what every contestant measured on the gate window of `sample` rows."""
+
+    model_config = ConfigDict(frozen=True)
+
+    accepted: bool
+    reasons: tuple[str, ...]
+    primary_metric: str
+    sample: int
+    challenger: Metrics
+    champion: Metrics | None
+    base_rate: Metrics
+
+
+class Check(BaseModel):
+    """One condition and how it came out."""
+
+    model_config = ConfigDict(frozen=True)
+
+    passed: bool
+    reason: str
+
+
+def judge(
+    problem: Problem, sample: int, challenger: Metrics, champion: Metrics | None, base_rate: Metrics
+) -> GateVerdict:
+    """Apply the problem's gate policy to metrics that were measured on the same `sample` rows.
+
+    Without a champion the challenger must beat the base rate by `margin_over_base_rate`; with one it must
+    beat the champion by more than `margin_over_champion` and break no guardrail. A NaN passes nothing.
+
+    Raises:
+        UnknownMetricError: the primary metric or a guardrail cannot be compared.
+    """
+    for name in (problem.primary_metric, *(rail.metric for rail in problem.gate.guardrails)):
+        require_comparable(problem.task, name)
+    checks = [_enough(problem, sample)]
+    if champion is None:
+        checks.append(_beats_base_rate(problem, challenger, base_rate))
+    else:
+        checks.append(_beats_champion(problem, challenger, champion))
+        checks += [_keeps(problem, rail, challenger, champion) for rail in problem.gate.guardrails]
+    return GateVerdict(
+        accepted=all(check.passed for check in checks),
+        reasons=tuple(check.reason for check in checks),
+        primary_metric=problem.primary_metric,
+        sample=sample,
+        challenger=challenger,
+        champion=champion,
+        base_rate=base_rate,
+    )
+
+
+def _enough(problem: Problem, sample: int) -> Check:
+    needed = problem.gate.minimum_sample
+    passed = sample >= needed
+    return Check(
+        passed=passed,
+        reason=f"{sample} labelled {problem.unit} in the gate window, {needed} needed{_mark(passed)}",
+    )
+
+
+def _beats_base_rate(problem: Problem, challenger: Metrics, base_rate: Metrics) -> Check:
+    gain = _gain(problem, problem.primary_metric, challenger, base_rate)
+    passed = gain >= problem.gate.margin_over_base_rate
+    return _compared(
+        problem, "base rate", gain, problem.gate.margin_over_base_rate, challenger, base_rate, passed
+    )
+
+
+def _beats_champion(problem: Problem, challenger: Metrics, champion: Metrics) -> Check:
+    gain = _gain(problem, problem.primary_metric, challenger, champion)
+    passed = gain > problem.gate.margin_over_champion
+    return _compared(
+        problem, "champion", gain, problem.gate.margin_over_champion, challenger, champion, passed
+    )
+
+
+def _compared(
+    problem: Problem, rival: str, gain: float, margin: float, mine: Metrics, theirs: Metrics, passed: bool
+) -> Check:
+    name = problem.primary_metric
+    measured = f"{name} {mine[name]:.4f} against the {rival}'s {theirs[name]:.4f}"
+    return Check(passed=passed, reason=f"{measured}: better by {gain:.4f}, {margin:g} needed{_mark(passed)}")
+
+
+def _keeps(problem: Problem, rail: Guardrail, challenger: Metrics, champion: Metrics) -> Check:
+    worse_by = -_gain(problem, rail.metric, challenger, champion)
+    passed = worse_by <= rail.tolerance
+    measured = (
+        f"{rail.metric} {challenger[rail.metric]:.4f} against the champion's {champion[rail.metric]:.4f}"
+    )
+    return Check(passed=passed, reason=f"{measured}: at most {rail.tolerance:g} worse allowed{_mark(passed)}")
+
+
+def _gain(problem: Problem, metric: str, mine: Metrics, theirs: Metrics) -> float:
+    return improvement(problem.task, metric, mine[metric], theirs[metric])
+
+
+def _mark(passed: bool) -> str:
+    return "" if passed else " (refused)"
