@@ -9,7 +9,7 @@ from feast import Entity, FeatureService, FeatureView, Field, FileSource, Reques
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Float64, Int64, String, UnixTimestamp
 
-from features.transformations import describe_aircraft, describe_congestion, describe_request
+from features.day_parts import DAY_PARTS
 
 origin = Entity(name="origin", value_type=ValueType.STRING, description="Airport of departure (IATA)")
 carrier = Entity(name="carrier", value_type=ValueType.STRING, description="Airline (IATA)")
@@ -52,12 +52,53 @@ origin_operations = _view(
     "origin_operations",
     [origin],
     timedelta(minutes=30),
-    **_fields(Int64, "backlog", "scheduled_until", "scheduled_around", "region_backlog"),
-    **_fields(Int64, "departures_1h", "departures_2h", "departures_4h"),
+    **_fields(Float64, "backlog", "scheduled_until", "scheduled_around", "region_backlog"),
+    **_fields(Float64, "departures_1h", "departures_2h", "departures_4h"),
     **_fields(Float64, "backlog_wait", "backlog_share", "region_departure_delay_2h"),
     **_fields(Float64, "departure_delay_1h", "departure_delay_2h", "departure_delay_4h"),
     **_fields(Float64, "late_departure_share_1h", "late_departure_share_2h", "late_departure_share_4h"),
     **_fields(Float64, "arrival_delay_3h", "late_arrival_share_3h"),
+)
+
+# A row holds until something changes. No movement at all in two days: the feed has stopped, or the season is over.
+carrier_operations = _view(
+    "carrier_operations",
+    [origin, carrier],
+    timedelta(days=2),
+    **_fields(Float64, "carrier_backlog", "carrier_backlog_share", "carrier_departures_1h", "carrier_departures_3h"),
+    **_fields(Float64, "carrier_departure_delay_1h", "carrier_late_departure_share_1h"),
+    **_fields(Float64, "carrier_departure_delay_3h", "carrier_late_departure_share_3h"),
+)
+destination_operations = _view(
+    "destination_operations",
+    [dest],
+    timedelta(days=2),
+    **_fields(Float64, "dest_backlog", "dest_backlog_share", "dest_departures_3h", "dest_arrivals_4h"),
+    **_fields(Float64, "dest_departure_delay_3h", "dest_late_departure_share_3h"),
+    **_fields(Float64, "dest_arrival_delay_4h", "dest_late_arrival_share_4h"),
+    **_fields(Float64, "dest_arrival_delay_24h", "dest_late_arrival_share_24h"),
+)
+
+# A flight number not seen for two weeks was dropped, or is another flight now.
+flight_history = _view(
+    "flight_history",
+    [carrier, flight, dest],
+    timedelta(days=14),
+    **_fields(Float64, "flight_arrivals", "flight_arrival_delay", "flight_late_share"),
+    **_fields(Float64, "flight_last_arrival_delay", "flight_departure_delay"),
+)
+route_history = _view(
+    "route_history",
+    [origin, dest],
+    timedelta(days=7),
+    **_fields(Float64, "route_arrivals_7d", "route_late_share_7d", "route_arrival_delay_7d", "route_lost_7d"),
+    **_fields(Float64, "route_arrivals_28d", "route_late_share_28d", "route_arrival_delay_28d", "route_lost_28d"),
+)
+carrier_destination_history = _view(
+    "carrier_destination_history",
+    [carrier, dest],
+    timedelta(days=7),
+    **_fields(Float64, *(f"pair_{kind}_{part}" for kind in ("arrivals", "late") for part in DAY_PARTS)),
 )
 
 # Where an aircraft was two days ago says nothing about where it is now.
@@ -90,7 +131,11 @@ request = RequestSource(
     ],
 )
 
-request_facts = on_demand_feature_view(
+# An on-demand function is kept in the registry as its source and run from there, so each imports what it
+# calls and is annotated with built-in names only; otherwise Feast would fall back to a pickle of it.
+
+
+@on_demand_feature_view(
     name="request_facts",
     mode="python",
     sources=[request, origin_facts, destination_facts],
@@ -106,16 +151,28 @@ request_facts = on_demand_feature_view(
             "distance_miles",
         )
     ],
-)(describe_request)
+)
+def request_facts(inputs: dict[str, list[object]]) -> dict[str, list[float]]:
+    """Described in `features.transformations`."""
+    from features.transformations import describe_request
 
-congestion = on_demand_feature_view(
+    return describe_request(inputs)
+
+
+@on_demand_feature_view(
     name="congestion",
     mode="python",
     sources=[origin_operations],
     schema=[Field(name=name, dtype=Float64) for name in ("backlog_per_scheduled", "departure_delay_trend")],
-)(describe_congestion)
+)
+def congestion(inputs: dict[str, list[object]]) -> dict[str, list[float]]:
+    """Described in `features.transformations`."""
+    from features.transformations import describe_congestion
 
-aircraft_readiness = on_demand_feature_view(
+    return describe_congestion(inputs)
+
+
+@on_demand_feature_view(
     name="aircraft_readiness",
     mode="python",
     sources=[request, aircraft_legs],
@@ -123,13 +180,38 @@ aircraft_readiness = on_demand_feature_view(
         Field(name=name, dtype=Float64)
         for name in ("aircraft_margin", "aircraft_minutes_since", "aircraft_overdue")
     ],
-)(describe_aircraft)
+)
+def aircraft_readiness(inputs: dict[str, list[object]]) -> dict[str, list[float]]:
+    """Described in `features.transformations`."""
+    from features.transformations import describe_aircraft
+
+    return describe_aircraft(inputs)
+
+
+@on_demand_feature_view(
+    name="day_part_history",
+    mode="python",
+    sources=[request, origin_facts, carrier_destination_history],
+    schema=[
+        Field(name=name, dtype=Float64) for name in ("pair_arrivals", "pair_late_share", "pair_part_late_share")
+    ],
+)
+def day_part_history(inputs: dict[str, list[object]]) -> dict[str, list[float]]:
+    """Described in `features.transformations`."""
+    from features.transformations import choose_day_part
+
+    return choose_day_part(inputs)
+
 
 flight_delay_v1 = FeatureService(
     name="flight_delay_v1",
     features=[
         weather,
         origin_operations,
+        carrier_operations,
+        destination_operations,
+        flight_history,
+        route_history,
         aircraft_legs[["aircraft_status", "aircraft_departure_delay", "aircraft_arrival_delay"]],
         aircraft_facts,
         carrier_facts,
@@ -138,5 +220,6 @@ flight_delay_v1 = FeatureService(
         request_facts,
         congestion,
         aircraft_readiness,
+        day_part_history,
     ],
 )

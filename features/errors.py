@@ -15,3 +15,23 @@ class TableMissingError(FeatureError):
 
 class TableQualityError(FeatureError):
     """A built table breaks its schema; the message names the table and the first violations."""
+
+
+class RepositoryError(FeatureError):
+    """The Feast repository cannot be read, or has never been applied."""
+
+
+class UnknownServiceError(FeatureError):
+    """The feature service asked for is not in the registry; the message lists those that are."""
+
+
+class UnsupportedRetrievalError(FeatureError):
+    """A retrieval that the as-of offline store does not do; the message says what to use instead."""
+
+
+class UnsupportedFeatureError(FeatureError):
+    """A feature whose type is neither text, number nor boolean, so that no model input can carry it."""
+
+
+class OnlineStoreError(FeatureError):
+    """The online store is absent, locked or not laid out; the message says how to put it right."""

@@ -1,0 +1,133 @@
+"""Feeds the online store along a replayed time: at each instant exactly what its examples need, known by then."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from features.asof_sql import ENTITY_TABLE, EVENT, INSTANT, ROW, AsOfSource, asof_rows, connect_utc, quote
+from features.errors import UnsupportedRetrievalError
+from features.offline_store import source_path
+from features.online_codec import KeyEncoder, row_encoder
+from features.online_db import NewRow
+from features.online_store import NewestRowSqliteOnlineStore, table_name, to_microseconds
+from features.service_plan import ViewPlan, plan_service
+from features.settings import FeatureSettings
+from features.store import open_store
+from features.view_source import view_source
+
+EVENT_TIMESTAMP = "event_timestamp"
+PendingRow = tuple[int, str, NewRow]
+
+
+def clear_online_store(settings: FeatureSettings, service: str) -> None:
+    """Forget every stored row of the service's views, so that a replay starts knowing nothing."""
+    store = open_store(settings)
+    views = [plan.view for plan in plan_service(store, service).views]
+    _online_store(store).clear(store.config, views)
+
+
+class OnlineFeed:
+    """Writes ahead of a batch of examples, instant by instant, what each needs from the feature tables.
+
+    Prepared once: one as-of join per view finds, for every example, the newest row that was known at its
+    `event_timestamp`. The TTL is not applied here: an expired row is written, so that the reader is what
+    finds it stale. Each row is written once, when the first example that needs it comes up.
+
+    `examples`: entity keys and `event_timestamp` (UTC). Only one feed should write at a time.
+    """
+
+    def __init__(self, settings: FeatureSettings, service: str, examples: pd.DataFrame) -> None:
+        store = open_store(settings)
+        self._config = store.config
+        self._store = _online_store(store)
+        plan = plan_service(store, service)
+        self._pending = sorted(_pending_rows(self._config, plan.views, examples), key=_first_needed)
+        self._next = 0
+
+    @property
+    def remaining(self) -> int:
+        """How many rows are still to be written."""
+        return len(self._pending) - self._next
+
+    def advance(self, as_of: datetime) -> int:
+        """Write every row that an example at or before `as_of` needs and that is not written yet; count them.
+
+        All of it in one transaction of the online store. Nothing that became known after `as_of` is written,
+        and an earlier `as_of` than the last writes nothing.
+
+        Raises:
+            OnlineStoreError: the database is locked or was never laid out.
+        """
+        until = to_microseconds(as_of)
+        start = self._next
+        rows: dict[str, list[NewRow]] = {}
+        while self._next < len(self._pending) and self._pending[self._next][0] <= until:
+            _, table, row = self._pending[self._next]
+            rows.setdefault(table, []).append(row)
+            self._next += 1
+        if rows:
+            self._store.write_rows(self._config, rows)
+        return self._next - start
+
+
+def _online_store(store: Any) -> NewestRowSqliteOnlineStore:
+    online = store._get_provider().online_store
+    if not isinstance(online, NewestRowSqliteOnlineStore):
+        raise UnsupportedRetrievalError(
+            "feeding needs `online_store: type: features.online_store.NewestRowSqliteOnlineStore`"
+        )
+    return online
+
+
+def _pending_rows(config: Any, views: tuple[ViewPlan, ...], examples: pd.DataFrame) -> Iterator[PendingRow]:
+    with connect_utc() as connection:
+        connection.register(ENTITY_TABLE, _entity_table(views, examples))
+        for plan in views:
+            source = view_source(plan.view, source_path(config, plan.view.batch_source), list(plan.features))
+            found = connection.sql(first_needs(source)).to_arrow_table()
+            yield from _encode_rows(plan, table_name(config, plan.view), found)
+
+
+def _entity_table(views: tuple[ViewPlan, ...], examples: pd.DataFrame) -> pa.Table:
+    keys = list(dict.fromkeys(key for plan in views for key in plan.keys.values()))
+    instants = pa.array(pd.to_datetime(examples[EVENT_TIMESTAMP], utc=True), pa.timestamp("us", tz="UTC"))
+    table = pa.Table.from_pandas(examples[keys], preserve_index=False)
+    rows = pa.array(range(len(examples)), pa.int64())
+    return table.append_column(ROW, rows).append_column(INSTANT, instants.cast(pa.int64()))
+
+
+def first_needs(source: AsOfSource) -> str:
+    """Return the SQL of the distinct rows that entity rows need, each with the first instant that needs it."""
+    keys = [f"e.{quote(key.answer)}" for key in source.keys]
+    columns = [f"a.{quote(column.answer)}" for column in source.columns]
+    selected = ", ".join([f"e.{INSTANT}", f"a.{EVENT}", *keys, *columns])
+    return (
+        f"SELECT {selected} FROM ({asof_rows(source, expire=False)}) a JOIN {ENTITY_TABLE} e USING ({ROW}) "
+        f"QUALIFY row_number() OVER (PARTITION BY {', '.join([*keys, f'a.{EVENT}'])} ORDER BY e.{INSTANT}) = 1"
+    )
+
+
+def _encode_rows(plan: ViewPlan, table: str, found: pa.Table) -> Iterator[PendingRow]:
+    encode_key = KeyEncoder(plan.keys, {column.name: column.dtype for column in plan.view.entity_columns})
+    encode_row = row_encoder(plan.features)
+    names = list(plan.keys.values())
+    columns = [column.to_pylist() for column in found.columns]
+    instants, events, keys, features = (
+        columns[0],
+        columns[1],
+        columns[2 : 2 + len(names)],
+        columns[2 + len(names) :],
+    )
+    for instant, event, key, values in zip(
+        instants, events, zip(*keys, strict=True), zip(*features, strict=True), strict=True
+    ):
+        encoded = encode_key(dict(zip(names, key, strict=True)))
+        if encoded is not None:
+            yield instant, table, (encoded, event, None, encode_row(values))
+
+
+def _first_needed(row: PendingRow) -> int:
+    return row[0]

@@ -1,0 +1,41 @@
+"""A feature service's features as they were known at each example's own instant."""
+
+from typing import Any
+
+import pandas as pd
+from feast import FeatureStore
+
+from features.request_types import frame_dtype
+from features.service_plan import ServicePlan, plan_service
+from features.values import model_column
+from features.view_source import join_keys
+
+EVENT_TIMESTAMP = "event_timestamp"
+
+
+def historical_features(store: FeatureStore, service: str, examples: pd.DataFrame) -> pd.DataFrame:
+    """Add the service's features to `examples`, point-in-time at `event_timestamp` (UTC).
+
+    Rows, their order and every input column stay; features come after them in model order: text as object
+    with `None`, numbers as float64 with NaN. What a view's TTL has expired is missing.
+
+    Raises:
+        UnknownServiceError: the registry has no such service.
+        UnsupportedRetrievalError: the examples lack a join key or `event_timestamp`.
+    """
+    plan = plan_service(store, service)
+    job = store.get_historical_features(entity_df=_entity_rows(plan, examples), features=plan.service)
+    retrieved = job.to_arrow().select([column.name for column in plan.columns]).to_pandas()
+    features = {name: model_column(retrieved[name], dtype) for name, dtype in plan.types.items()}
+    inputs = examples.drop(columns=[name for name in features if name in examples])
+    answer = pd.DataFrame({name: column.to_numpy() for name, column in features.items()}, index=inputs.index)
+    return pd.concat([inputs, answer], axis="columns")
+
+
+def _entity_rows(plan: ServicePlan, examples: pd.DataFrame) -> pd.DataFrame:
+    """Keep the columns that the retrieval reads, request fields in their declared types."""
+    fields = {name: dtype for name, dtype in plan.request_fields.items() if name in examples}
+    keys = [key for view in plan.views for key in join_keys(view.view).values()]
+    names = dict.fromkeys(name for name in [*keys, *fields, EVENT_TIMESTAMP] if name in examples)
+    typed: dict[str, Any] = {name: frame_dtype(dtype) for name, dtype in fields.items()}
+    return examples[list(names)].astype(typed)

@@ -1,0 +1,179 @@
+"""Reads a feature service for requests at their own instants: values, status and age, as history has them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from features.on_demand import gather_inputs, on_demand_function
+from features.online_codec import KeyEncoder, Scalar, decode_row
+from features.online_db import KeyBytes, RowReader, StoredRow
+from features.online_store import MICROSECOND, table_name, to_microseconds
+from features.request_types import field_reader, read_fields
+from features.schema import FeatureColumn
+from features.service_plan import OnDemandPlan, ServicePlan, ViewPlan, plan_service
+from features.settings import FeatureSettings
+from features.store import open_store
+from features.values import value_reader
+
+FeatureStatus = Literal["present", "missing", "stale", "default"]
+MICROSECONDS_PER_SECOND = 1_000_000
+
+
+@dataclass(slots=True)
+class ServedFeatures:
+    """One request's features, each by name: value, status, and age in seconds at the request's instant.
+
+    - `present`: the value as known at the instant.
+    - `missing`: no row for the key by then, or a null in it; the value is `None`.
+    - `stale`: the newest row is older than the view's TTL; the value is `None`, the age is that row's.
+    - An on-demand feature is `present` when it has a value. Without one it is `stale` if any input is, else
+      `missing`. Its age is its oldest stored input's; `None` when it follows from the request alone.
+
+    `default` is for callers that fill a value in; this room never does.
+    """
+
+    values: dict[str, str | float | None] = field(default_factory=dict)
+    status: dict[str, FeatureStatus] = field(default_factory=dict)
+    age_seconds: dict[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewRow:
+    """A view's row as one request may see it."""
+
+    values: Mapping[str, Scalar]
+    status: FeatureStatus
+    age: float | None
+
+
+ABSENT = ViewRow({}, "missing", None)
+
+
+class OnlineReader:
+    """Answers a feature service's features from the online database. Safe to use from many threads.
+
+    Opening it loads the Feast registry once (seconds); changes of the registry need a new reader.
+    """
+
+    def __init__(self, settings: FeatureSettings, service: str) -> None:
+        store = open_store(settings)
+        plan = plan_service(store, service)
+        self._plan = plan
+        self._views = [_StoredView(view, table_name(store.config, view.view)) for view in plan.views]
+        self._on_demand = [_computed_view(view, plan) for view in plan.on_demand]
+        self._request_readers = {name: field_reader(dtype) for name, dtype in plan.request_fields.items()}
+        self._value_readers = {name: value_reader(dtype) for name, dtype in plan.types.items()}
+        self._rows = RowReader(Path(store.config.online_store.path))
+
+    @property
+    def columns(self) -> tuple[FeatureColumn, ...]:
+        """The service's features in model input order."""
+        return self._plan.columns
+
+    def read(self, rows: Sequence[Mapping[str, object]], as_of: Sequence[datetime]) -> list[ServedFeatures]:
+        """Return each row's features as known at its own instant; a row later than the instant is unseen.
+
+        `rows` carry entity keys and request fields; an unknown, absent or mistyped key means `missing`. All
+        views are read at one moment of the database, with one query per view for up to 512 keys.
+
+        Raises:
+            OnlineStoreError: the database is absent, locked or not laid out.
+        """
+        instants = [to_microseconds(moment) for moment in as_of]
+        stored = self._read_stored(rows, instants)
+        served = [ServedFeatures() for _ in rows]
+        for view in self._views:
+            self._serve_stored(view, stored[view.name], served)
+        if self._on_demand:
+            requests = [read_fields(row, self._request_readers) for row in rows]
+            for plan, function in self._on_demand:
+                self._serve_computed(plan, function(_inputs(plan, requests, stored)), stored, served)
+        return served
+
+    def _read_stored(
+        self, rows: Sequence[Mapping[str, object]], instants: Sequence[int]
+    ) -> dict[str, list[ViewRow]]:
+        keys = {view.name: [view.encode_key(row) for row in rows] for view in self._views}
+        wanted = {view.table: [key for key in dict.fromkeys(keys[view.name]) if key] for view in self._views}
+        found = self._rows.fetch(wanted)
+        return {view.name: view.rows_at(keys[view.name], instants, found[view.table]) for view in self._views}
+
+    def _serve_stored(
+        self, view: "_StoredView", rows: Sequence[ViewRow], served: Sequence[ServedFeatures]
+    ) -> None:
+        readers = [(name, self._value_readers[name]) for name in view.features if name in self._value_readers]
+        for row, answer in zip(rows, served, strict=True):
+            for name, read in readers:
+                value = read(row.values.get(name))
+                answer.values[name] = value
+                answer.age_seconds[name] = row.age
+                answer.status[name] = "missing" if value is None and row.status == "present" else row.status
+
+    def _serve_computed(
+        self,
+        plan: OnDemandPlan,
+        columns: Mapping[str, Sequence[Any]],
+        stored: Mapping[str, Sequence[ViewRow]],
+        served: Sequence[ServedFeatures],
+    ) -> None:
+        views = {view for view, _ in plan.inputs.values()}
+        readers = [(name, self._value_readers[name]) for name in plan.features]
+        for position, answer in enumerate(served):
+            inputs = [stored[view][position] for view in views]
+            without: FeatureStatus = "stale" if any(row.status == "stale" for row in inputs) else "missing"
+            age = max((row.age for row in inputs if row.age is not None), default=None)
+            for name, read in readers:
+                value = read(columns[name][position])
+                answer.values[name] = value
+                answer.age_seconds[name] = age
+                answer.status[name] = without if value is None else "present"
+
+
+class _StoredView:
+    """One view's table: how to key it, and what of it is seen at an instant."""
+
+    def __init__(self, plan: ViewPlan, table: str) -> None:
+        self.name = plan.view.projection.name_to_use()
+        self.table = table
+        self.features = tuple(plan.features)
+        types = {column.name: column.dtype for column in plan.view.entity_columns}
+        self.encode_key = KeyEncoder(plan.keys, types)
+        self._ttl = plan.ttl // MICROSECOND if plan.ttl else None
+
+    def rows_at(
+        self,
+        keys: Sequence[KeyBytes | None],
+        instants: Sequence[int],
+        found: Mapping[KeyBytes, StoredRow],
+    ) -> list[ViewRow]:
+        decoded = {key: decode_row(features) for key, (_, features) in found.items()}
+        return [
+            self._row_at(found[key][0], decoded[key], instant) if key in found else ABSENT
+            for key, instant in zip(keys, instants, strict=True)
+        ]
+
+    def _row_at(self, event: int, values: Mapping[str, Scalar], instant: int) -> ViewRow:
+        if event > instant:
+            return ABSENT
+        age = (instant - event) / MICROSECONDS_PER_SECOND
+        if self._ttl is not None and event + self._ttl < instant:
+            return ViewRow({}, "stale", age)
+        return ViewRow(values, "present", age)
+
+
+def _computed_view(
+    plan: OnDemandPlan, service: ServicePlan
+) -> tuple[OnDemandPlan, Callable[[dict[str, list[Any]]], dict[str, list[Any]]]]:
+    stored = {view.view.projection.name_to_use(): view.features for view in service.views}
+    types = dict(plan.request_fields)
+    types |= {name: stored[view][feature] for name, (view, feature) in plan.inputs.items()}
+    return plan, on_demand_function(plan, types)
+
+
+def _inputs(
+    plan: OnDemandPlan, requests: Sequence[Mapping[str, Any]], stored: Mapping[str, Sequence[ViewRow]]
+) -> dict[str, list[Any]]:
+    views = {view for view, _ in plan.inputs.values()}
+    return gather_inputs(plan, requests, {view: [row.values for row in stored[view]] for view in views})

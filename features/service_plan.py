@@ -1,0 +1,136 @@
+"""What a feature service reads: each view's keys, columns and TTL, and each on-demand view's inputs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from feast import FeatureService, FeatureStore, FeatureView, Field, OnDemandFeatureView
+from feast.errors import FeatureServiceNotFoundException
+from feast.types import Bool, Float32, Float64, Int32, Int64, String, UnixTimestamp
+
+from features.errors import UnknownServiceError, UnsupportedFeatureError
+from features.schema import FeatureColumn
+from features.view_source import join_keys
+
+NUMERIC = (Float64, Float32, Int64, Int32, Bool)
+
+
+@dataclass(frozen=True)
+class ViewPlan:
+    """One stored view. `keys`: join key -> name in the request; `features`: names that are read, with types."""
+
+    view: FeatureView
+    keys: Mapping[str, str]
+    features: Mapping[str, Any]
+    ttl: timedelta | None
+
+    @property
+    def name(self) -> str:
+        """The view's name."""
+        return str(self.view.name)
+
+
+@dataclass(frozen=True)
+class OnDemandPlan:
+    """One on-demand view: what it reads from the request, from views (name -> view and feature), and answers."""
+
+    view: OnDemandFeatureView
+    request_fields: Mapping[str, Any]
+    inputs: Mapping[str, tuple[str, str]]
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ServicePlan:
+    """A feature service resolved: inputs in model order, stored views, on-demand views."""
+
+    service: FeatureService
+    columns: tuple[FeatureColumn, ...]
+    types: Mapping[str, Any]
+    views: tuple[ViewPlan, ...]
+    on_demand: tuple[OnDemandPlan, ...]
+
+    @property
+    def request_fields(self) -> dict[str, Any]:
+        """Every request field that an on-demand view reads, with its Feast type."""
+        return {name: dtype for plan in self.on_demand for name, dtype in plan.request_fields.items()}
+
+
+def plan_service(store: FeatureStore, name: str) -> ServicePlan:
+    """Resolve the service from the store's registry.
+
+    Raises:
+        UnknownServiceError: the registry has no such service.
+        UnsupportedFeatureError: a feature is neither text, number nor boolean.
+    """
+    service = _find_service(store, name)
+    on_demand_names = {view.name for view in store.list_on_demand_feature_views()}
+    computed = [p for p in service.feature_view_projections if p.name in on_demand_names]
+    stored = [p for p in service.feature_view_projections if p.name not in on_demand_names]
+    on_demand = tuple(_plan_on_demand(store.get_on_demand_feature_view(p.name), p) for p in computed)
+    sources = [s for plan in on_demand for s in plan.view.source_feature_view_projections.values()]
+    types = {field.name: field.dtype for p in service.feature_view_projections for field in p.features}
+    return ServicePlan(
+        service=service,
+        columns=tuple(_column(field) for p in service.feature_view_projections for field in p.features),
+        types=types,
+        views=tuple(_plan_views(store, [*stored, *sources])),
+        on_demand=on_demand,
+    )
+
+
+def is_timestamp(dtype: Any) -> bool:
+    """Whether a Feast type is an instant."""
+    return bool(dtype == UnixTimestamp)
+
+
+def _find_service(store: FeatureStore, name: str) -> FeatureService:
+    try:
+        return store.get_feature_service(name)
+    except FeatureServiceNotFoundException as error:
+        known = ", ".join(service.name for service in store.list_feature_services()) or "none"
+        raise UnknownServiceError(f"no feature service {name!r}; the registry has: {known}") from error
+
+
+def _plan_views(store: FeatureStore, projections: list[Any]) -> list[ViewPlan]:
+    """Plan one read per view and alias, with the features of every projection that names it."""
+    features: dict[str, dict[str, Any]] = {}
+    chosen: dict[str, Any] = {}
+    for projection in projections:
+        used = projection.name_to_use()
+        chosen.setdefault(used, projection)
+        features.setdefault(used, {}).update({f.name: f.dtype for f in projection.features})
+    return [_plan_view(store, chosen[used], features[used]) for used in chosen]
+
+
+def _plan_view(store: FeatureStore, projection: Any, features: dict[str, Any]) -> ViewPlan:
+    view = store.get_feature_view(projection.name).with_projection(projection)
+    ttl = view.ttl if isinstance(view.ttl, timedelta) and view.ttl else None
+    return ViewPlan(view=view, keys=join_keys(view), features=features, ttl=ttl)
+
+
+def _plan_on_demand(view: OnDemandFeatureView, projection: Any) -> OnDemandPlan:
+    requested = [source.schema for source in view.source_request_sources.values()]
+    inputs = {
+        name: (source.name_to_use(), field.name)
+        for source in view.source_feature_view_projections.values()
+        for field in source.features
+        for name in (field.name, f"{source.name}__{field.name}")
+    }
+    return OnDemandPlan(
+        view=view,
+        request_fields={field.name: field.dtype for schema in requested for field in schema},
+        inputs=inputs,
+        features=tuple(field.name for field in projection.features),
+    )
+
+
+def _column(field: Field) -> FeatureColumn:
+    if field.dtype == String:
+        return FeatureColumn(name=field.name, kind="categorical")
+    if field.dtype in NUMERIC:
+        return FeatureColumn(name=field.name, kind="numeric")
+    raise UnsupportedFeatureError(
+        f"feature {field.name!r} is {field.dtype}; declare it as String, Bool or a number"
+    )

@@ -1,0 +1,37 @@
+"""Feature values as a model takes them: text or `None`, float64 or missing, the same online and in history."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from feast.types import Float32, String
+
+
+def value_reader(dtype: Any) -> Callable[[Any], str | float | None]:
+    """Return the function that gives one served value its model form; null and NaN become `None`."""
+    if dtype == String:
+        return _text
+    return _single if dtype == Float32 else _number
+
+
+def model_column(column: pd.Series, dtype: Any) -> pd.Series:  # type: ignore[type-arg]
+    """Give a retrieved column its model form: object with `None`, or float64 with NaN."""
+    if dtype == String:
+        text = column.astype(object)
+        return text.where(text.notna(), None)
+    numbers = pd.to_numeric(column, errors="raise").astype("float64")
+    return numbers.astype("float32").astype("float64") if dtype == Float32 else numbers
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or value != value else str(value)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def _single(value: Any) -> float | None:
+    return None if value is None or math.isnan(value) else float(np.float32(value))

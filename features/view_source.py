@@ -1,0 +1,34 @@
+"""A Feast view's source in the terms of the as-of join: names mapped back to the file's columns."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from feast import FeatureView
+from feast.feature_view import DUMMY_ENTITY_ID
+
+from features.asof_sql import AsOfSource, SourceColumn
+
+
+def view_source(view: FeatureView, path: str, features: Sequence[str], prefix: str = "") -> AsOfSource:
+    """Describe the view's source at `path`, answering `features` under `prefix`.
+
+    Keys answer with the entity frame's names (a projection may rename them); a view without entities has none.
+    """
+    source = view.batch_source
+    in_file = {answer: column for column, answer in source.field_mapping.items()}
+    created = source.created_timestamp_column
+    return AsOfSource(
+        path=path,
+        keys=tuple(SourceColumn(in_file.get(key, key), asked) for key, asked in join_keys(view).items()),
+        columns=tuple(SourceColumn(in_file.get(name, name), prefix + name) for name in features),
+        timestamp=in_file.get(source.timestamp_field, source.timestamp_field),
+        created=in_file.get(created, created) if created else None,
+        ttl=view.ttl if isinstance(view.ttl, timedelta) and view.ttl else None,
+    )
+
+
+def join_keys(view: FeatureView) -> dict[str, str]:
+    """Return the view's join keys, each with the name it has in entity rows and requests."""
+    renamed = view.projection.join_key_map
+    names = [column.name for column in view.entity_columns if column.name != DUMMY_ENTITY_ID]
+    return {name: renamed.get(name, name) for name in names}
