@@ -38,7 +38,7 @@ def run_pytest(folder: Path, source: str) -> subprocess.CompletedProcess[str]:
         "no:cacheprovider",
         str(test_file),
     ]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 

@@ -1,0 +1,98 @@
+"""What a room imports, its extra declares; features and serving import nothing heavy."""
+
+import re
+import subprocess
+import sys
+from importlib.metadata import distribution, packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.repository.declared import list_declared
+from tests.repository.sources import ROOMS, ROOT, list_imports, list_python_files
+
+OWN = {*ROOMS, "tests"}
+EXTRA_OF = {room: room for room in ROOMS} | {"flight_delay": "training"}
+DISTRIBUTIONS = packages_distributions()
+HEAVY = (
+    "prefect",
+    "evidently",
+    "sklearn",
+    "xgboost",
+    "torch",
+    "matplotlib",
+    "skl2onnx",
+    "onnxmltools",
+    "onnx",
+    "ibis",
+)
+HEAVY_PACKAGES = {
+    "prefect",
+    "evidently",
+    "scikit-learn",
+    "xgboost",
+    "torch",
+    "matplotlib",
+    "mlflow",
+    "onnxscript",
+}
+
+
+def find_undeclared(files: list[Path], extra: str) -> set[str]:
+    """`file imports name` for every third-party import that the extra does not require directly."""
+    declared = list_declared(extra)
+    return {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in files
+        for name in list_imports(path) - OWN - set(sys.stdlib_module_names)
+        if not declared & {canonicalize_name(found) for found in DISTRIBUTIONS.get(name, [])}
+    }
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_room_declares_what_it_imports(room: str) -> None:
+    assert not find_undeclared(list_python_files(ROOMS[room]), EXTRA_OF[room])
+
+
+def test_tests_declare_what_they_import() -> None:
+    assert not find_undeclared(list_python_files(ROOT / "tests"), "dev")
+
+
+def test_importing_features_and_serving_stays_light() -> None:
+    program = f"""
+import sys
+import features.settings, features.schema, features.contract, features.store
+import training.problem, training.settings, training.registry, training.bundle.contract
+import training.bundle.reader, training.bundle.scorer
+import inference.app
+print(*sorted(set(sys.modules) & set({HEAVY!r})))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == []
+
+
+def collect_closure(names: set[str]) -> set[str]:
+    """The named distributions and everything that they require, as installed here."""
+    closure: set[str] = set()
+    waiting = set(names)
+    while waiting:
+        name = waiting.pop()
+        closure.add(name)
+        required = map(Requirement, distribution(name).requires or [])
+        here = {
+            canonicalize_name(r.name)
+            for r in required
+            if r.marker is None or r.marker.evaluate({"extra": ""})
+        }
+        waiting |= {found for found in here if not re.match("nvidia|cuda|triton", found)} - closure
+    return closure
+
+
+@pytest.mark.parametrize("extra", ["features", "inference"])
+def test_serving_image_needs_no_training_library(extra: str) -> None:
+    assert not collect_closure(list_declared(extra)) & HEAVY_PACKAGES
