@@ -21,7 +21,7 @@ from features.feed import OnlineFeed
 from inference.batch import log_scored, score_frame
 from training.bundle.reader import Bundle, read_bundle
 from training.problem import Problem
-from training.registry import ModelVersionRef, current, fetch_bundle, open_client, read_version
+from training.registry import ModelVersionRef, current, fetch_bundle, get_version, list_versions
 
 FIRST_VERSION = "1"
 
@@ -107,14 +107,14 @@ class Loop:
             wait_for_version(watcher, now.version)
             _wait_until_seen(continuous, now.version)
         watcher.close()
-        trained = read_version(open_client(self.settings), self.problem.name, flow_run_id)
+        trained = list_versions(self.settings, self.problem.name)[-1]
         return Retraining(
             as_of=week.end.to_pydatetime(),
             reason=reason,
             accepted=now.version != champion,
             version=trained.version,
             champion=now.version,
-            gate=trained.gate,
+            gate=trained.tags.get("gate", "unknown"),
             seconds=time.monotonic() - started,
             requests_sent=continuous.sent,
             requests_failed=continuous.failed,
@@ -122,7 +122,7 @@ class Loop:
 
     def score_frozen(self) -> npt.NDArray[np.float64]:
         """What the first champion would have answered to every example, shape (N,)."""
-        first = version_ref(self.settings, self.problem.name, FIRST_VERSION)
+        first = get_version(self.settings, self.problem.name, FIRST_VERSION)
         return score_frame(read_bundle(fetch_bundle(self.settings, first)), self.examples)
 
     def _champion(self) -> ModelVersionRef:

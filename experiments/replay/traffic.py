@@ -81,9 +81,9 @@ class PredictionClient:
 
 @dataclass
 class ContinuousClient:
-    """Sends one moment's requests over and over, under the same request ids, and counts what fails.
+    """Sends one moment's requests over and over; no answer, or two versions in one answer, is a failure.
 
-    The prediction log keeps the first answer for a request id, so asking again adds nothing to it.
+    Each time under new request ids, since a known id is answered as it was the first time.
     """
 
     url: str
@@ -114,8 +114,12 @@ class ContinuousClient:
 
     def _send(self, client: PredictionClient) -> None:
         self.sent += 1
+        renamed = [
+            {**instance, "request_id": f"continuous-{self.sent}-{instance['request_id']}"}
+            for instance in self.moment.instances
+        ]
         try:
-            seen = {answer.version for answer in client.predict(self.moment.instances)}
+            seen = {answer.version for answer in client.predict(renamed)}
         except (ReplayError, httpx.HTTPError):
             self.failed += 1
             return
