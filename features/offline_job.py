@@ -12,6 +12,7 @@ from feast.saved_dataset import SavedDatasetStorage
 
 from features.asof_sql import ENTITY_TABLE, INSTANT, ROW, AsOfSource, connect_utc, point_in_time_query
 from features.errors import UnsupportedRetrievalError
+from features.on_demand import compute_columns
 
 EVENT_TIMESTAMP = "event_timestamp"
 MICROSECONDS_UTC = pa.timestamp("us", tz="UTC")
@@ -60,9 +61,10 @@ class AsOfRetrievalJob(RetrievalJob):  # type: ignore[misc]
         joined = self._to_arrow_internal()
         answer = joined
         for view in self._on_demand:
-            computed = view.transform_arrow(_inputs(view, joined), self.full_feature_names)
+            computed = compute_columns(view, joined)
+            prefix = f"{view.projection.name_to_use()}__" if self.full_feature_names else ""
             for name in self._requested(view):
-                answer = answer.append_column(name, computed[name])
+                answer = answer.append_column(prefix + name, computed[name])
         return answer
 
     def persist(
@@ -88,10 +90,8 @@ class AsOfRetrievalJob(RetrievalJob):  # type: ignore[misc]
         return self._to_arrow_internal().to_pandas()
 
     def _requested(self, view: OnDemandFeatureView) -> list[str]:
-        name = view.projection.name_to_use()
-        prefix = f"{name}__" if self.full_feature_names else ""
         refs = (ref.split(":", 1) for ref in self._retrieval.feature_refs)
-        return [prefix + feature for view_name, feature in refs if view_name == name]
+        return [feature for name, feature in refs if name == view.projection.name_to_use()]
 
 
 def _entity_table(rows: pd.DataFrame | str, connection: Any) -> pa.Table:
@@ -120,12 +120,3 @@ def _narrow(entity_rows: pa.Table, sources: Sequence[AsOfSource]) -> pa.Table:
         .append_column(ROW, pa.array(range(entity_rows.num_rows), pa.int64()))
         .append_column(INSTANT, instants)
     )
-
-
-def _inputs(view: OnDemandFeatureView, joined: pa.Table) -> pa.Table:
-    """Keep what the on-demand view declares: turning every column into Python objects costs seconds."""
-    declared = {field.name for source in view.source_request_sources.values() for field in source.schema}
-    for projection in view.source_feature_view_projections.values():
-        declared |= {field.name for field in projection.features}
-        declared |= {f"{projection.name}__{field.name}" for field in projection.features}
-    return joined.select([name for name in joined.column_names if name in declared])

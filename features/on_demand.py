@@ -1,49 +1,110 @@
-"""On-demand views applied to served rows, with the function that historical retrieval runs."""
+"""On-demand views computed from lists of Python values, the same way for served rows and for history."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+from feast import OnDemandFeatureView
 from feast.types import from_feast_to_pyarrow_type
 
 from features.errors import UnsupportedFeatureError
-from features.service_plan import OnDemandPlan
 
 Columns = dict[str, list[Any]]
+ViewFeature = tuple[str, str]
 
 
-def on_demand_function(plan: OnDemandPlan, input_types: Mapping[str, Any]) -> Callable[[Columns], Columns]:
-    """Return the view's transformation over lists of values, one item per row.
+def stored_inputs(view: OnDemandFeatureView) -> dict[str, ViewFeature]:
+    """Return the stored features that the function sees, under their own names and as `view__feature`."""
+    return {
+        name: (source.name_to_use(), field.name)
+        for source in view.source_feature_view_projections.values()
+        for field in source.features
+        for name in (field.name, f"{source.name}__{field.name}")
+    }
+
+
+def request_inputs(view: OnDemandFeatureView) -> dict[str, Any]:
+    """Return the request fields that the function sees, with their Feast types."""
+    sources = view.source_request_sources.values()
+    return {field.name: field.dtype for source in sources for field in source.schema}
+
+
+def on_demand_function(
+    view: OnDemandFeatureView, input_types: Mapping[str, Any]
+) -> Callable[[Columns], Columns]:
+    """Return the view's transformation over lists of values, one item per row; missing values are `None`.
 
     A view in Python mode is called directly; any other runs through Arrow, which takes milliseconds.
 
     Raises:
         UnsupportedFeatureError: a singleton view, which Feast cannot compute in historical retrieval.
     """
-    if plan.view.singleton:
+    if view.singleton:
         raise UnsupportedFeatureError(
-            f"on-demand view {plan.view.name!r} is a singleton; let its function take and return lists"
+            f"on-demand view {view.name!r} is a singleton; let its function take and return lists"
         )
-    if plan.view.mode == "python":
-        function: Callable[[Columns], Columns] = plan.view.feature_transformation.udf
+    if view.mode == "python":
+        function: Callable[[Columns], Columns] = view.feature_transformation.udf
         return function
     schema = pa.schema([(name, from_feast_to_pyarrow_type(dtype)) for name, dtype in input_types.items()])
 
     def transform(columns: Columns) -> Columns:
         table = pa.table({name: columns[name] for name in schema.names}, schema=schema)
-        answer: Columns = plan.view.transform_arrow(table).to_pydict()
+        answer: Columns = view.transform_arrow(table).to_pydict()
         return answer
 
     return transform
 
 
+def compute_columns(view: OnDemandFeatureView, joined: pa.Table) -> dict[str, pa.Array]:
+    """Return the view's features for a whole table, by their own names.
+
+    Only what the view declares is given to it: turning every column into Python values costs seconds.
+    """
+    columns = _declared_columns(view, joined)
+    if view.mode == "python":
+        lists = {name: _python_list(joined[name]) for name in dict.fromkeys(columns.values())}
+        computed = view.feature_transformation.udf({name: lists[column] for name, column in columns.items()})
+    else:
+        computed = view.transform_arrow(
+            pa.table({name: joined[column] for name, column in columns.items()})
+        ).to_pydict()
+    types = {field.name: from_feast_to_pyarrow_type(field.dtype) for field in view.features}
+    return {name: pa.array(computed[name], dtype, from_pandas=True) for name, dtype in types.items()}
+
+
 def gather_inputs(
-    plan: OnDemandPlan,
     requests: Sequence[Mapping[str, Any]],
+    fields: Iterable[str],
     stored: Mapping[str, Sequence[Mapping[str, Any]]],
+    inputs: Mapping[str, ViewFeature],
 ) -> Columns:
-    """Return the view's inputs as lists: request fields by name, stored features by name and `view__name`."""
-    columns: Columns = {name: [request[name] for request in requests] for name in plan.request_fields}
-    for name, (view, feature) in plan.inputs.items():
+    """Return a view's inputs as lists, from request rows and from each stored view's rows."""
+    columns: Columns = {name: [request[name] for request in requests] for name in fields}
+    for name, (view, feature) in inputs.items():
         columns[name] = [row.get(feature) for row in stored[view]]
     return columns
+
+
+def _declared_columns(view: OnDemandFeatureView, joined: pa.Table) -> dict[str, str]:
+    """Map each name that the function sees to the joined table's column."""
+    columns = {name: name for name in request_inputs(view)}
+    for name, (source, feature) in stored_inputs(view).items():
+        full = f"{source}__{feature}"
+        columns[name] = full if full in joined.column_names else feature
+    return columns
+
+
+def _python_list(column: pa.ChunkedArray) -> list[Any]:
+    """Return the column's values, `None` for null and NaN, instants as UTC datetimes."""
+    if pa.types.is_timestamp(column.type):  # pyarrow takes seconds for what pandas does in a tenth of one
+        instants = pd.to_datetime(column.to_pandas(), utc=True).dt.as_unit("us")
+        values = instants.array.to_pydatetime()
+        values[instants.isna().to_numpy()] = None
+        return list(values)
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), None, column)
+    listed: list[Any] = column.to_pylist()
+    return listed

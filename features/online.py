@@ -169,11 +169,12 @@ def _computed_view(
     stored = {view.view.projection.name_to_use(): view.features for view in service.views}
     types = dict(plan.request_fields)
     types |= {name: stored[view][feature] for name, (view, feature) in plan.inputs.items()}
-    return plan, on_demand_function(plan, types)
+    return plan, on_demand_function(plan.view, types)
 
 
 def _inputs(
     plan: OnDemandPlan, requests: Sequence[Mapping[str, Any]], stored: Mapping[str, Sequence[ViewRow]]
 ) -> dict[str, list[Any]]:
     views = {view for view, _ in plan.inputs.values()}
-    return gather_inputs(plan, requests, {view: [row.values for row in stored[view]] for view in views})
+    rows = {view: [row.values for row in stored[view]] for view in views}
+    return gather_inputs(requests, plan.request_fields, rows, plan.inputs)

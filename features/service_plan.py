@@ -10,6 +10,7 @@ from feast.errors import FeatureServiceNotFoundException
 from feast.types import Bool, Float32, Float64, Int32, Int64, String, UnixTimestamp
 
 from features.errors import UnknownServiceError, UnsupportedFeatureError
+from features.on_demand import ViewFeature, request_inputs, stored_inputs
 from features.schema import FeatureColumn
 from features.view_source import join_keys
 
@@ -37,7 +38,7 @@ class OnDemandPlan:
 
     view: OnDemandFeatureView
     request_fields: Mapping[str, Any]
-    inputs: Mapping[str, tuple[str, str]]
+    inputs: Mapping[str, ViewFeature]
     features: tuple[str, ...]
 
 
@@ -111,17 +112,10 @@ def _plan_view(store: FeatureStore, projection: Any, features: dict[str, Any]) -
 
 
 def _plan_on_demand(view: OnDemandFeatureView, projection: Any) -> OnDemandPlan:
-    requested = [source.schema for source in view.source_request_sources.values()]
-    inputs = {
-        name: (source.name_to_use(), field.name)
-        for source in view.source_feature_view_projections.values()
-        for field in source.features
-        for name in (field.name, f"{source.name}__{field.name}")
-    }
     return OnDemandPlan(
         view=view,
-        request_fields={field.name: field.dtype for schema in requested for field in schema},
-        inputs=inputs,
+        request_fields=request_inputs(view),
+        inputs=stored_inputs(view),
         features=tuple(field.name for field in projection.features),
     )
 
