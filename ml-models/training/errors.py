@@ -47,3 +47,7 @@ class NoPreviousVersionError(PromotionError):
 
 class PromotionBusyError(PromotionError):
     """Another process has held the promotion lock for too long."""
+
+
+class ParityError(TrainingError):
+    """The exported graph does not answer as the fitted model does."""

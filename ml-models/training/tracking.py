@@ -92,8 +92,7 @@ class RunLog:
     def take_folder(self, folder: Path, artifact_path: str) -> str:
         """Move a folder into the run's artifacts; return its artifact URI.
 
-        With SQLite it is moved below `artifact_root`, and the URI is relative to that. With a server it is sent
-        there.
+        With SQLite it is moved below `artifact_root`, and the URI is relative to that. A server gets it sent.
         """
         if self.settings.tracking_db is None:
             self.client.log_artifacts(self.run_id, str(folder), artifact_path)

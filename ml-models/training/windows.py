@@ -1,4 +1,4 @@
-"""Divide the time before `as_of` into disjoint windows: fit, early stopping, calibration and, newest, gate."""
+"""Divide the time before `as_of` into windows: fit, early stopping, calibration and, newest, gate."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

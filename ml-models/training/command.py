@@ -1,0 +1,152 @@
+"""The command line of the training room. Exit code 1: failed; 2: wrong usage; 3: the gate refused."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from features.errors import FeatureError
+from training.bundle.errors import BundleError
+from training.errors import RegistryUnavailableError, TrainingError
+from training.problem import Problem, ProblemError, load_problem
+from training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from training.outcome import TrainingOutcome
+    from training.promotion import HistoryEntry
+
+REFUSED = 3
+EXPECTED_ERRORS = (TrainingError, BundleError, FeatureError, ProblemError)
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Train, gate, register and promote models."
+)
+
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the registry's history.")]
+AsOf = Annotated[str, typer.Option("--as-of", help="What was known by then is used: ISO 8601 with a zone.")]
+
+
+@app.command()
+def train(
+    as_of: AsOf,
+    reason: Reason = "asked for on the command line",
+    shuffle_labels: Annotated[
+        bool,
+        typer.Option(help="Shuffle the labels that are learned from; the gate should refuse the result."),
+    ] = False,
+) -> None:
+    """Train as of a moment; the challenger becomes champion when the gate accepts it.
+
+    Runs as the Prefect flow "train" when PREFECT_API_URL is set, and as plain calls otherwise.
+    """
+    with reporting():
+        outcome = _train(parse_moment(as_of), reason, shuffle_labels)
+    typer.echo(describe_outcome(outcome))
+    if not outcome.accepted:
+        raise typer.Exit(REFUSED)
+
+
+@app.command()
+def promote(version: str, reason: Reason) -> None:
+    """Make VERSION the champion, and the present champion the previous one."""
+    from training.promotion import promote as promote_version
+    from training.registry import current
+
+    with reporting():
+        settings, problem = configuration()
+        champion = current(settings, problem.name)
+        expected = None if champion is None else champion.version
+        entry = promote_version(settings, problem.name, version, reason, expected)
+    typer.echo(describe_entry(entry))
+
+
+@app.command()
+def rollback(reason: Reason) -> None:
+    """Make the previous version the champion again."""
+    from training.promotion import rollback as roll_back
+
+    with reporting():
+        settings, problem = configuration()
+        entry = roll_back(settings, problem.name, reason)
+    typer.echo(describe_entry(entry))
+
+
+@app.command("list")
+def list_models() -> None:
+    """Show every version with its aliases and metrics, then the history of promotions."""
+    from training.listing import list_registry
+
+    with reporting():
+        settings, problem = configuration()
+        typer.echo(list_registry(settings, problem))
+
+
+@app.command()
+def serve() -> None:
+    """Serve the deployment "train/<problem>" until stopped; needs PREFECT_API_URL."""
+    from training.deployment import serve_deployment
+
+    with reporting():
+        serve_deployment(configuration()[1])
+
+
+def configuration() -> tuple[TrainingSettings, Problem]:
+    """Read the settings and load the problem that they name."""
+    settings = TrainingSettings()
+    return settings, load_problem(settings.problem)
+
+
+def parse_moment(text: str) -> datetime:
+    """Read an ISO 8601 moment; it must carry a zone.
+
+    Raises:
+        typer.BadParameter: it is no such moment.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not ISO 8601, such as 2013-04-01T00:00:00Z") from error
+    if moment.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no zone; write it as {text}Z")
+    return moment.astimezone(UTC)
+
+
+def describe_outcome(outcome: "TrainingOutcome") -> str:
+    """Say what became of a training, a line per reason."""
+    verdict = "accepted, it is the champion now" if outcome.accepted else "refused, the champion stays"
+    head = f"{outcome.problem} version {outcome.version} ({outcome.family}): {verdict}"
+    return "\n".join([head, *(f"  {reason}" for reason in outcome.reasons)])
+
+
+def describe_entry(entry: "HistoryEntry") -> str:
+    """Say what a promotion or rollback did."""
+    return f"champion: version {entry.from_version} → version {entry.to_version} ({entry.action}: {entry.reason})"
+
+
+@contextmanager
+def reporting() -> Iterator[None]:
+    """Turn the rooms' errors into a message and exit code 1."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("training").setLevel(logging.INFO)
+    try:
+        yield
+    except EXPECTED_ERRORS as error:
+        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _train(as_of: datetime, reason: str, shuffle_labels: bool) -> "TrainingOutcome":
+    if os.environ.get("PREFECT_API_URL"):
+        from training.flow import train_flow
+
+        return train_flow(as_of=as_of, reason=reason, shuffle_labels=shuffle_labels)
+    from training.outcome import TrainingRequest
+    from training.pipeline import train as train_plainly
+
+    settings, problem = configuration()
+    request = TrainingRequest(as_of=as_of, reason=reason, shuffle_labels=shuffle_labels)
+    return train_plainly(settings, problem, request)

@@ -1,0 +1,50 @@
+"""What a training is asked for, and what comes of it."""
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from training.evaluate import Metrics
+from training.gate import GateVerdict
+
+
+class TrainingRequest(BaseModel):
+    """Train on what was known at `as_of` (UTC); `shuffle_labels` breaks the model on purpose, to test the gate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    as_of: AwareDatetime
+    reason: str
+    shuffle_labels: bool = False
+    flow_run_id: str = ""
+
+
+class TrainingOutcome(BaseModel):
+    """The registered version and the gate's verdict; when accepted, the version is the champion now.
+
+    `candidates` are the primary metric of each family on the calibration window; `seconds` is the time per step.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    problem: str
+    as_of: AwareDatetime
+    version: str
+    family: str
+    run_id: str
+    verdict: GateVerdict
+    candidates: dict[str, float]
+    seconds: dict[str, float]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the version was promoted."""
+        return self.verdict.accepted
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What the gate found."""
+        return self.verdict.reasons
+
+    @property
+    def metrics(self) -> Metrics:
+        """The version's metrics on the gate window."""
+        return self.verdict.challenger

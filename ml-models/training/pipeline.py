@@ -1,0 +1,244 @@
+"""The training, wired: dataset → validate → fit → evaluate → calibrate → gate → bundle → register → promote."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol, TypeVar
+
+from training.bundle.contract import CONTRACT_FILE, Contract, file_digest
+from training.challenge import Challenge, Champion, Exported, export_model, hold_gate, open_champion
+from training.dataset import TrainingSet, build_training_set, validate_training_set
+from training.estimators.base import Estimator
+from training.fitting import (
+    Candidate,
+    WindowedData,
+    calibrate_candidate,
+    choose_challenger,
+    divide_into_windows,
+    fit_candidate,
+    load_candidates,
+    shuffle_training_labels,
+)
+from training.outcome import TrainingOutcome, TrainingRequest
+from training.packaging import package_bundle
+from training.problem import Problem
+from training.promotion import promote, recover
+from training.provenance import LOCK_FILE, code_version, environment
+from training.registry import BUNDLE_ARTIFACT, DIGEST_TAG, FLOW_RUN_TAG, current, open_client
+from training.settings import TrainingSettings
+from training.tracking import RunLog, open_nested, open_run, register
+
+Answer = TypeVar("Answer")
+
+logger = logging.getLogger("training")
+
+
+class Step(Protocol):
+    """How a step is run: plainly, or as a task of the orchestrator."""
+
+    def __call__(self, name: str, function: Callable[[], Answer]) -> Answer:
+        """Run `function` under `name` and return its answer."""
+
+
+def run_plainly(name: str, function: Callable[[], Answer]) -> Answer:  # noqa: ARG001 - the orchestrator's needs it
+    """Run a step as a plain call."""
+    return function()
+
+
+@dataclass
+class Stopwatch:
+    """Runs steps and keeps how long each took, in seconds."""
+
+    step: Step
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def __call__(self, name: str, function: Callable[[], Answer]) -> Answer:
+        """Run, measure and log one step."""
+        started = time.perf_counter()
+        answer = self.step(name, function)
+        self.seconds[name] = round(time.perf_counter() - started, 3)
+        logger.info("%s: %.1f s", name, self.seconds[name])
+        return answer
+
+
+@dataclass(frozen=True)
+class Training:
+    """Everything that the steps of one training share."""
+
+    settings: TrainingSettings
+    problem: Problem
+    request: TrainingRequest
+    code_version: str
+    run: Stopwatch
+    log: RunLog
+
+
+def train(
+    settings: TrainingSettings, problem: Problem, request: TrainingRequest, step: Step = run_plainly
+) -> TrainingOutcome:
+    """Train as of the requested moment; promote the challenger when the gate accepts it.
+
+    What a crashed promotion left is recovered first. The challenger is registered either way.
+
+    Raises:
+        TrainingError: the data, a model or the registry stands in the way; the message says what to do.
+    """
+    open_client(settings, create=True)
+    recover(settings, problem.name)
+    version = code_version()
+    with open_run(settings, problem, f"train {request.as_of:%Y-%m-%d}", version) as log:
+        training = Training(settings, problem, request, version, Stopwatch(step), log)
+        return _run(training)
+
+
+def _run(training: Training) -> TrainingOutcome:
+    run = training.run
+    training_set = run("build training set", lambda: _build(training))
+    windowed = run("validate", lambda: _validate(training, training_set))
+    candidates = [_fit(training, windowed, it) for it in load_candidates(training.problem.candidates)]
+    chosen = run("evaluate", lambda: choose_challenger(candidates, training.problem))
+    exported = run("export", lambda: export_model(chosen.model, windowed, training.settings.seed))
+    champion = open_champion(training.settings, current(training.settings, training.problem.name))
+    challenge = run("gate", lambda: hold_gate(training.problem, windowed, exported, champion))
+    return _deliver(training, windowed, exported, challenge, champion, candidates)
+
+
+def _build(training: Training) -> TrainingSet:
+    return build_training_set(training.settings, training.problem, training.request.as_of)
+
+
+def _validate(training: Training, training_set: TrainingSet) -> WindowedData:
+    windowed = divide_into_windows(validate_training_set(training_set, training.problem), training.problem)
+    if training.request.shuffle_labels:
+        return shuffle_training_labels(windowed, training.settings.seed)
+    return windowed
+
+
+def _fit(training: Training, windowed: WindowedData, estimator: Estimator) -> Candidate:
+    family, seed = estimator.family, training.settings.seed
+    model = training.run(f"fit {family}", lambda: fit_candidate(estimator, windowed, seed))
+    candidate = training.run(
+        f"calibrate {family}", lambda: calibrate_candidate(model, windowed, training.problem)
+    )
+    with open_nested(training.log, family) as log:
+        log.log_params(candidate.model.params())
+        log.log_evaluation(candidate.evaluation, "calibration/")
+        log.log_metrics(candidate.model.feature_importance(), "importance/")
+    return candidate
+
+
+def _deliver(
+    training: Training,
+    windowed: WindowedData,
+    exported: Exported,
+    challenge: Challenge,
+    champion: Champion | None,
+    candidates: list[Candidate],
+) -> TrainingOutcome:
+    run, verdict = training.run, challenge.verdict
+    staging = training.settings.var / "staging"
+    staging.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=staging) as folder:
+        bundle = Path(folder) / BUNDLE_ARTIFACT
+        run("bundle", lambda: _package(training, bundle, windowed, exported, challenge))
+        run("log", lambda: _log(training, Path(folder), windowed, challenge))
+        version = run("register", lambda: _register(training, bundle, exported, challenge))
+    if verdict.accepted:
+        run("promote", lambda: _promote(training, version, champion))
+    training.log.log_metrics(run.seconds, "seconds/")
+    return TrainingOutcome(
+        problem=training.problem.name,
+        as_of=training.request.as_of,
+        version=version,
+        family=exported.model.family,
+        run_id=training.log.run_id,
+        verdict=verdict,
+        candidates=_primary_metrics(candidates, training.problem),
+        seconds=run.seconds,
+    )
+
+
+def _package(
+    training: Training, folder: Path, windowed: WindowedData, exported: Exported, challenge: Challenge
+) -> Contract:
+    return package_bundle(
+        folder,
+        training.problem,
+        windowed,
+        exported,
+        challenge,
+        training.code_version,
+        training.settings.seed,
+    )
+
+
+def _log(training: Training, folder: Path, windowed: WindowedData, challenge: Challenge) -> None:
+    from training.figures import draw_figures  # imports matplotlib
+
+    log, verdict = training.log, challenge.verdict
+    figures, provenance = folder / "figures", folder / "environment"
+    figures.mkdir()
+    label = windowed.data["gate"].label
+    draw_figures(figures, training.problem, label, challenge.prediction, challenge.evaluation)
+    _write_provenance(provenance)
+    log.take_folder(figures, figures.name)
+    log.take_folder(provenance, provenance.name)
+    log.log_dataset(windowed.training_set, training.problem)
+    log.log_params(_run_params(training, windowed))
+    log.log_evaluation(challenge.evaluation, "")
+    log.log_metrics(verdict.base_rate, "base_rate_model/")
+    log.log_metrics(verdict.champion or {}, "champion/")
+    log.set_tags(_verdict_tags(training, challenge))
+
+
+def _write_provenance(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "installed.txt").write_text(environment(), encoding="utf-8")
+    if LOCK_FILE.is_file():
+        (folder / LOCK_FILE.name).write_text(LOCK_FILE.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def _run_params(training: Training, windowed: WindowedData) -> dict[str, str | int | float]:
+    rows = {f"rows_{name}": len(data) for name, data in windowed.data.items()}
+    return {
+        "as_of": training.request.as_of.isoformat(),
+        "seed": training.settings.seed,
+        "shuffle_labels": str(training.request.shuffle_labels),
+        "feature_service": training.problem.feature_service,
+        "data_fingerprint": windowed.training_set.fingerprint,
+        **rows,
+    }
+
+
+def _verdict_tags(training: Training, challenge: Challenge) -> dict[str, str]:
+    return {
+        "as_of": training.request.as_of.isoformat(),
+        "reason": training.request.reason,
+        "gate": "accepted" if challenge.verdict.accepted else "refused",
+        "gate_reasons": "\n".join(challenge.verdict.reasons),
+        FLOW_RUN_TAG: training.request.flow_run_id,
+    }
+
+
+def _register(training: Training, bundle: Path, exported: Exported, challenge: Challenge) -> str:
+    metric = training.problem.primary_metric
+    tags = {
+        **_verdict_tags(training, challenge),
+        "family": exported.model.family,
+        DIGEST_TAG: file_digest(bundle / CONTRACT_FILE),
+        metric: f"{challenge.evaluation.overall[metric]:.6f}",
+    }
+    uri = training.log.take_folder(bundle, BUNDLE_ARTIFACT)
+    return register(training.log, training.problem, uri, tags)
+
+
+def _promote(training: Training, version: str, champion: Champion | None) -> None:
+    expected = None if champion is None else champion.ref.version
+    promote(training.settings, training.problem.name, version, training.request.reason, expected)
+
+
+def _primary_metrics(candidates: list[Candidate], problem: Problem) -> Mapping[str, float]:
+    return {it.model.family: it.evaluation.overall[problem.primary_metric] for it in candidates}
