@@ -1,0 +1,77 @@
+"""The monitoring room's commands: serve the monitor, evaluate one window, write its reports again."""
+
+import sys
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+
+from monitoring.ml.app import KNOWN_ERRORS
+from monitoring.ml.monitor import Monitor
+from monitoring.ml.settings import MonitoringSettings
+
+app = typer.Typer(help="Watch the served model and ask for retraining when it drifts.", no_args_is_help=True)
+AsOf = Annotated[str, typer.Option(help="End of the window, ISO 8601 with a zone.")]
+
+
+@app.command(name="serve")
+def serve_command(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+) -> None:
+    """Run the long-lived monitor: HTTP API, reports in the background, figures for Prometheus."""
+    from inference.errors import PortTakenError
+    from monitoring.ml.server import serve
+
+    given = {"monitor_host": host, "monitor_port": port}
+    settings = MonitoringSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    try:
+        serve(settings)
+    except PortTakenError as error:
+        _fail(error)
+
+
+@app.command(name="evaluate")
+def evaluate_command(as_of: AsOf) -> None:
+    """Decide on the window that ends at `as-of`, print the decision, and write its reports."""
+    monitor = Monitor(MonitoringSettings())
+    try:
+        decision = monitor.evaluate(_parse(as_of))
+    except KNOWN_ERRORS as error:
+        _fail(error)
+    finally:
+        monitor.close()
+    typer.echo(decision.model_dump_json(indent=2))
+
+
+@app.command(name="report")
+def report_command(as_of: AsOf) -> None:
+    """Write the reports of the window that ends at `as-of` again, as HTML too."""
+    monitor = Monitor(MonitoringSettings())
+    try:
+        paths = monitor.write_reports(_parse(as_of))
+    except KNOWN_ERRORS as error:
+        _fail(error)
+    finally:
+        monitor.close()
+    for path in paths:
+        typer.echo(path)
+
+
+def _parse(as_of: str) -> datetime:
+    try:
+        return TypeAdapter(AwareDatetime).validate_python(as_of)
+    except ValidationError as error:
+        raise typer.BadParameter(
+            f"{as_of!r} is not an instant with a zone, like 2024-05-06T00:00Z"
+        ) from error
+
+
+def _fail(error: Exception) -> None:
+    typer.echo(f"error: {error}", err=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,48 @@
+"""Where monitoring listens and writes: the room's configuration, read when used."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from inference.settings import InferenceSettings
+
+MAXIMUM_REPORT_ROWS = 5_000
+
+
+class MonitoringSettings(InferenceSettings):
+    """Adds monitoring to the inference room's settings; every value is `ROUNDTRIP_<NAME>` or its default.
+
+    The orchestrator's address is Prefect's own `PREFECT_API_URL`.
+    """
+
+    monitor_host: str = Field(default="127.0.0.1", description="The address the monitor listens on.")
+    monitor_port: int = Field(default=8010, ge=0, le=65_535, description="Its port; 0 takes a free one.")
+    report_rows: int = Field(
+        default=2_000, ge=100, le=MAXIMUM_REPORT_ROWS, description="Rows that a report is computed from."
+    )
+    report_features: int = Field(
+        default=8, ge=1, description="Features that a report plots: those that moved most."
+    )
+    report_queue: int = Field(
+        default=8, ge=1, description="Windows whose reports may wait; then an evaluation waits too."
+    )
+
+    @property
+    def monitoring_dir(self) -> Path:
+        """The folder of everything this room produces."""
+        return self.var / "monitoring"
+
+    @property
+    def decisions_file(self) -> Path:
+        """The append-only record of decisions, a JSON line each."""
+        return self.monitoring_dir / "decisions.jsonl"
+
+    @property
+    def workspace(self) -> Path:
+        """The Evidently workspace: `evidently ui --workspace` shows it."""
+        return self.monitoring_dir / "workspace"
+
+    @property
+    def html_dir(self) -> Path:
+        """Self-contained HTML reports of the windows that asked for retraining."""
+        return self.monitoring_dir / "html"

@@ -1,0 +1,58 @@
+"""Asking the orchestrator for a training run, by the deployment's name and at most once per decision."""
+
+import os
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
+
+from monitoring.ml.errors import TriggerError
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
+
+FLOW = "train"
+
+
+def deployment_name(problem: str) -> str:
+    """The name under which the problem's training is deployed."""
+    return f"{FLOW}/{problem}"
+
+
+def request_training(problem: str, as_of: datetime, reason: str, key: str) -> str:
+    """Start the problem's training deployment and return the id of its run, without waiting for it.
+
+    The same `key` always names the same run, so repeating a request after a crash starts nothing new.
+    Training sees data as of `as_of`.
+
+    Raises:
+        TriggerError: the orchestrator cannot be reached, or has no such deployment.
+    """
+    load_orchestrator()
+    from httpx import HTTPError
+    from prefect.deployments import run_deployment
+    from prefect.exceptions import PrefectException
+
+    name = deployment_name(problem)
+    parameters = {"as_of": as_of.isoformat(), "reason": reason}
+    try:
+        run = run_deployment(name, parameters=parameters, timeout=0, idempotency_key=key, as_subflow=False)
+    except (PrefectException, HTTPError, OSError, ValueError) as error:
+        raise _trigger_error(name, error) from error
+    return str(
+        cast("FlowRun", run).id
+    )  # a coroutine only under a running event loop, where nothing calls this
+
+
+def load_orchestrator() -> None:
+    """Import Prefect's client, which takes seconds, told to start no server and to report nothing."""
+    os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "false")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    import prefect.deployments  # noqa: F401 - loaded here so that the first request need not wait
+
+
+def _trigger_error(name: str, error: Exception) -> TriggerError:
+    return TriggerError(
+        f"cannot start {name!r} at {os.environ.get('PREFECT_API_URL', 'no PREFECT_API_URL')}: {error}. "
+        "Start `prefect server start` and `python -m training serve`; the request is repeated at the next "
+        "evaluation"
+    )
