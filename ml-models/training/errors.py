@@ -51,3 +51,7 @@ class PromotionBusyError(PromotionError):
 
 class ParityError(TrainingError):
     """The exported graph does not answer as the fitted model does."""
+
+
+class DeploymentError(TrainingError):
+    """The deployment cannot be served."""

@@ -1,0 +1,53 @@
+"""Serve the training flow under a name, so that monitoring can ask for it without importing this room."""
+
+import asyncio
+import os
+import signal
+from types import FrameType
+
+from training.errors import DeploymentError
+from training.problem import Problem
+
+POLL_SECONDS = 1.0
+RUNS_AT_ONCE = 1
+
+
+def deployment_name(problem: Problem) -> str:
+    """Return what `prefect.deployments.run_deployment` calls it: "train/<problem>"."""
+    return f"train/{problem.name}"
+
+
+def serve_deployment(problem: Problem) -> None:
+    """Serve until SIGTERM or SIGINT, one run at a time, each in a process of its own that ends with this one.
+
+    Runs inherit the environment, so that they work on the same `var` and problem.
+
+    Raises:
+        DeploymentError: PREFECT_API_URL is not set.
+    """
+    if not os.environ.get("PREFECT_API_URL"):
+        raise DeploymentError(
+            "PREFECT_API_URL is not set; start `prefect server start` and set it to http://127.0.0.1:4200/api"
+        )
+    asyncio.run(_serve(problem))
+
+
+async def _serve(problem: Problem) -> None:
+    from prefect.deployments.runner import EntrypointType
+    from prefect.runner import Runner
+
+    from training.flow import train_flow
+
+    runner = Runner(name=problem.name, query_seconds=POLL_SECONDS, limit=RUNS_AT_ONCE)
+    deployment = await train_flow.ato_deployment(
+        problem.name,
+        description=f"Train, gate and promote: {problem.title}",
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    await runner.aadd_deployment(deployment)
+    signal.signal(signal.SIGINT, _as_sigterm)
+    await runner.start()
+
+
+def _as_sigterm(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's arguments
+    signal.raise_signal(signal.SIGTERM)

@@ -1,0 +1,49 @@
+"""The training as the Prefect flow "train": the same steps as `training.pipeline`, each a task."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+
+from training.outcome import TrainingOutcome, TrainingRequest
+from training.pipeline import train
+from training.problem import load_problem
+from training.settings import TrainingSettings
+
+FLOW_NAME = "train"
+
+Answer = TypeVar("Answer")
+
+
+@flow(name=FLOW_NAME, flow_run_name="as-of-{as_of}", persist_result=False)
+def train_flow(
+    as_of: datetime, reason: str = "asked for by hand", shuffle_labels: bool = False
+) -> TrainingOutcome:
+    """Train as of a moment (ISO 8601 with a zone); promote the challenger when the gate accepts it.
+
+    The run completes when the gate has spoken, whatever it said; it fails when there was nothing to judge.
+    `shuffle_labels` breaks the model on purpose: the gate should refuse it.
+    """
+    settings = TrainingSettings()
+    request = TrainingRequest(
+        as_of=as_of, reason=reason, shuffle_labels=shuffle_labels, flow_run_id=str(flow_run.id)
+    )
+    outcome = train(settings, load_problem(settings.problem), request, step=run_as_task)
+    logger = get_run_logger()
+    logger.info("version %s %s", outcome.version, "accepted" if outcome.accepted else "refused")
+    for line in outcome.reasons:
+        logger.info("gate: %s", line)
+    return outcome
+
+
+def run_as_task(name: str, function: Callable[[], Answer]) -> Answer:
+    """Run a step as a task. Nothing is cached or stored: the steps hand each other large frames."""
+
+    def step() -> Answer:
+        return function()
+
+    return task(step, name=name, cache_policy=NO_CACHE, persist_result=False)()
