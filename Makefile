@@ -13,14 +13,13 @@ BIN := .venv/bin
 LOCK := requirements-ml.txt
 # Named after the lock's checksum: an unchanged lock never calls pip again, a changed one builds afresh.
 STAMP := .venv/.installed-$(shell cksum < $(LOCK) | cut -d' ' -f1)
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 BENCHES := $(patsubst experiments/benchmarks/%.py,%,$(filter-out %/__init__.py,$(wildcard experiments/benchmarks/*.py)))
 
 # Nothing calls home: a laptop behind a closed network must not wait for an answer.
 export DO_NOT_TRACK := true
-export ITERATIVE_DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
-export FEAST_USAGE := False
 export PYTHONUNBUFFERED := 1
 
 .PHONY: help
@@ -31,10 +30,13 @@ help: ## List the targets
 env: $(STAMP) ## Build the environment from the lock, once
 
 $(STAMP): $(LOCK)
-	@echo "Building .venv from $(LOCK): about three minutes, this once"
-	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $(LOCK)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
+	@echo "Building .venv from $(LOCK), this once: about three minutes"
+	@$(PYTHON) -m venv --clear .venv
+	@$(PIP_INSTALL) --requirement $(LOCK) | { count=0; while read -r step rest; do case "$$step" in \
+		Collecting) count=$$((count + 1)); printf '\r  %d packages resolved' "$$count" ;; \
+		Installing) printf '\n  installing them\n' ;; \
+	esac; done; }
+	@$(PIP_INSTALL) --quiet --no-deps --no-index --no-build-isolation --editable .
 	@touch $(STAMP)
 
 .PHONY: demo

@@ -2,21 +2,20 @@
 
 import os
 
+import pytest
+
+from tests.skip_policy import ALLOWED_SKIPS, find_unlisted, read_allowed_skips
+
 # Before any library reads them, and inherited by every server that a test starts.
 for leftover in [name for name in os.environ if name.startswith("ROUNDTRIP_")]:
     del os.environ[leftover]
 os.environ.update(
     DO_NOT_TRACK="true",
-    ITERATIVE_DO_NOT_TRACK="true",
     MLFLOW_DISABLE_TELEMETRY="true",
     PREFECT_SERVER_ANALYTICS_ENABLED="false",
     MPLBACKEND="Agg",
 )
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-import pytest
-
-from tests.skip_policy import ALLOWED_SKIPS, find_unlisted, read_allowed_skips
 
 SKIPPED = pytest.StashKey[list[str]]()
 
@@ -52,7 +51,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a run in which something was skipped that the list does not name."""
     unlisted = find_unlisted(session.config.stash[SKIPPED], read_allowed_skips(ALLOWED_SKIPS))
-    if unlisted and session.exitstatus == pytest.ExitCode.OK:
+    if unlisted and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -17,7 +17,7 @@ PROMISED = {
 WORKFLOW = ROOT / ".github" / "workflows" / "ml-ci.yml"
 HOOKS = ROOT / ".pre-commit-config.yaml"
 CI = ROOT / ".ci" / "run"
-# Registries, and where this or that machine keeps things: neither belongs into a repository that others clone.
+# Registries, and where this or that machine keeps things: no business of those who clone this.
 PLACES = re.compile(
     r"pypi\.org|pythonhosted|download\.pytorch|registry\.npmjs|/opt/wheels|/root/|/home/\w+|(?<![\w.])/work/"
 )
