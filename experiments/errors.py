@@ -32,7 +32,9 @@ class NothingToShowError(ExperimentError):
     """The folder whose pages were asked for holds no run."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(f"{folder} holds no run yet; run `make demo` first, or name another folder with VAR=")
+        super().__init__(
+            f"{folder} holds no run yet; run `make demo` first, or name another folder with VAR="
+        )
 
 
 def _tail(log: Path, lines: int = 15) -> str:

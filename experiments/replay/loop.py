@@ -21,7 +21,7 @@ from features.feed import OnlineFeed
 from inference.batch import log_scored, score_frame
 from training.bundle.reader import Bundle, read_bundle
 from training.problem import Problem
-from training.registry import ModelVersionRef, current, fetch_bundle, get_version, list_versions
+from training.registry import FLOW_RUN_TAG, ModelVersionRef, current, fetch_bundle, get_version, list_versions
 
 FIRST_VERSION = "1"
 
@@ -37,6 +37,7 @@ class Loop:
     problem: Problem
     plan: Plan
     examples: pd.DataFrame
+    feed: OnlineFeed
     service: Service
     monitor: Service
     trainer: Service
@@ -74,10 +75,9 @@ class Loop:
 
     def _serve(self, examples: pd.DataFrame, client: PredictionClient) -> Moment | None:
         """Serve each instant over HTTP, the online store holding exactly what was known then."""
-        feed = OnlineFeed(self.settings, self.problem.feature_service, examples)
         moment = None
         for moment in moments(self.problem, examples):
-            feed.advance(moment.as_of)
+            self.feed.advance(moment.as_of)
             self.record.add_answers(client.predict(moment.instances))
             self.progress.advance(len(moment.instances))
         return moment
@@ -107,14 +107,14 @@ class Loop:
             wait_for_version(watcher, now.version)
             _wait_until_seen(continuous, now.version)
         watcher.close()
-        trained = list_versions(self.settings, self.problem.name)[-1]
+        trained = self.trained_by(flow_run_id)
         return Retraining(
             as_of=week.end.to_pydatetime(),
             reason=reason,
             accepted=now.version != champion,
             version=trained.version,
             champion=now.version,
-            gate=trained.tags.get("gate", "unknown"),
+            gate=trained.tags["gate"],
             seconds=time.monotonic() - started,
             requests_sent=continuous.sent,
             requests_failed=continuous.failed,
@@ -124,6 +124,11 @@ class Loop:
         """What the first champion would have answered to every example, shape (N,)."""
         first = get_version(self.settings, self.problem.name, FIRST_VERSION)
         return score_frame(read_bundle(fetch_bundle(self.settings, first)), self.examples)
+
+    def trained_by(self, flow_run_id: str) -> ModelVersionRef:
+        """The version that a run of the training deployment registered."""
+        versions = list_versions(self.settings, self.problem.name)
+        return next(version for version in versions if version.tags.get(FLOW_RUN_TAG) == flow_run_id)
 
     def _champion(self) -> ModelVersionRef:
         champion = current(self.settings, self.problem.name)

@@ -20,6 +20,7 @@ from experiments.replay.waiting import wait_for_flow_run, wait_for_version
 from experiments.replay.world import start_clean
 from experiments.settings import ReplaySettings
 from features.contract import read_examples
+from features.feed import OnlineFeed
 from features.historical import historical_features
 from features.store import open_store
 from monitoring.ml.trigger import request_training
@@ -58,6 +59,7 @@ def open_loop(settings: ReplaySettings, progress: ReplayProgress) -> Iterator[Lo
                 problem=problem,
                 plan=plan,
                 examples=examples,
+                feed=_prepare_feed(settings, problem, plan, examples),
                 service=running.service,
                 monitor=running.monitor,
                 trainer=running.trainer,
@@ -102,11 +104,21 @@ def _prepare(
     return plan, frame
 
 
+def _prepare_feed(
+    settings: ReplaySettings, problem: Problem, plan: Plan, examples: pd.DataFrame
+) -> OnlineFeed:
+    """Find, for every example that is served online, the rows that were known at its instant."""
+    online = examples[plan.online(examples["event_timestamp"])]
+    return OnlineFeed(settings, problem.feature_service, online)
+
+
 def _train_first(problem: Problem, plan: Plan, running: Running, progress: ReplayProgress) -> None:
     """Train the first champion through the deployment, and wait until the service answers with it."""
     progress.step(f"Training the first champion on everything known by {plan.first_training:%Y-%m-%d}")
     running.trainer.wait_until(lambda: deployment_is_served(problem), seconds=90)
-    flow_run_id = request_training(problem, plan.first_training.to_pydatetime(), "first champion")
+    flow_run_id = request_training(
+        problem.name, plan.first_training.to_pydatetime(), "first champion", key="first"
+    )
     wait_for_flow_run(flow_run_id, running.trainer.require_alive)
     running.service.wait_for_answer("/health/ready")
     running.monitor.wait_for_answer("/health/live")
