@@ -48,7 +48,8 @@ def on_demand_function(
     if view.mode == "python":
         function: Callable[[Columns], Columns] = view.feature_transformation.udf
         return function
-    schema = pa.schema([(name, from_feast_to_pyarrow_type(dtype)) for name, dtype in input_types.items()])
+    types = {name: from_feast_to_pyarrow_type(input_types[name]) for name in _plain_names(view)}
+    schema = pa.schema(list(types.items()))
 
     def transform(columns: Columns) -> Columns:
         table = pa.table({name: columns[name] for name in schema.names}, schema=schema)
@@ -68,9 +69,8 @@ def compute_columns(view: OnDemandFeatureView, joined: pa.Table) -> dict[str, pa
         lists = {name: _python_list(joined[name]) for name in dict.fromkeys(columns.values())}
         computed = view.feature_transformation.udf({name: lists[column] for name, column in columns.items()})
     else:
-        computed = view.transform_arrow(
-            pa.table({name: joined[column] for name, column in columns.items()})
-        ).to_pydict()
+        plain = pa.table({name: joined[columns[name]] for name in _plain_names(view)})
+        computed = view.transform_arrow(plain).to_pydict()
     types = {field.name: from_feast_to_pyarrow_type(field.dtype) for field in view.features}
     return {name: pa.array(computed[name], dtype, from_pandas=True) for name, dtype in types.items()}
 
@@ -86,6 +86,12 @@ def gather_inputs(
     for name, (view, feature) in inputs.items():
         columns[name] = [row.get(feature) for row in stored[view]]
     return columns
+
+
+def _plain_names(view: OnDemandFeatureView) -> list[str]:
+    """Return the inputs under their own names; Feast itself adds `view__feature` for tables."""
+    stored = [feature for _, feature in stored_inputs(view).values()]
+    return list(dict.fromkeys([*request_inputs(view), *stored]))
 
 
 def _declared_columns(view: OnDemandFeatureView, joined: pa.Table) -> dict[str, str]:
