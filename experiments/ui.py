@@ -50,7 +50,7 @@ def show(settings: MonitoringSettings, console: Console) -> None:
 
 def start_servers(supervisor: Supervisor, settings: MonitoringSettings) -> list[tuple[Service, str]]:
     """Start all four at once; each with the page that shows it is ready."""
-    rooms = Services(supervisor, settings.var, settings.problem)
+    rooms = Services(supervisor, settings)
     return [
         (start_tracking_ui(supervisor, settings, rooms), "/"),
         (start_report_ui(supervisor, settings, rooms), "/"),

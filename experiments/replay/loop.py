@@ -21,7 +21,7 @@ from features.feed import OnlineFeed
 from inference.batch import log_scored, score_frame
 from training.bundle.reader import Bundle, read_bundle
 from training.problem import Problem
-from training.registry import FLOW_RUN_TAG, ModelVersionRef, current, fetch_bundle, get_version, list_versions
+from training.registry import ModelVersionRef, current, fetch_bundle, get_version, version_of_flow_run
 
 FIRST_VERSION = "1"
 
@@ -127,8 +127,10 @@ class Loop:
 
     def trained_by(self, flow_run_id: str) -> ModelVersionRef:
         """The version that a run of the training deployment registered."""
-        versions = list_versions(self.settings, self.problem.name)
-        return next(version for version in versions if version.tags.get(FLOW_RUN_TAG) == flow_run_id)
+        version = version_of_flow_run(self.settings, self.problem.name, flow_run_id)
+        if version is None:
+            raise ReplayError(f"training run {flow_run_id} registered no version; see {self.trainer.log}")
+        return version
 
     def _champion(self) -> ModelVersionRef:
         champion = current(self.settings, self.problem.name)

@@ -49,7 +49,7 @@ def open_loop(settings: ReplaySettings, progress: ReplayProgress) -> Iterator[Lo
     problem = load_problem(settings.problem)
     start_clean(settings.var)
     with Supervisor(settings.var / "logs") as supervisor:
-        services = Services(supervisor, settings.var, settings.problem)
+        services = Services(supervisor, settings)
         with temporary_settings({PREFECT_API_URL: services.environment["PREFECT_API_URL"]}):
             running = _start(services, settings, progress)
             plan, examples = _prepare(settings, problem, progress)
@@ -116,9 +116,8 @@ def _train_first(problem: Problem, plan: Plan, running: Running, progress: Repla
     """Train the first champion through the deployment, and wait until the service answers with it."""
     progress.step(f"Training the first champion on everything known by {plan.first_training:%Y-%m-%d}")
     running.trainer.wait_until(lambda: deployment_is_served(problem), seconds=90)
-    flow_run_id = request_training(
-        problem.name, plan.first_training.to_pydatetime(), "first champion", key="first"
-    )
+    as_of = plan.first_training.to_pydatetime()
+    flow_run_id = request_training(problem, as_of, "first champion", key="first champion")
     wait_for_flow_run(flow_run_id, running.trainer.require_alive)
     running.service.wait_for_answer("/health/ready")
     running.monitor.wait_for_answer("/health/live")

@@ -3,9 +3,9 @@
 import sys
 from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
 
 from experiments.processes import Service, Supervisor, free_port
+from features.settings import FeatureSettings
 
 TELEMETRY_OFF = {
     "DO_NOT_TRACK": "1",
@@ -15,14 +15,17 @@ TELEMETRY_OFF = {
 }
 
 
-def loop_environment(var: Path, problem: str, prefect_port: int) -> dict[str, str]:
+def loop_environment(settings: FeatureSettings, prefect_port: int) -> dict[str, str]:
     """What every process of the loop is told."""
+    raw_dir = {} if settings.raw_dir is None else {"ROUNDTRIP_RAW_DIR": str(settings.raw_dir)}
     return {
+        **raw_dir,
         **TELEMETRY_OFF,
-        "ROUNDTRIP_VAR": str(var),
-        "ROUNDTRIP_PROBLEM": problem,
+        "ROUNDTRIP_VAR": str(settings.var),
+        "ROUNDTRIP_PROBLEM": settings.problem,
+        "ROUNDTRIP_FEATURE_REPO": str(settings.feature_repo),
         "ROUNDTRIP_REPLAY": "true",
-        "PREFECT_HOME": str(var / "prefect"),
+        "PREFECT_HOME": str(settings.var / "prefect"),
         "PREFECT_API_URL": f"http://127.0.0.1:{prefect_port}/api",
         "PREFECT_RUNNER_POLL_FREQUENCY": "1",
         "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "1.0",
@@ -33,10 +36,10 @@ def loop_environment(var: Path, problem: str, prefect_port: int) -> dict[str, st
 class Services:
     """Starts each process of the loop; none is waited for."""
 
-    def __init__(self, supervisor: Supervisor, var: Path, problem: str) -> None:
+    def __init__(self, supervisor: Supervisor, settings: FeatureSettings) -> None:
         self._supervisor = supervisor
         self._prefect_port = free_port(4200)
-        self.environment: Mapping[str, str] = loop_environment(var, problem, self._prefect_port)
+        self.environment: Mapping[str, str] = loop_environment(settings, self._prefect_port)
 
     def build_features(self, start: date | None, end: date | None) -> Service:
         """Raw files to feature tables, once; all of them, or only these days."""
