@@ -5,19 +5,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from monitoring.ml.errors import TriggerError
+from training.deployment import deployment_name
+from training.problem import Problem
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
-FLOW = "train"
 
-
-def deployment_name(problem: str) -> str:
-    """The name under which the problem's training is deployed."""
-    return f"{FLOW}/{problem}"
-
-
-def request_training(problem: str, as_of: datetime, reason: str, key: str) -> str:
+def request_training(problem: Problem, as_of: datetime, reason: str, key: str) -> str:
     """Start the problem's training deployment and return the id of its run, without waiting for it.
 
     The same `key` always names the same run, so repeating a request after a crash starts nothing new.
@@ -37,9 +32,7 @@ def request_training(problem: str, as_of: datetime, reason: str, key: str) -> st
         run = run_deployment(name, parameters=parameters, timeout=0, idempotency_key=key, as_subflow=False)
     except (PrefectException, HTTPError, OSError, ValueError) as error:
         raise _trigger_error(name, error) from error
-    return str(
-        cast("FlowRun", run).id
-    )  # a coroutine only under a running event loop, where nothing calls this
+    return str(cast("FlowRun", run).id)  # a coroutine only where an event loop runs
 
 
 def load_orchestrator() -> None:

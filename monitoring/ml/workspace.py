@@ -54,8 +54,7 @@ class ReportWorkspace:
 
     def _create_project(self) -> "Project":
         project = self._workspace.create_project(self._problem.name, self._problem.title)
-        for panel in _panels(self._problem):
-            project.dashboard.add_panel(panel, tab="Overview")
+        self._workspace.save_dashboard(project.id, _dashboard(self._problem))
         return project
 
     def _write(self, snapshot_id: UUID, report: "Snapshot") -> Path:
@@ -67,6 +66,14 @@ class ReportWorkspace:
 def report_id(decision_id: UUID, kind: ReportKind) -> UUID:
     """The id of a decision's report, always the same."""
     return uuid5(decision_id, kind)
+
+
+def _dashboard(problem: Problem) -> Any:
+    from evidently.sdk.models import DashboardModel, DashboardTabModel
+
+    panels = _panels(problem)
+    tab = DashboardTabModel(title="Overview", panels=[panel.id for panel in panels])
+    return DashboardModel(tabs=[tab], panels=panels)
 
 
 def _panels(problem: Problem) -> list[Any]:
