@@ -28,6 +28,7 @@ help: ## List the targets
 
 .PHONY: env
 env: $(STAMP) ## Build the environment from the lock, once
+	@:
 
 $(STAMP): $(LOCK)
 	@echo "Building .venv from $(LOCK), this once: about three minutes"

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings
 from tests.repository.sources import ROOMS, ROOT, list_python_files
 
 EXAMPLE = ROOT / ".env.example"
-NAME = re.compile(r"^# ?(ROUNDTRIP_[A-Z0-9_]+)=", re.MULTILINE)
+NAME = re.compile(r"^#(ROUNDTRIP_[A-Z0-9_]+)=", re.MULTILINE)
 
 
 def list_settings_classes() -> set[type[BaseSettings]]:
@@ -43,6 +43,13 @@ def test_example_names_exactly_the_settings() -> None:
 def test_example_sets_nothing_as_it_stands() -> None:
     active = [line for line in EXAMPLE.read_text().splitlines() if line and not line.startswith("#")]
     assert not active, "every line of .env.example is a comment, so that a copy changes nothing"
+
+
+def test_example_shows_the_defaults(tmp_path: Path) -> None:
+    activated = tmp_path / ".env"
+    activated.write_text(re.sub(r"^#(?=ROUNDTRIP_)", "", EXAMPLE.read_text(), flags=re.MULTILINE))
+    for settings in list_settings_classes():
+        assert settings(_env_file=activated) == settings(_env_file=None), settings.__name__
 
 
 def test_every_setting_says_what_it_is_for() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.repository.sources import README, ROOT, list_files, list_folders, list_targets, read_blocks
 
-# Folders of configuration and of tests are left out: the first explain themselves, the second mirror the rooms.
+# Left out: folders of configuration, which explain themselves, and those of tests, which mirror the rooms.
 UNMAPPED = (".ci", ".github", "tests")
 ENTRY = re.compile(r"^(?P<indent>[│ ]*)[├└]── (?P<name>\S+)\s+(?P<idea>\S.*)$")
 

@@ -1,0 +1,22 @@
+"""Some days of the real raw files, so that a test can walk the whole path quickly."""
+
+import zipfile
+from pathlib import Path
+from shutil import copyfile
+
+import pandas as pd
+
+from features.raw import find_raw_dir
+
+
+def write_raw_days(folder: Path, first_day: str, end_day: str) -> Path:
+    """Write the raw files to `folder` with the flights of `first_day` up to, not including, `end_day`."""
+    raw = find_raw_dir()
+    folder.mkdir(parents=True)
+    for name in ("airlines.csv", "airports.csv", "planes.csv", "weather.csv"):
+        copyfile(raw / name, folder / name)
+    flights = pd.read_csv(raw / "flights.csv.zip")
+    flights = flights[flights["time_hour"].between(first_day, end_day, inclusive="left")]
+    with zipfile.ZipFile(folder / "flights.csv.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("flights.csv", flights.to_csv(index=False, na_rep="NA"))
+    return folder
