@@ -24,7 +24,9 @@ def main(
 
     stop_on_sigterm()
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    settings = ReplaySettings(var=var, **({"replay_weeks": weeks} if weeks else {}))
+    settings = ReplaySettings(var=var)
+    if weeks is not None:
+        settings = settings.model_copy(update={"replay_weeks": weeks})
     try:
         run_replay(settings, console)
     except ExperimentError as error:

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.dates import date2num
 
 from experiments.replay.record import Record
 from experiments.replay.scores import MonthScore, example_loss
@@ -83,9 +84,7 @@ def _mark_retrainings(axis: Axes, record: Record) -> None:
     for number, entry in enumerate(record.retrainings):
         style = "-" if entry.accepted else ":"
         label = "retrained (dotted: refused by the gate)" if number == 0 else None
-        axis.axvline(
-            np.datetime64(entry.as_of.replace(tzinfo=None)), color=MARK, lw=1.2, ls=style, label=label
-        )
+        axis.axvline(date2num(entry.as_of), color=MARK, lw=1.2, ls=style, label=label)
 
 
 def _finish(axis: Axes, title: str) -> None:

@@ -21,7 +21,7 @@ from features.feed import OnlineFeed
 from inference.batch import log_scored, score_frame
 from training.bundle.reader import Bundle, read_bundle
 from training.problem import Problem
-from training.registry import ModelVersionRef, current, fetch_bundle, get_version, version_of_flow_run
+from training.registry import ModelVersionRef, current, fetch_bundle, version_of_flow_run, version_ref
 
 FIRST_VERSION = "1"
 
@@ -122,7 +122,7 @@ class Loop:
 
     def score_frozen(self) -> npt.NDArray[np.float64]:
         """What the first champion would have answered to every example, shape (N,)."""
-        first = get_version(self.settings, self.problem.name, FIRST_VERSION)
+        first = version_ref(self.settings, self.problem.name, FIRST_VERSION)
         return score_frame(read_bundle(fetch_bundle(self.settings, first)), self.examples)
 
     def trained_by(self, flow_run_id: str) -> ModelVersionRef:

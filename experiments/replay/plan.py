@@ -28,7 +28,8 @@ class Plan:
 
     def online(self, instants: pd.Series) -> pd.Series:
         """Whether each prediction instant falls into an hour that is served online."""
-        return instants.dt.floor("h").isin(self.online_hours)
+        drawn: pd.Series = instants.dt.floor("h").isin(self.online_hours)
+        return drawn
 
 
 def make_plan(

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from training.evaluate import compute_metrics
 from training.problem import Problem, Task
 
 Array = npt.NDArray[np.float64]
@@ -112,7 +113,5 @@ def _loss(problem: Problem, part: pd.DataFrame, who: str) -> Array:
 
 
 def _metrics(problem: Problem, part: pd.DataFrame, who: str) -> dict[str, float]:
-    from training.metrics import compute_metrics
-
     label, prediction = part["label"].to_numpy(dtype=float), part[who].to_numpy(dtype=float)
-    return compute_metrics(problem.task, label, prediction)
+    return dict(compute_metrics(problem.task, label, prediction))

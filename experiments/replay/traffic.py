@@ -43,7 +43,8 @@ def moments(problem: Problem, examples: pd.DataFrame) -> Iterator[Moment]:
     rows["request_id"] = examples["example_id"]
     rows["prediction_time"] = examples["event_timestamp"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     for as_of, group in rows.groupby(examples["event_timestamp"], sort=True):
-        yield Moment(pd.Timestamp(str(as_of)), group.to_dict("records"))
+        instances = [{str(name): value for name, value in row.items()} for row in group.to_dict("records")]
+        yield Moment(pd.Timestamp(str(as_of)), instances)
 
 
 class PredictionClient:
