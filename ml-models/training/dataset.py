@@ -148,7 +148,7 @@ def fingerprint(frame: pd.DataFrame, columns: tuple[FeatureColumn, ...], label: 
     texts = pd.DataFrame(matrix.categorical).assign(example_id=frame["example_id"].to_numpy())
     digest.update(pd.util.hash_pandas_object(texts, index=False).to_numpy().tobytes())
     digest.update(matrix.numeric.tobytes())
-    digest.update(frame["event_timestamp"].to_numpy().astype("datetime64[us]").tobytes())
+    digest.update(frame["event_timestamp"].dt.as_unit("us").astype("int64").to_numpy().tobytes())
     digest.update(frame[label].to_numpy(dtype=np.float64).tobytes())
     return digest.hexdigest()
 
