@@ -1,4 +1,4 @@
-"""DuckDB SQL of the point-in-time join: for each entity row, each source's newest row known at its instant."""
+"""DuckDB SQL of the point-in-time join: each source's newest row known at an entity row's instant."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class SourceColumn:
 
 @dataclass(frozen=True)
 class AsOfSource:
-    """One Parquet source to join. `keys` answer with the entity frame's column names; no TTL: never expires."""
+    """One Parquet source. `keys` answer with the entity frame's column names; no TTL: never expires."""
 
     path: str
     keys: tuple[SourceColumn, ...]

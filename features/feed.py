@@ -1,4 +1,4 @@
-"""Feeds the online store along a replayed time: at each instant exactly what its examples need, known by then."""
+"""Feeds the online store along a replayed time: at each instant what its examples need, known by then."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,7 +16,7 @@ from features.online_store import NewestRowSqliteOnlineStore, table_name, to_mic
 from features.service_plan import ViewPlan, plan_service
 from features.settings import FeatureSettings
 from features.store import open_store
-from features.view_source import view_source
+from features.view_source import batch_source, view_source
 
 EVENT_TIMESTAMP = "event_timestamp"
 PendingRow = tuple[int, str, NewRow]
@@ -86,7 +86,7 @@ def _pending_rows(config: Any, views: tuple[ViewPlan, ...], examples: pd.DataFra
     with connect_utc() as connection:
         connection.register(ENTITY_TABLE, _entity_table(views, examples))
         for plan in views:
-            source = view_source(plan.view, source_path(config, plan.view.batch_source), list(plan.features))
+            source = view_source(plan.view, source_path(config, batch_source(plan.view)), list(plan.features))
             found = connection.sql(first_needs(source)).to_arrow_table()
             yield from _encode_rows(plan, table_name(config, plan.view), found)
 
@@ -100,31 +100,25 @@ def _entity_table(views: tuple[ViewPlan, ...], examples: pd.DataFrame) -> pa.Tab
 
 
 def first_needs(source: AsOfSource) -> str:
-    """Return the SQL of the distinct rows that entity rows need, each with the first instant that needs it."""
+    """Return the SQL of the distinct rows that are needed, each with the first instant that needs it."""
     keys = [f"e.{quote(key.answer)}" for key in source.keys]
     columns = [f"a.{quote(column.answer)}" for column in source.columns]
     selected = ", ".join([f"e.{INSTANT}", f"a.{EVENT}", *keys, *columns])
+    partition = ", ".join([*keys, f"a.{EVENT}"])
     return (
         f"SELECT {selected} FROM ({asof_rows(source, expire=False)}) a JOIN {ENTITY_TABLE} e USING ({ROW}) "
-        f"QUALIFY row_number() OVER (PARTITION BY {', '.join([*keys, f'a.{EVENT}'])} ORDER BY e.{INSTANT}) = 1"
+        f"QUALIFY row_number() OVER (PARTITION BY {partition} ORDER BY e.{INSTANT}) = 1"
     )
 
 
 def _encode_rows(plan: ViewPlan, table: str, found: pa.Table) -> Iterator[PendingRow]:
     encode_key = KeyEncoder(plan.keys, {column.name: column.dtype for column in plan.view.entity_columns})
     encode_row = row_encoder(plan.features)
-    names = list(plan.keys.values())
-    columns = [column.to_pylist() for column in found.columns]
-    instants, events, keys, features = (
-        columns[0],
-        columns[1],
-        columns[2 : 2 + len(names)],
-        columns[2 + len(names) :],
-    )
-    for instant, event, key, values in zip(
-        instants, events, zip(*keys, strict=True), zip(*features, strict=True), strict=True
-    ):
-        encoded = encode_key(dict(zip(names, key, strict=True)))
+    keys = found.select(list(plan.keys.values())).to_pylist() or [{}] * found.num_rows
+    features = [found[name].to_pylist() for name in plan.features]
+    moments = zip(found[INSTANT].to_pylist(), found[EVENT].to_pylist(), strict=True)
+    for (instant, event), key, values in zip(moments, keys, zip(*features, strict=True), strict=True):
+        encoded = encode_key(key)
         if encoded is not None:
             yield instant, table, (encoded, event, None, encode_row(values))
 

@@ -8,11 +8,11 @@ import pandas as pd
 import pyarrow as pa
 from feast import OnDemandFeatureView
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
-from feast.saved_dataset import SavedDatasetStorage
 
 from features.asof_sql import ENTITY_TABLE, INSTANT, ROW, AsOfSource, connect_utc, point_in_time_query
 from features.errors import UnsupportedRetrievalError
 from features.on_demand import compute_columns
+from features.view_source import used_name
 
 EVENT_TIMESTAMP = "event_timestamp"
 MICROSECONDS_UTC = pa.timestamp("us", tz="UTC")
@@ -28,7 +28,7 @@ class Retrieval:
     full_feature_names: bool
 
 
-class AsOfRetrievalJob(RetrievalJob):  # type: ignore[misc]
+class AsOfRetrievalJob(RetrievalJob):
     """Runs on `to_df` or `to_arrow`: the as-of joins in one DuckDB query, then the on-demand views."""
 
     def __init__(self, retrieval: Retrieval, on_demand: Sequence[OnDemandFeatureView]) -> None:
@@ -62,20 +62,18 @@ class AsOfRetrievalJob(RetrievalJob):  # type: ignore[misc]
         answer = joined
         for view in self._on_demand:
             computed = compute_columns(view, joined)
-            prefix = f"{view.projection.name_to_use()}__" if self.full_feature_names else ""
+            prefix = f"{used_name(view.projection)}__" if self.full_feature_names else ""
             for name in self._requested(view):
                 answer = answer.append_column(prefix + name, computed[name])
         return answer
 
-    def persist(
-        self, storage: SavedDatasetStorage, allow_overwrite: bool = False, timeout: int | None = None
-    ) -> None:
+    def persist(self, *_: Any, **__: Any) -> None:
         """Refuse: saved datasets are written by whoever asked for them."""
         raise UnsupportedRetrievalError(
             "persisting a retrieval is not supported; write `to_arrow()` yourself"
         )
 
-    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
+    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:  # noqa: ARG002
         with connect_utc() as connection:
             entity_rows = _entity_table(self._retrieval.entity_rows, connection)
             if not self._retrieval.sources:
@@ -86,12 +84,13 @@ class AsOfRetrievalJob(RetrievalJob):  # type: ignore[misc]
             entity_rows = entity_rows.append_column(name, features[name])
         return entity_rows
 
-    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
-        return self._to_arrow_internal().to_pandas()
+    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:  # noqa: ARG002
+        frame: pd.DataFrame = self._to_arrow_internal().to_pandas()
+        return frame
 
     def _requested(self, view: OnDemandFeatureView) -> list[str]:
         refs = (ref.split(":", 1) for ref in self._retrieval.feature_refs)
-        return [feature for name, feature in refs if name == view.projection.name_to_use()]
+        return [feature for name, feature in refs if name == used_name(view.projection)]
 
 
 def _entity_table(rows: pd.DataFrame | str, connection: Any) -> pa.Table:

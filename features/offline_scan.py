@@ -47,7 +47,7 @@ class Scan:
         return " AND ".join([*from_start, *to_end]) or "true"
 
 
-class ScanJob(RetrievalJob):  # type: ignore[misc]
+class ScanJob(RetrievalJob):
     """Runs one scan's SQL on `to_arrow` or `to_df`."""
 
     full_feature_names = False
@@ -61,12 +61,13 @@ class ScanJob(RetrievalJob):  # type: ignore[misc]
         """None: on-demand features are never materialised."""
         return []
 
-    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
+    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:  # noqa: ARG002
         with connect_utc() as connection:
             return connection.sql(self._query).to_arrow_table().combine_chunks()
 
-    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
-        return self._to_arrow_internal().to_pandas()
+    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:  # noqa: ARG002
+        frame: pd.DataFrame = self._to_arrow_internal().to_pandas()
+        return frame
 
 
 def append_rows(path: Path, table: pa.Table) -> None:

@@ -19,15 +19,16 @@ from feast.repo_config import FeastConfigBaseModel, RepoConfig
 
 from features.errors import UnsupportedRetrievalError
 from features.offline_job import AsOfRetrievalJob, Retrieval
+from features.view_source import batch_source, used_name, view_source
 
 
-class AsOfOfflineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
+class AsOfOfflineStoreConfig(FeastConfigBaseModel):
     """`offline_store:` of `feature_store.yaml`. Relative sources are taken from the repository's path."""
 
     type: str = "features.offline_store.AsOfOfflineStore"
 
 
-class AsOfOfflineStore(OfflineStore):  # type: ignore[misc]
+class AsOfOfflineStore(OfflineStore):
     """Point-in-time joins of Parquet file sources with DuckDB, answering as Feast's own file stores do.
 
     Differences, both on purpose: of rows that tie on key, event time and creation time the last in the file
@@ -75,7 +76,7 @@ class AsOfOfflineStore(OfflineStore):  # type: ignore[misc]
         start_date: datetime,
         end_date: datetime,
     ) -> RetrievalJob:
-        """Return each key's newest row with `start_date <= event time <= end_date`: what `materialize` writes."""
+        """Return each key's newest row with `start_date <= event time <= end_date`: what is materialised."""
         from features.offline_scan import Scan, ScanJob
 
         columns = [*join_key_columns, *feature_name_columns]
@@ -109,10 +110,10 @@ class AsOfOfflineStore(OfflineStore):  # type: ignore[misc]
         table: pa.Table,
         progress: Callable[[int], Any] | None,
     ) -> None:
-        """Append the rows to the view's Parquet file; readers see the old file or the new one, never a part."""
+        """Append to the view's Parquet file; readers see the old file or the new one, never a part."""
         from features.offline_scan import append_rows
 
-        append_rows(Path(source_path(config, feature_view.batch_source)), table)
+        append_rows(Path(source_path(config, batch_source(feature_view))), table)
         if progress:
             progress(table.num_rows)
 
@@ -132,10 +133,8 @@ def source_path(config: RepoConfig, source: DataSource) -> str:
 
 
 def _asof_sources(config: RepoConfig, views: list[FeatureView], refs: list[str], full_names: bool) -> Any:
-    from features.view_source import view_source
-
     for view in views:
-        name = view.projection.name_to_use()
+        name = used_name(view.projection)
         wanted = dict.fromkeys(ref.split(":", 1)[1] for ref in refs if ref.split(":", 1)[0] == name)
         prefix = f"{name}__" if full_names else ""
-        yield view_source(view, source_path(config, view.batch_source), list(wanted), prefix)
+        yield view_source(view, source_path(config, batch_source(view)), list(wanted), prefix)

@@ -10,6 +10,7 @@ from feast import OnDemandFeatureView
 from feast.types import from_feast_to_pyarrow_type
 
 from features.errors import UnsupportedFeatureError
+from features.view_source import used_name
 
 Columns = dict[str, list[Any]]
 ViewFeature = tuple[str, str]
@@ -18,7 +19,7 @@ ViewFeature = tuple[str, str]
 def stored_inputs(view: OnDemandFeatureView) -> dict[str, ViewFeature]:
     """Return the stored features that the function sees, under their own names and as `view__feature`."""
     return {
-        name: (source.name_to_use(), field.name)
+        name: (used_name(source), field.name)
         for source in view.source_feature_view_projections.values()
         for field in source.features
         for name in (field.name, f"{source.name}__{field.name}")
@@ -46,8 +47,7 @@ def on_demand_function(
             f"on-demand view {view.name!r} is a singleton; let its function take and return lists"
         )
     if view.mode == "python":
-        function: Callable[[Columns], Columns] = view.feature_transformation.udf
-        return function
+        return _python_function(view)
     types = {name: from_feast_to_pyarrow_type(input_types[name]) for name in _plain_names(view)}
     schema = pa.schema(list(types.items()))
 
@@ -67,7 +67,7 @@ def compute_columns(view: OnDemandFeatureView, joined: pa.Table) -> dict[str, pa
     columns = _declared_columns(view, joined)
     if view.mode == "python":
         lists = {name: _python_list(joined[name]) for name in dict.fromkeys(columns.values())}
-        computed = view.feature_transformation.udf({name: lists[column] for name, column in columns.items()})
+        computed = _python_function(view)({name: lists[column] for name, column in columns.items()})
     else:
         plain = pa.table({name: joined[columns[name]] for name in _plain_names(view)})
         computed = view.transform_arrow(plain).to_pydict()
@@ -86,6 +86,12 @@ def gather_inputs(
     for name, (view, feature) in inputs.items():
         columns[name] = [row.get(feature) for row in stored[view]]
     return columns
+
+
+def _python_function(view: OnDemandFeatureView) -> Callable[[Columns], Columns]:
+    transformation: Any = view.feature_transformation
+    function: Callable[[Columns], Columns] = transformation.udf
+    return function
 
 
 def _plain_names(view: OnDemandFeatureView) -> list[str]:

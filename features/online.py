@@ -16,6 +16,7 @@ from features.service_plan import OnDemandPlan, ServicePlan, ViewPlan, plan_serv
 from features.settings import FeatureSettings
 from features.store import open_store
 from features.values import value_reader
+from features.view_source import used_name
 
 FeatureStatus = Literal["present", "missing", "stale", "default"]
 MICROSECONDS_PER_SECOND = 1_000_000
@@ -135,7 +136,7 @@ class _StoredView:
     """One view's table: how to key it, and what of it is seen at an instant."""
 
     def __init__(self, plan: ViewPlan, table: str) -> None:
-        self.name = plan.view.projection.name_to_use()
+        self.name = used_name(plan.view.projection)
         self.table = table
         self.features = tuple(plan.features)
         types = {column.name: column.dtype for column in plan.view.entity_columns}
@@ -150,7 +151,7 @@ class _StoredView:
     ) -> list[ViewRow]:
         decoded = {key: decode_row(features) for key, (_, features) in found.items()}
         return [
-            self._row_at(found[key][0], decoded[key], instant) if key in found else ABSENT
+            self._row_at(found[key][0], decoded[key], instant) if key is not None and key in found else ABSENT
             for key, instant in zip(keys, instants, strict=True)
         ]
 
@@ -166,7 +167,7 @@ class _StoredView:
 def _computed_view(
     plan: OnDemandPlan, service: ServicePlan
 ) -> tuple[OnDemandPlan, Callable[[dict[str, list[Any]]], dict[str, list[Any]]]]:
-    stored = {view.view.projection.name_to_use(): view.features for view in service.views}
+    stored = {used_name(view.view.projection): view.features for view in service.views}
     types = dict(plan.request_fields)
     types |= {name: stored[view][feature] for name, (view, feature) in plan.inputs.items()}
     return plan, on_demand_function(plan.view, types)

@@ -1,9 +1,10 @@
-"""How keys and rows stand in the online store: Feast's own key bytes, and a row as one Feast `Map` message."""
+"""How keys and rows stand in the online store: Feast's own key bytes, a row as one Feast `Map` message."""
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 from feast.infra.key_encoding_utils import serialize_entity_key_prefix
 from feast.protos.feast.types.Value_pb2 import Map, Value, ValueType
 from feast.types import Bool, Float32, Float64, Int32, Int64, String
@@ -23,16 +24,19 @@ VALUE_FIELDS: dict[Any, tuple[str, Callable[[Any], Scalar]]] = {
 class KeyEncoder:
     """Turns a row's join keys into the bytes of Feast's key serialisation, version 3.
 
-    `keys` maps each join key to the name it has in the rows, `types` to its Feast type.
+    `keys` maps each join key to the name it has in the rows, `types` to its Feast type. A view without keys
+    has Feast's placeholder key.
     """
 
     def __init__(self, keys: Mapping[str, str], types: Mapping[str, Any]) -> None:
         ordered = sorted(keys)
-        self._prefix = serialize_entity_key_prefix(ordered, entity_key_serialization_version=3)
+        self._prefix = serialize_entity_key_prefix(ordered or [DUMMY_ENTITY_ID])
         self._parts = tuple((keys[key], _key_part(types.get(key, String))) for key in ordered)
+        if not ordered:
+            self._prefix += _text_part(DUMMY_ENTITY_VAL)
 
     def __call__(self, row: Mapping[str, Any]) -> bytes | None:
-        """Return the key's bytes; `None` when a part is missing or not of its type, which no row can match."""
+        """Return the key's bytes; `None` when a part is missing or mistyped, which no row can match."""
         try:
             return self._prefix + b"".join([part(row[name]) for name, part in self._parts])
         except (KeyError, TypeError, ValueError, struct.error):
@@ -45,7 +49,7 @@ def encode_messages(values: Mapping[str, Value]) -> bytes:
 
 
 def row_encoder(types: Mapping[str, Any]) -> Callable[[Sequence[Scalar]], bytes]:
-    """Return a function from a row's values, in the order of `types`, to its bytes. Missing: `None` or NaN."""
+    """Return a function from a row's values, in the order of `types`, to bytes. Missing: `None` or NaN."""
     fields = [(name, *VALUE_FIELDS[dtype]) for name, dtype in types.items()]
 
     def encode(values: Sequence[Scalar]) -> bytes:

@@ -25,13 +25,13 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
-class NewestRowSqliteOnlineStoreConfig(SqliteOnlineStoreConfig):  # type: ignore[misc]
+class NewestRowSqliteOnlineStoreConfig(SqliteOnlineStoreConfig):
     """`online_store:` of `feature_store.yaml`."""
 
-    type: str = "features.online_store.NewestRowSqliteOnlineStore"
+    type: str = "features.online_store.NewestRowSqliteOnlineStore"  # type: ignore[assignment]
 
 
-class NewestRowSqliteOnlineStore(SqliteOnlineStore):  # type: ignore[misc]
+class NewestRowSqliteOnlineStore(SqliteOnlineStore):
     """One SQLite file, one table per view, one row per key: all its features as known at one event time.
 
     Unlike the store it derives from: an older event never overwrites a newer one, event times keep their
@@ -80,7 +80,7 @@ class NewestRowSqliteOnlineStore(SqliteOnlineStore):  # type: ignore[misc]
         config: RepoConfig,
         table: FeatureView,
         entity_keys: list[EntityKey],
-        requested_features: list[str] | None = None,
+        requested_features: list[str] | None = None,  # noqa: ARG002
     ) -> list[tuple[datetime | None, dict[str, Value] | None]]:
         """Return each key's stored event time and features; `(None, None)` for a key without a row."""
         keys = [serialize_entity_key(key, 3) for key in entity_keys]
@@ -96,9 +96,9 @@ class NewestRowSqliteOnlineStore(SqliteOnlineStore):  # type: ignore[misc]
         config: RepoConfig,
         tables_to_delete: Sequence[FeatureView],
         tables_to_keep: Sequence[FeatureView],
-        entities_to_delete: Sequence[Entity],
-        entities_to_keep: Sequence[Entity],
-        partial: bool,
+        entities_to_delete: Sequence[Entity],  # noqa: ARG002
+        entities_to_keep: Sequence[Entity],  # noqa: ARG002
+        partial: bool,  # noqa: ARG002
     ) -> None:
         """Create the kept views' tables and drop the deleted views'; stored rows of kept views stay."""
         with self._lock, explained(self._path(config)):
@@ -108,7 +108,7 @@ class NewestRowSqliteOnlineStore(SqliteOnlineStore):  # type: ignore[misc]
             for view in tables_to_delete:
                 connection.execute(f"DROP TABLE IF EXISTS {quote(table_name(config, view))}")
 
-    def plan(self, config: RepoConfig, desired_registry_proto: Registry) -> list[InfraObject]:
+    def plan(self, config: RepoConfig, desired_registry_proto: Registry) -> list[InfraObject]:  # noqa: ARG002
         """Nothing: `update` lays the database out."""
         return []
 

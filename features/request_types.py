@@ -1,4 +1,4 @@
-"""Request fields given the one type that on-demand views see, whether a row comes from a table or a caller."""
+"""Request fields in the one type that on-demand views see, whether from a table or from a caller."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime

@@ -12,14 +12,14 @@ from feast.types import Bool, Float32, Float64, Int32, Int64, String, UnixTimest
 from features.errors import UnknownServiceError, UnsupportedFeatureError
 from features.on_demand import ViewFeature, request_inputs, stored_inputs
 from features.schema import FeatureColumn
-from features.view_source import join_keys
+from features.view_source import join_keys, used_name
 
 NUMERIC = (Float64, Float32, Int64, Int32, Bool)
 
 
 @dataclass(frozen=True)
 class ViewPlan:
-    """One stored view. `keys`: join key -> name in the request; `features`: names that are read, with types."""
+    """One stored view. `keys`: join key -> name in requests; `features`: what is read, with types."""
 
     view: FeatureView
     keys: Mapping[str, str]
@@ -34,7 +34,7 @@ class ViewPlan:
 
 @dataclass(frozen=True)
 class OnDemandPlan:
-    """One on-demand view: what it reads from the request, from views (name -> view and feature), and answers."""
+    """One on-demand view: what it reads from the request and from views, and what it answers."""
 
     view: OnDemandFeatureView
     request_fields: Mapping[str, Any]
@@ -99,7 +99,7 @@ def _plan_views(store: FeatureStore, projections: list[Any]) -> list[ViewPlan]:
     features: dict[str, dict[str, Any]] = {}
     chosen: dict[str, Any] = {}
     for projection in projections:
-        used = projection.name_to_use()
+        used = used_name(projection)
         chosen.setdefault(used, projection)
         features.setdefault(used, {}).update({f.name: f.dtype for f in projection.features})
     return [_plan_view(store, chosen[used], features[used]) for used in chosen]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import warnings
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,7 @@ os.environ.setdefault("FEAST_USAGE", "False")
 
 from feast import Entity, FeatureService, FeatureStore, FeatureView, OnDemandFeatureView, RepoConfig
 from feast.data_source import DataSource
+from feast.feature_view import DUMMY_ENTITY
 from feast.project import Project
 from feast.repo_contents import RepoContents
 from feast.repo_operations import extract_objects_for_apply_delete
@@ -49,8 +51,12 @@ def apply_repository(settings: FeatureSettings) -> None:
     store = FeatureStore(config=_repo_config(settings))
     contents = _read_definitions(settings.feature_repo, store.project)
     store.apply([Project(name=store.project)])
-    to_apply, to_delete, _, _ = extract_objects_for_apply_delete(store.project, store.registry, contents)
-    store.apply(to_apply, objects_to_delete=to_delete, partial=False)
+    to_apply, to_delete, _, _ = extract_objects_for_apply_delete(  # type: ignore[no-untyped-call]
+        store.project, store.registry, contents
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "On demand feature view is an experimental", RuntimeWarning)
+        store.apply(to_apply, objects_to_delete=to_delete, partial=False)
 
 
 def _repo_config(settings: FeatureSettings) -> RepoConfig:
@@ -91,7 +97,7 @@ def _read_definitions(folder: Path, project: str) -> RepoContents:
     return RepoContents(
         projects=[Project(name=project)],
         data_sources=list(sources.values()),
-        entities=defined(Entity),
+        entities=[*defined(Entity), DUMMY_ENTITY],
         feature_views=views,
         on_demand_feature_views=defined(OnDemandFeatureView),
         feature_services=defined(FeatureService),

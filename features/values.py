@@ -1,4 +1,4 @@
-"""Feature values as a model takes them: text or `None`, float64 or missing, the same online and in history."""
+"""Feature values as a model takes them: text or `None`, float64 or missing, online as in history."""
 
 import math
 from collections.abc import Callable
@@ -16,7 +16,7 @@ def value_reader(dtype: Any) -> Callable[[Any], str | float | None]:
     return _single if dtype == Float32 else _number
 
 
-def model_column(column: pd.Series, dtype: Any) -> pd.Series:  # type: ignore[type-arg]
+def model_column(column: pd.Series, dtype: Any) -> pd.Series:
     """Give a retrieved column its model form: object with `None`, or float64 with NaN."""
     if dtype == String:
         text = column.astype(object)

@@ -4,17 +4,20 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from feast import FeatureView
+from feast.data_source import DataSource
 from feast.feature_view import DUMMY_ENTITY_ID
+from feast.feature_view_projection import FeatureViewProjection
 
 from features.asof_sql import AsOfSource, SourceColumn
+from features.errors import UnsupportedRetrievalError
 
 
 def view_source(view: FeatureView, path: str, features: Sequence[str], prefix: str = "") -> AsOfSource:
     """Describe the view's source at `path`, answering `features` under `prefix`.
 
-    Keys answer with the entity frame's names (a projection may rename them); a view without entities has none.
+    Keys answer with the entity frame's names, which a projection may change; without entities there are none.
     """
-    source = view.batch_source
+    source = batch_source(view)
     in_file = {answer: column for column, answer in source.field_mapping.items()}
     created = source.created_timestamp_column
     return AsOfSource(
@@ -32,3 +35,21 @@ def join_keys(view: FeatureView) -> dict[str, str]:
     renamed = view.projection.join_key_map
     names = [column.name for column in view.entity_columns if column.name != DUMMY_ENTITY_ID]
     return {name: renamed.get(name, name) for name in names}
+
+
+def batch_source(view: FeatureView) -> DataSource:
+    """Return the view's source of history.
+
+    Raises:
+        UnsupportedRetrievalError: it has none.
+    """
+    if view.batch_source is None:
+        raise UnsupportedRetrievalError(
+            f"view {view.name!r} has no batch source; give it a Parquet FileSource"
+        )
+    return view.batch_source
+
+
+def used_name(projection: FeatureViewProjection) -> str:
+    """Return the name that references and answers use: the alias if there is one."""
+    return str(projection.name_to_use())  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The as-of offline store answers as Feast's own DuckDB store does, keeps row order, and names what it refuses."""
+"""The as-of offline store answers as Feast's own DuckDB store, keeps row order, names what it refuses."""
 
 from datetime import UTC, timedelta
 from pathlib import Path
