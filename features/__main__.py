@@ -1,26 +1,63 @@
 """The features room's commands: build the tables, apply the Feast repository, fill the online store."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from features.build import build
+from features.errors import FeatureError
 from features.raw import find_raw_dir
 from features.settings import FeatureSettings
+from features.tables.facts import KNOWN_SINCE
 
 app = typer.Typer(
     help="Raw data to feature tables, and the Feast repository over them.", no_args_is_help=True
 )
 
+Bound = Annotated[datetime | None, typer.Option(help="Only raw data of these hours (UTC).")]
+
 
 @app.command(name="build")
-def build_command() -> None:
+def build_command(start: Bound = None, end: Bound = None) -> None:
     """Build every feature table from the raw files."""
     settings = FeatureSettings()
-    for path in build(find_raw_dir(settings.raw_dir), settings.tables):
+    for path in build(find_raw_dir(settings.raw_dir), settings.tables, _utc(start), _utc(end)):
         typer.echo(path)
 
 
+@app.command()
+def apply() -> None:
+    """Apply the Feast repository: registry and online tables follow `definitions.py`."""
+    from features.store import apply_repository
+
+    settings = FeatureSettings()
+    apply_repository(settings)
+    typer.echo(f"applied {settings.feature_repo} to {settings.registry_db}")
+
+
+@app.command()
+def materialize(
+    as_of: Annotated[datetime, typer.Option(help="The moment to know everything of (UTC).")],
+) -> None:
+    """Write the newest row per key known by `--as-of` to the online store."""
+    from features.store import open_store
+
+    open_store(FeatureSettings()).materialize(KNOWN_SINCE, as_of.replace(tzinfo=UTC))
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)
+
+
+def main() -> None:
+    """Run a command; what this room can explain ends as one line on standard error and exit code 1."""
+    try:
+        app()
+    except FeatureError as error:
+        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        raise SystemExit(1) from error
+
+
 if __name__ == "__main__":
-    app()
+    main()

@@ -1,4 +1,4 @@
-"""Raw files to feature tables: every table is written beside its predecessor and swapped in when all are sound."""
+"""Raw files to feature tables: each is written beside its predecessor, swapped in when all are sound."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +14,8 @@ from features.contract import EXAMPLES, OUTCOMES
 from features.legs import select_legs
 from features.raw import RawTables, read_raw
 from features.tables.aircraft import build_aircraft_legs
+from features.tables.carrier_operations import build_carrier_operations
+from features.tables.destination_operations import build_destination_operations
 from features.tables.examples import build_examples, build_outcomes
 from features.tables.facts import (
     build_aircraft_facts,
@@ -21,6 +23,8 @@ from features.tables.facts import (
     build_destination_facts,
     build_origin_facts,
 )
+from features.tables.flight_history import build_flight_history
+from features.tables.history import build_carrier_destination_history, build_route_history
 from features.tables.origin_operations import build_origin_operations
 from features.tables.weather import build_weather
 
@@ -33,6 +37,11 @@ TABLES: dict[str, Callable[[Sources], ir.Table]] = {
     OUTCOMES: lambda s: build_outcomes(s["legs"]),
     "weather.parquet": lambda s: build_weather(s["weather"]),
     "origin_operations.parquet": lambda s: build_origin_operations(s["legs"]),
+    "carrier_operations.parquet": lambda s: build_carrier_operations(s["legs"]),
+    "destination_operations.parquet": lambda s: build_destination_operations(s["legs"]),
+    "flight_history.parquet": lambda s: build_flight_history(s["legs"]),
+    "route_history.parquet": lambda s: build_route_history(s["legs"]),
+    "carrier_destination_history.parquet": lambda s: build_carrier_destination_history(s["legs"]),
     "aircraft_legs.parquet": lambda s: build_aircraft_legs(s["legs"]),
     "aircraft_facts.parquet": lambda s: build_aircraft_facts(s["planes"]),
     "carrier_facts.parquet": lambda s: build_carrier_facts(s["airlines"]),

@@ -1,4 +1,4 @@
-"""The Feast repository: entities, sources, feature views, on-demand views and the service, all with explicit types.
+"""The Feast repository: entities, sources, views, on-demand views and the service, all explicitly typed.
 
 Source paths are bare file names; the offline store looks for them in `FeatureSettings.tables`.
 """
@@ -60,12 +60,14 @@ origin_operations = _view(
     **_fields(Float64, "arrival_delay_3h", "late_arrival_share_3h"),
 )
 
-# A row holds until something changes. No movement at all in two days: the feed has stopped, or the season is over.
+# A row holds until something changes. Nothing in two days: the feed has stopped, or the season is over.
 carrier_operations = _view(
     "carrier_operations",
     [origin, carrier],
     timedelta(days=2),
-    **_fields(Float64, "carrier_backlog", "carrier_backlog_share", "carrier_departures_1h", "carrier_departures_3h"),
+    **_fields(
+        Float64, "carrier_backlog", "carrier_backlog_share", "carrier_departures_1h", "carrier_departures_3h"
+    ),
     **_fields(Float64, "carrier_departure_delay_1h", "carrier_late_departure_share_1h"),
     **_fields(Float64, "carrier_departure_delay_3h", "carrier_late_departure_share_3h"),
 )
@@ -92,7 +94,9 @@ route_history = _view(
     [origin, dest],
     timedelta(days=7),
     **_fields(Float64, "route_arrivals_7d", "route_late_share_7d", "route_arrival_delay_7d", "route_lost_7d"),
-    **_fields(Float64, "route_arrivals_28d", "route_late_share_28d", "route_arrival_delay_28d", "route_lost_28d"),
+    **_fields(
+        Float64, "route_arrivals_28d", "route_late_share_28d", "route_arrival_delay_28d", "route_lost_28d"
+    ),
 )
 carrier_destination_history = _view(
     "carrier_destination_history",
@@ -193,7 +197,8 @@ def aircraft_readiness(inputs: dict[str, list[object]]) -> dict[str, list[float]
     mode="python",
     sources=[request, origin_facts, carrier_destination_history],
     schema=[
-        Field(name=name, dtype=Float64) for name in ("pair_arrivals", "pair_late_share", "pair_part_late_share")
+        Field(name=name, dtype=Float64)
+        for name in ("pair_arrivals", "pair_late_share", "pair_part_late_share")
     ],
 )
 def day_part_history(inputs: dict[str, list[object]]) -> dict[str, list[float]]:

@@ -34,11 +34,12 @@ def select_legs(flights: ir.Table, airports: ir.Table) -> ir.Table:
     return legs.mutate(
         dep_delay=legs.dep_delay.cast("int64"),
         arr_delay=legs.arr_delay.cast("int64"),
+        local_hour=legs.hour,
         departed=legs.scheduled + legs.dep_delay.cast("int64"),
         arrived=legs.due + legs.arr_delay.cast("int64"),
     ).select(
         "example_id", "origin", "carrier", "dest", "flight", "tailnum", "distance",
-        "scheduled", "due", "dep_delay", "arr_delay", "departed", "arrived",
+        "scheduled", "due", "local_hour", "dep_delay", "arr_delay", "departed", "arrived",
     )  # fmt: skip
 
 

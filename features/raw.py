@@ -21,7 +21,7 @@ REMEDY = (
 TEXT, WHOLE, NUMBER, INSTANT = pa.string(), pa.int64(), pa.float64(), pa.timestamp("us", "UTC")
 
 FLIGHTS = {
-    **dict.fromkeys(("year", "month", "day", "sched_arr_time", "flight", "minute"), WHOLE),
+    **dict.fromkeys(("year", "month", "day", "sched_arr_time", "flight", "hour", "minute"), WHOLE),
     **dict.fromkeys(("dep_delay", "arr_delay", "distance"), NUMBER),
     **dict.fromkeys(("carrier", "tailnum", "origin", "dest"), TEXT),
     "time_hour": INSTANT,

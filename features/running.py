@@ -1,8 +1,8 @@
 """Running totals: what enters and leaves a window, summed at every moment it changes.
 
 A row enters a window at one minute and leaves it at another; +value and -value at those two minutes, summed
-cumulatively, are the window's content. All values are integers, so the totals are exact and do not depend on
-what else is in the table. A window that runs empty has a row that says so.
+cumulatively, are the window's content. All values are whole numbers held as doubles, so the totals are exact
+and do not depend on what else is in the table. A window that runs empty has a row that says so.
 """
 
 from collections.abc import Sequence
@@ -29,14 +29,12 @@ def steps(
     `enter` and `leave` are epoch minutes; both are rounded up to `grid`. Rows that leave when they enter, or
     have no `enter`, change nothing. Columns: `keys`, `minute`, one per total.
     """
-    moved = rows.mutate(_enter=round_up(enter, grid), _leave=round_up(leave, grid), **totals)
+    moved = rows.mutate(_enter=round_up(enter, grid), _leave=round_up(leave, grid), **_as_doubles(totals))
     moved = moved.filter(moved._enter < moved._leave)
     entering = moved.select(*keys, *totals, minute=moved._enter)
     leaving = moved.select(*keys, minute=moved._leave, **_negated(moved, totals))
     changes = entering.union(leaving.select(*entering.columns))
-    return changes.group_by([*keys, "minute"]).agg(
-        **{name: changes[name].sum().cast("int64") for name in totals}
-    )
+    return changes.group_by([*keys, "minute"]).agg(**{name: changes[name].sum() for name in totals})
 
 
 def running_totals(changes: Sequence[ir.Table], keys: Sequence[str]) -> ir.Table:
@@ -48,16 +46,18 @@ def running_totals(changes: Sequence[ir.Table], keys: Sequence[str]) -> ir.Table
     totals = [name for name in totals if name not in (*keys, "minute")]
     aligned = [_aligned(table, keys, totals) for table in changes]
     merged = aligned[0] if len(aligned) == 1 else ibis.union(*aligned)
-    netted = merged.group_by([*keys, "minute"]).agg(
-        **{name: merged[name].sum().cast("int64") for name in totals}
-    )
+    netted = merged.group_by([*keys, "minute"]).agg(**{name: merged[name].sum() for name in totals})
     so_far = ibis.cumulative_window(group_by=list(keys), order_by="minute")
-    return netted.mutate(**{name: netted[name].sum().over(so_far).cast("int64") for name in totals})
+    return netted.mutate(**{name: netted[name].sum().over(so_far) for name in totals})
 
 
 def per(total: ir.IntegerValue, count: ir.IntegerValue) -> ir.FloatingValue:
     """Return total / count, null when the count is zero."""
-    return total.cast("float64") / count.nullif(0)
+    return total / count.nullif(0)
+
+
+def _as_doubles(totals: dict[str, ir.NumericValue]) -> dict[str, ir.NumericValue]:
+    return {name: value.cast("float64") for name, value in totals.items()}
 
 
 def _negated(rows: ir.Table, totals: dict[str, ir.IntegerValue]) -> dict[str, ir.IntegerValue]:
@@ -65,6 +65,6 @@ def _negated(rows: ir.Table, totals: dict[str, ir.IntegerValue]) -> dict[str, ir
 
 
 def _aligned(table: ir.Table, keys: Sequence[str], totals: Sequence[str]) -> ir.Table:
-    zero = ibis.literal(0, "int64")
+    zero = ibis.literal(0.0, "float64")
     columns = {name: table[name] if name in table.columns else zero for name in totals}
     return table.select(*keys, "minute", **columns)

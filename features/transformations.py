@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from features.day_parts import DAY_PARTS
+
 Inputs = Mapping[str, Sequence[Any]]
 Outputs = dict[str, list[float]]
 Floats = NDArray[np.float64]
@@ -20,12 +22,15 @@ Floats = NDArray[np.float64]
 HORIZON_MINUTES = 120.0
 # From landing to the next departure of the same aircraft, as a rule of thumb for a narrow-body.
 TURNAROUND_MINUTES = 45.0
+PRIOR_ARRIVALS = 10.0
+PART_ENDS = np.array([end for _, end in DAY_PARTS.values()], dtype=np.float64)
 
 
 def describe_request(inputs: Inputs) -> Outputs:
     """Return what the request says by itself, in the origin's local time.
 
-    Inputs: `scheduled_departure`, `scheduled_arrival` (UTC), `distance` (miles), `origin_zone` and `dest_zone` (IANA).
+    Inputs: `scheduled_departure`, `scheduled_arrival` (UTC), `distance` (miles), `origin_zone`
+    and `dest_zone` (IANA names).
     """
     departure = epoch_minutes(inputs["scheduled_departure"])
     arrival = epoch_minutes(inputs["scheduled_arrival"])
@@ -57,8 +62,9 @@ def describe_congestion(inputs: Inputs) -> Outputs:
 def describe_aircraft(inputs: Inputs) -> Outputs:
     """Return where the aircraft stands against this departure, two hours before it.
 
-    `aircraft_margin` is the time to spare (minutes) if it flies straight back from its last known leg: negative
-    means that it can hardly be on time. `aircraft_overdue` is how long a leg of its own has been waiting to leave.
+    `aircraft_margin` is the time to spare (minutes) if it flies straight back from its last known leg:
+    negative means that it can hardly be on time. `aircraft_overdue` is how long a leg of its own has been
+    waiting to leave.
     """
     departure = epoch_minutes(inputs["scheduled_departure"])
     waiting = equals(inputs["aircraft_status"], "waiting")
@@ -69,6 +75,32 @@ def describe_aircraft(inputs: Inputs) -> Outputs:
         "aircraft_minutes_since": since.tolist(),
         "aircraft_overdue": np.where(waiting > 0, since - HORIZON_MINUTES, 0.0 * waiting).tolist(),
     }
+
+
+def choose_day_part(inputs: Inputs) -> Outputs:
+    """Return how this airline did to this destination in the part of the day of this departure.
+
+    The share late in that part is drawn towards the share over the whole day, as if `PRIOR_ARRIVALS` more had
+    been seen there; NaN when nothing landed in the period.
+    """
+    departure = epoch_minutes(inputs["scheduled_departure"])
+    hour = (departure + utc_offsets(departure, inputs["origin_zone"])) % 1440 // 60
+    arrivals = np.array([inputs[f"pair_arrivals_{part}"] for part in DAY_PARTS], dtype=np.float64)
+    late = np.array([inputs[f"pair_late_{part}"] for part in DAY_PARTS], dtype=np.float64)
+    overall = ratio(late.sum(axis=0), arrivals.sum(axis=0))
+    drawn = (at_hour(hour, late) + PRIOR_ARRIVALS * overall) / (at_hour(hour, arrivals) + PRIOR_ARRIVALS)
+    return {
+        "pair_arrivals": arrivals.sum(axis=0).tolist(),
+        "pair_late_share": overall.tolist(),
+        "pair_part_late_share": drawn.tolist(),
+    }
+
+
+def at_hour(hour: Floats, parts: Floats) -> Floats:
+    """Return, column by column, the row of `parts` (one per part of the day) that the local hour falls in."""
+    part = np.searchsorted(PART_ENDS, hour, side="right")
+    chosen = parts[np.minimum(part, len(PART_ENDS) - 1), np.arange(len(hour))]
+    return np.where(np.isnan(hour), np.nan, chosen)
 
 
 def numbers(values: Sequence[Any]) -> Floats:
@@ -99,7 +131,7 @@ def equals(values: Sequence[Any], wanted: str) -> Floats:
 
 
 def utc_offsets(minutes: Floats, zones: Sequence[Any]) -> Floats:
-    """Return each instant's offset from UTC in minutes in its own zone; NaN for an unknown zone or instant."""
+    """Return each instant's offset from UTC in minutes in its zone; NaN for an unknown zone or instant."""
     hours = np.floor(minutes / 60)
     return np.array([_offset(hour, zone) for hour, zone in zip(hours.tolist(), zones, strict=True)])
 

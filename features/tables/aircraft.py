@@ -20,10 +20,10 @@ ORDER = {GIVEN_UP: 0, LANDED: 1, WAITING: 2, GONE: 3}
 def build_aircraft_legs(legs: ir.Table) -> ir.Table:
     """Return one row per aircraft and minute in which its known state changed.
 
-    `aircraft_status` is `waiting` (scheduled to have left, still here), `gone`, `landed`, or `given_up` (not gone
-    `BACKLOG_PATIENCE` minutes after its time). The other columns tell of that leg: delays in minutes (null until
-    known), instants in epoch minutes. `aircraft_expected_arrival` is published arrival + departure delay until
-    the arrival is known.
+    `aircraft_status` is `waiting` (scheduled to have left, still here), `gone`, `landed`, or `given_up` (not
+    gone `BACKLOG_PATIENCE` minutes after its time). The other columns tell of that leg: delays in minutes
+    (null until known), instants in epoch minutes. `aircraft_expected_arrival` is published arrival +
+    departure delay until the arrival is known.
     """
     flown = legs.filter(legs.tailnum.notnull())
     events = ibis.union(_waiting(flown), _gone(flown), _landed(flown), _given_up(flown))

@@ -59,13 +59,13 @@ def backlog_changes(legs: ir.Table, keys: Sequence[str], grid: int) -> ir.Table:
 def schedule_changes(
     legs: ir.Table, keys: Sequence[str], name: str, first: int, last: int, grid: int
 ) -> ir.Table:
-    """Return the changes of the number of flights scheduled from `first` to `last` minutes after the instant."""
+    """Return the changes of the number of flights scheduled `first` to `last` minutes after the instant."""
     totals = {name: ibis.literal(1, "int64")}
     return steps(legs, keys, legs.scheduled - last, legs.scheduled - first, totals, grid)
 
 
 def grid_of(legs: ir.Table, keys: Sequence[str], grid: int, before: int) -> ir.Table:
-    """Return every grid minute for every key, from `before` minutes ahead of the first flight to the last one."""
+    """Return every grid minute for every key, from `before` minutes ahead of the first flight on."""
     reach = legs.agg(first=round_up(legs.scheduled.min() - before, grid), last=legs.scheduled.max())
     minutes = reach.select(minute=ibis.range(reach.first, reach.last, grid).unnest())
     return legs.select(*keys).distinct().cross_join(minutes)

@@ -10,8 +10,8 @@ TREND_HOURS = 3
 def build_weather(weather: ir.Table) -> ir.Table:
     """Return one row per origin and hour observed, stamped with the end of its hour.
 
-    `precip_3h` sums the hours observed among the last three; `pressure_change` and `visib_change` compare with the
-    observation three rows earlier (null at the start).
+    `precip_3h` sums the hours observed among the last three; `pressure_change` and `visib_change` compare
+    with the observation three rows earlier (null at the start).
     """
     recent = ibis.window(
         group_by="origin", order_by="time_hour", preceding=ibis.interval(hours=TREND_HOURS - 1), following=0

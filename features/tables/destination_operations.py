@@ -1,0 +1,47 @@
+"""What is happening at the destination, seen from here: flights towards it held, left, or landed late."""
+
+import ibis.expr.types as ir
+
+from features.legs import instant
+from features.running import per, running_totals
+from features.tables.operations import (
+    BACKLOG_PATIENCE,
+    arrival_changes,
+    backlog_changes,
+    delay_means,
+    departure_changes,
+    schedule_changes,
+)
+
+KEYS = ("dest",)
+GRID = 10
+DEPARTURE_WINDOWS = {"3h": 180}
+ARRIVAL_WINDOWS = {"4h": 240, "24h": 1440}
+
+
+def build_destination_operations(legs: ir.Table) -> ir.Table:
+    """Return one row per destination and grid instant at which something changed, over all origins.
+
+    `dest_departure_delay_*` is about flights that left for it, `dest_arrival_delay_*` about those landed.
+    A row holds until the next one; a window that runs empty has a row of zeros. Means are null when empty.
+    """
+    totals = running_totals(
+        [
+            *departure_changes(legs, KEYS, DEPARTURE_WINDOWS, GRID),
+            *arrival_changes(legs, KEYS, ARRIVAL_WINDOWS, GRID),
+            backlog_changes(legs, KEYS, GRID),
+            schedule_changes(legs, KEYS, "scheduled_patience", -BACKLOG_PATIENCE, 0, GRID),
+        ],
+        KEYS,
+    )
+    departures = delay_means(totals, "departure", DEPARTURE_WINDOWS)
+    arrivals = delay_means(totals, "arrival", ARRIVAL_WINDOWS)
+    return totals.select(
+        *KEYS,
+        event_timestamp=instant(totals.minute),
+        dest_backlog=totals.backlog,
+        dest_backlog_share=per(totals.backlog, totals.scheduled_patience),
+        dest_departures_3h=totals.departures_3h,
+        dest_arrivals_4h=totals.arrivals_4h,
+        **{f"dest_{name}": mean for name, mean in (departures | arrivals).items()},
+    )
