@@ -1,4 +1,4 @@
-"""A small binary problem to monitor: will an order be sent back? Orders are drawn, and can be made to drift."""
+"""A small binary problem to monitor: will an order be sent back? Drawn at random, and made to drift."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -58,10 +58,11 @@ def draw_orders(
     unrated: float = 0.05,
     noise: float = 0.0,
 ) -> pd.DataFrame:
-    """Orders of some days with features, the prediction of a model that was right before any change, the label.
+    """Orders of some days: features, the prediction of a model that was right before any change, the label.
 
-    `bigger` shifts amount and items (in standard deviations), `worse` the log odds of the label, which the model
-    does not see; `unrated` is the share without rating; `noise` blurs the model. Labels come 6 to 60 hours late.
+    `bigger` shifts amount and items (in standard deviations), `worse` the log odds of the label, which the
+    model does not see; `unrated` is the share without rating; `noise` blurs the model. Labels come 6 to 60
+    hours late.
     """
     random = np.random.default_rng(seed)
     amount, items = random.normal(bigger, 1, orders), random.normal(bigger, 1, orders)

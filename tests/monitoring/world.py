@@ -1,4 +1,4 @@
-"""A world to monitor: a registered champion with a real bundle, a real prediction log, outcomes that come late."""
+"""A world to monitor: a registered champion with its bundle, a prediction log, outcomes that come late."""
 
 from collections.abc import Sequence
 from datetime import timedelta
