@@ -7,7 +7,7 @@ from uuid import UUID
 from experiments.errors import ReplayError
 from experiments.replay.traffic import PredictionClient
 
-FLOW_SECONDS = 300.0
+FLOW_SECONDS = 900.0
 FOLLOW_SECONDS = 30.0
 
 
