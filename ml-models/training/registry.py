@@ -154,10 +154,11 @@ def _creation_lock(settings: TrainingSettings, database: Path | None) -> Iterato
 def _connect(uri: str) -> "MlflowClient":
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
-    except (MlflowException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         raise RegistryUnavailableError(
             f"cannot open the registry at {uri}; check the address ({error})"
         ) from error

@@ -1,7 +1,6 @@
 """A trained world, made once; each test that asks for `settings` gets a copy in a folder of its own."""
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -46,7 +45,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> TrainedWorld:
 
 
 @pytest.fixture
-def settings(world: TrainedWorld, tmp_path: Path) -> Iterator[TrainingSettings]:
+def settings(world: TrainedWorld, tmp_path: Path) -> TrainingSettings:
     shutil.copytree(world.settings.var, tmp_path / "moved")
-    yield dock_settings(tmp_path / "moved")
-    shutil.rmtree(tmp_path / "moved")
+    return dock_settings(tmp_path / "moved")
