@@ -1,0 +1,97 @@
+"""Small real bundles: an ONNX graph whose answers say which version gave them."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pandas as pd
+
+from features.schema import FeatureColumn
+from training.bundle.contract import CONTRACT_FILE, Contract, Window, file_digest
+from training.bundle.writer import BundleParts, write_bundle
+from training.estimators.base import Dataset
+from training.estimators.onnx_graphs import NUMERIC_INPUT, GraphBuilder
+from training.matrix import FeatureMatrix, Floats
+from training.profile import build_profile
+
+COLUMNS = (
+    FeatureColumn(name="cars", kind="numeric"),
+    FeatureColumn(name="trend", kind="numeric"),
+    FeatureColumn(name="capacity", kind="numeric"),
+    FeatureColumn(name="district", kind="categorical"),
+    FeatureColumn(name="hour", kind="numeric"),
+    FeatureColumn(name="free_share", kind="numeric"),
+)
+AS_OF = datetime(2024, 4, 30, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class LevelModel:
+    """Predicts `level` + first number / 1000, a missing number counting as 0; categories are not used."""
+
+    level: float
+    columns: tuple[FeatureColumn, ...] = COLUMNS
+    family: str = "level"
+
+    def predict(self, matrix: FeatureMatrix) -> Floats:
+        return self.level + np.nan_to_num(matrix.numeric[:, 0]).astype(np.float64) / 1_000
+
+    def calibrate(self, calibration: Dataset) -> "LevelModel":
+        return self
+
+    def to_onnx(self) -> onnx.ModelProto:
+        numeric = sum(column.kind == "numeric" for column in self.columns)
+        graph = GraphBuilder(categorical=len(self.columns) - numeric, numeric=numeric)
+        first = graph.add("Gather", NUMERIC_INPUT, graph.constant(np.asarray(0, dtype=np.int64)), axis=1)
+        known = graph.add("Where", graph.add("IsNaN", first), graph.number(0.0), first)
+        return graph.build(
+            graph.add("Add", graph.add("Mul", known, graph.number(0.001)), graph.number(self.level))
+        )
+
+    def save_native(self, folder: Path) -> None:
+        (folder / "level.json").write_text(json.dumps(self.level))
+
+    def params(self) -> dict[str, str | int | float]:
+        return {"level": self.level}
+
+    def feature_importance(self) -> dict[str, float]:
+        return {}
+
+
+def write_level_bundle(folder: Path, model: LevelModel, **changes: Any) -> str:
+    """Write a bundle whose contract is changed as told; the contract's digest."""
+    numbers = np.arange(4.0)
+    parts = BundleParts(
+        graph=model.to_onnx().SerializeToString(),
+        model=model,
+        profile=build_profile({"cars": numbers}, {"district": np.array(["hill"] * 4)}, numbers),
+        reference=pd.DataFrame({"cars": numbers, "prediction": numbers, "fullness": numbers}),
+        card=lambda contract: f"# {contract.problem}\n\nAbout {model.level}.\n",
+    )
+    write_bundle(folder, parts, _contract(model).model_copy(update=changes))
+    return file_digest(folder / CONTRACT_FILE)
+
+
+def _contract(model: LevelModel) -> Contract:
+    window = Window(start=AS_OF - timedelta(days=9), end=AS_OF, rows=100)
+    return Contract(
+        problem="parking",
+        problem_version=1,
+        task="regression",
+        family=model.family,
+        feature_service="parking_v1",
+        columns=model.columns,
+        label="fullness",
+        as_of=AS_OF,
+        windows={"fit": window, "gate": window},
+        metrics={"rmse": model.level},
+        parity_error=0.0,
+        parity_rows=0,
+        data_fingerprint="none",
+        code_version="none",
+        files={},
+    )

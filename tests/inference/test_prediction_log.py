@@ -1,0 +1,320 @@
+"""The log holds each answer once, through retries, sealing, crashes and changes of the model's inputs."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from features.schema import FeatureColumn
+from features.settings import FeatureSettings
+from inference.prediction_log.errors import (
+    CorruptLogError,
+    LogWriteError,
+    RequestIdReusedError,
+    UnknownLogVersionError,
+)
+from inference.prediction_log.journal import Layout, LoggedPrediction, Segment, read_segment, segments
+from inference.prediction_log.reader import RETRY_WINDOW, read_predictions
+from inference.prediction_log.schema import (
+    SCHEMA_VERSION,
+    VERSION_KEY,
+    arrow_schema,
+    feature_types,
+    key_types,
+    log_folder,
+)
+from inference.prediction_log.sealing import to_table, write_parts
+from inference.prediction_log.writer import PredictionLog, append_batch
+from tests.inference.bundles import COLUMNS
+from tests.inference.parking import PROBLEM
+
+LAYOUT = Layout(key_types(PROBLEM.fields), feature_types(COLUMNS))
+DAY = datetime(2024, 5, 1, tzinfo=UTC)
+NEVER = 3_600.0
+
+
+def entry(
+    name: str, at: datetime = DAY, version: str = "1", site: str = "north", value: float = 0.5
+) -> LoggedPrediction:
+    return LoggedPrediction(
+        request_id=name,
+        prediction_time=at,
+        logged_at=datetime.now(UTC),
+        model_version=version,
+        role="champion",
+        source="online",
+        prediction=value,
+        latency_ms=1.5,
+        keys=(site, "2024-05-01T13:00:00+00:00", 40, None),
+        values=(1.0, None, 200.0, "hill", 13.0, 0.25),
+        statuses=("present", "missing", "present", "present", "stale", "present"),
+        ages=(60.0, None, 0.0, 0.0, None, None),
+    )
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> FeatureSettings:
+    return FeatureSettings(var=tmp_path, _env_file=None)
+
+
+def open_log(settings: FeatureSettings, seal_rows: int = 10_000, remember: int = 100) -> PredictionLog:
+    return PredictionLog(log_folder(settings), seal_rows, NEVER, remember)
+
+
+def read_ids(settings: FeatureSettings, start: datetime = DAY, days: int = 1) -> list[str]:
+    return read_predictions(settings, start, start + timedelta(days=days))["request_id"].tolist()
+
+
+def sealed_files(settings: FeatureSettings) -> list[Path]:
+    return sorted(log_folder(settings).glob("date=*/*.parquet"))
+
+
+def test_an_appended_prediction_is_read_before_and_after_sealing(settings: FeatureSettings) -> None:
+    log = open_log(settings)
+    log.append([entry("a"), entry("b", DAY + timedelta(days=1))], LAYOUT)
+
+    unsealed = read_predictions(settings, DAY, DAY + timedelta(days=2))
+    log.close()
+    sealed = read_predictions(settings, DAY, DAY + timedelta(days=2))
+
+    pd.testing.assert_frame_equal(unsealed, sealed)
+    assert [path.parent.name for path in sealed_files(settings)] == ["date=2024-05-01", "date=2024-05-02"]
+    assert segments(log_folder(settings)) == []
+    assert sealed.columns.tolist() == arrow_schema(COLUMNS, PROBLEM).names
+    row = sealed.iloc[0]
+    assert row["key.opens_at"] == pd.Timestamp("2024-05-01T13:00Z")
+    assert (row["status.trend"], row["age.cars"], row["feature.district"]) == ("missing", 60.0, "hill")
+    assert np.isnan(row["feature.trend"])
+
+
+def test_the_window_is_half_open(settings: FeatureSettings) -> None:
+    open_log(settings).append([entry("in", DAY), entry("out", DAY + timedelta(days=1))], LAYOUT)
+
+    assert read_ids(settings) == ["in"]
+    assert read_ids(settings, DAY - timedelta(days=1)) == []
+
+
+def test_an_empty_log_has_the_fixed_columns(settings: FeatureSettings) -> None:
+    empty = read_predictions(settings, DAY, DAY + timedelta(days=1))
+
+    assert empty.empty
+    assert {"request_id", "prediction", "model_version"} <= set(empty.columns)
+
+
+def test_a_retry_gets_the_answer_that_stands_and_is_logged_once(settings: FeatureSettings) -> None:
+    log = open_log(settings)
+    (first,) = log.append([entry("a", value=0.1)], LAYOUT)
+    again, twin = log.append([entry("a", value=0.9), entry("b")], LAYOUT)
+
+    assert again == first
+    assert (twin.missing, twin.stale) == (("trend",), ("hour",))
+    assert len(read_segment(segments(log_folder(settings))[0])[1]) == 2
+
+
+def test_after_a_new_version_took_over_a_retry_is_its_own_answer_and_the_first_counts(
+    settings: FeatureSettings,
+) -> None:
+    log = open_log(settings)
+    log.append([entry("a", value=0.1)], LAYOUT)
+    (second,) = log.append([entry("a", version="2", value=0.9)], LAYOUT)
+
+    (row,) = read_predictions(settings, DAY, DAY + timedelta(days=1)).itertuples()
+    assert (second.model_version, second.prediction) == ("2", 0.9)
+    assert (row.model_version, row.prediction) == ("1", 0.1)
+
+
+def test_another_question_under_the_same_id_writes_nothing(settings: FeatureSettings) -> None:
+    log = open_log(settings)
+    log.append([entry("a")], LAYOUT)
+
+    with pytest.raises(RequestIdReusedError, match="'a'"):
+        log.append([entry("b"), entry("a", site="east")], LAYOUT)
+
+    assert read_ids(settings) == ["a"]
+
+
+def test_only_the_last_answers_are_remembered_and_the_reader_still_counts_the_first(
+    settings: FeatureSettings,
+) -> None:
+    log = open_log(settings, remember=2)
+    log.append([entry("a", value=0.1), entry("b"), entry("c")], LAYOUT)
+    (forgotten,) = log.append([entry("a", value=0.9)], LAYOUT)
+
+    logged = read_predictions(settings, DAY, DAY + timedelta(days=1)).set_index("request_id")
+    assert forgotten.prediction == 0.9
+    assert logged.loc["a", "prediction"] == 0.1
+
+
+def test_a_retry_across_midnight_counts_on_the_first_day_only(settings: FeatureSettings) -> None:
+    log = open_log(settings, remember=1)
+    log.append([entry("a"), entry("b")], LAYOUT)
+    log.append([entry("a", DAY + RETRY_WINDOW - timedelta(hours=1) + timedelta(hours=1))], LAYOUT)
+
+    assert read_ids(settings) == ["a", "b"]
+    assert read_ids(settings, DAY + timedelta(days=1)) == []
+
+
+def test_a_restart_adopts_what_a_dead_process_left(settings: FeatureSettings) -> None:
+    dead = Segment.create(log_folder(settings), LAYOUT)
+    dead.append([entry("a", value=0.1)])
+    os.write(dead._descriptor, b'["b","2024-05-01T00:00')  # killed while writing: "b" was never answered
+    dead.close()
+
+    log = open_log(settings)
+    answers = log.append([entry("a", value=0.9), entry("b", value=0.2)], LAYOUT)
+    log.close()
+
+    assert [answer.prediction for answer in answers] == [0.1, 0.2]
+    assert read_ids(settings) == ["a", "b"]
+    assert segments(log_folder(settings)) == []
+
+
+def test_a_living_process_s_segment_is_left_alone(settings: FeatureSettings) -> None:
+    first, second = open_log(settings), open_log(settings)
+    first.append([entry("a")], LAYOUT)
+    third = open_log(settings)
+    second.append([entry("b")], LAYOUT)
+    third.close()
+
+    assert len(segments(log_folder(settings))) == 2
+    assert read_ids(settings) == ["a", "b"]
+
+
+def test_a_crash_between_sealing_and_deleting_doubles_nothing(settings: FeatureSettings) -> None:
+    segment = Segment.create(log_folder(settings), LAYOUT)
+    segment.append([entry("a"), entry("b")])
+    segment.close()
+    write_parts(to_table(*read_segment(segment.path)), log_folder(settings), segment.path.stem)
+
+    before = read_ids(settings)
+    open_log(settings).close()
+
+    assert before == read_ids(settings) == ["a", "b"]
+    assert len(sealed_files(settings)) == 1
+
+
+def test_rows_are_sealed_when_there_are_enough(settings: FeatureSettings) -> None:
+    log = open_log(settings, seal_rows=10)
+    for number in range(25):
+        log.append([entry(f"{number:02}")], LAYOUT)
+    log.close()
+
+    assert len(sealed_files(settings)) >= 2
+    assert read_ids(settings) == [f"{number:02}" for number in range(25)]
+
+
+def test_a_model_with_other_inputs_gets_a_segment_of_its_own(settings: FeatureSettings) -> None:
+    columns = (FeatureColumn(name="weekday", kind="numeric"),)
+    other = Layout(LAYOUT.keys, feature_types(columns))
+    changed = LoggedPrediction(**{
+        **{name: getattr(entry("b"), name) for name in LoggedPrediction.__struct_fields__},
+        "values": (3.0,), "statuses": ("present",), "ages": (None,),
+    })  # fmt: skip
+    log = open_log(settings)
+    log.append([entry("a")], LAYOUT)
+    log.append([changed], other)
+    log.close()
+
+    logged = read_predictions(settings, DAY, DAY + timedelta(days=1)).set_index("request_id")
+    assert logged.loc["b", "feature.weekday"] == 3.0
+    assert np.isnan(logged.loc["a", "feature.weekday"])
+    assert np.isnan(logged.loc["b", "feature.cars"])
+
+
+def test_bulk_predictions_are_read_beside_online_ones(settings: FeatureSettings) -> None:
+    log = open_log(settings)
+    log.append([entry("a")], LAYOUT)
+    bulk = pd.DataFrame({
+        "request_id": ["b", "a"], "prediction_time": pd.to_datetime([DAY, DAY]).astype("datetime64[us, UTC]"),
+        "model_version": "1", "prediction": [0.2, 0.3], "feature.cars": [1.0, np.nan],
+    })  # fmt: skip
+    append_batch(log_folder(settings), bulk, arrow_schema(COLUMNS, PROBLEM))
+
+    logged = read_predictions(settings, DAY, DAY + timedelta(days=1)).set_index("request_id")
+    assert logged["source"].to_dict() == {"a": "online", "b": "batch"}
+
+
+def test_a_full_disk_leaves_the_segment_whole(settings: FeatureSettings) -> None:
+    log = open_log(settings)
+    log.append([entry("a")], LAYOUT)
+    segment = log._segment
+    assert segment is not None
+    broken = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(broken, segment._descriptor)
+
+    with pytest.raises(LogWriteError, match="space"):
+        log.append([entry("b")], LAYOUT)
+
+    assert read_ids(settings) == ["a"]
+
+
+def test_an_unknown_schema_version_is_refused(settings: FeatureSettings) -> None:
+    open_log(settings).append([entry("a")], LAYOUT)
+    (segment,) = segments(log_folder(settings))
+    known = f'"schema_version":{SCHEMA_VERSION}'
+    segment.write_text(segment.read_text().replace(known, f'"schema_version":{SCHEMA_VERSION + 1}'))
+
+    with pytest.raises(UnknownLogVersionError, match=segment.name):
+        read_ids(settings)
+
+
+def test_an_unknown_schema_version_of_a_sealed_file_is_refused(settings: FeatureSettings) -> None:
+    log = open_log(settings)
+    log.append([entry("a")], LAYOUT)
+    log.close()
+    (path,) = sealed_files(settings)
+    table = pq.read_table(path, partitioning=None)
+    pq.write_table(table.replace_schema_metadata({VERSION_KEY: b"99"}), path)
+
+    with pytest.raises(UnknownLogVersionError, match="99"):
+        read_ids(settings)
+
+
+@pytest.mark.parametrize("content", [b"not a header\n", b'{"schema_version":1}\n', b"\n"])
+def test_a_corrupt_segment_is_named_and_does_not_stop_the_writer(
+    settings: FeatureSettings, content: bytes
+) -> None:
+    log = open_log(settings)
+    log.append([entry("a")], LAYOUT)
+    log.close()
+    corrupt = log_folder(settings) / "journal" / "20240501-bad.jsonl"
+    corrupt.write_bytes(content)
+
+    with pytest.raises(CorruptLogError, match=corrupt.name):
+        read_ids(settings)
+    restarted = open_log(settings)
+    assert restarted.append([entry("b")], LAYOUT)
+    restarted.close()
+
+    assert corrupt.name in str(restarted.last_error)
+    assert corrupt.exists()
+
+
+def test_a_truncated_sealed_file_is_named(settings: FeatureSettings) -> None:
+    log = open_log(settings)
+    log.append([entry("a")], LAYOUT)
+    log.close()
+    (path,) = sealed_files(settings)
+    path.write_bytes(path.read_bytes()[:-50])
+
+    with pytest.raises(CorruptLogError, match=path.name):
+        read_ids(settings)
+
+
+def test_a_column_that_changed_its_type_is_named(settings: FeatureSettings) -> None:
+    log = open_log(settings)
+    log.append([entry("a")], LAYOUT)
+    log.close()
+    (path,) = sealed_files(settings)
+    table = pq.read_table(path, partitioning=None)
+    position = table.schema.get_field_index("feature.cars")
+    changed = table.set_column(position, "feature.cars", pa.array(["many"]))
+    pq.write_table(changed, path.with_name("other.parquet"))
+
+    with pytest.raises(CorruptLogError, match=r"feature\.cars"):
+        read_ids(settings)

@@ -1,0 +1,123 @@
+"""The service as a process: killed under load, ended politely, on a busy port, and without heavy libraries."""
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from inference.errors import PortTakenError
+from inference.prediction_log.reader import read_predictions
+from inference.server import take_port
+from inference.settings import InferenceSettings
+from tests.inference.running import ROOT, ServerProcess, environment_of, server_process, wait_until
+from tests.inference.world import NOON, instance
+
+KILLS = 3
+ANSWERS_BEFORE_KILL = 60
+
+
+def ask_until_it_dies(url: str, acknowledged: list[str]) -> None:
+    """Send new requests one after another; remember the ids that were answered."""
+    with httpx.Client(base_url=url, timeout=30) as client:
+        while True:
+            name = uuid4().hex
+            try:
+                response = client.post("/v1/predict", json=instance(request_id=name))
+            except httpx.HTTPError:
+                return
+            if response.status_code == 200:
+                acknowledged.append(name)
+
+
+def test_every_acknowledged_answer_survives_kill_9_once(settings: InferenceSettings, champion: str) -> None:
+    acknowledged: list[str] = []
+    for kill in range(1, KILLS + 1):
+        with server_process(settings) as server:
+            server.wait_until_ready()
+            threads = [
+                threading.Thread(target=ask_until_it_dies, args=(server.url, acknowledged)) for _ in range(2)
+            ]
+            for thread in threads:
+                thread.start()
+            wait_until(lambda goal=kill * ANSWERS_BEFORE_KILL: len(acknowledged) >= goal, "answers")
+            server.end(signal.SIGKILL)
+            for thread in threads:
+                thread.join()
+
+    logged = read_predictions(settings, NOON, NOON + timedelta(seconds=1))["request_id"]
+    assert len(acknowledged) >= KILLS * ANSWERS_BEFORE_KILL
+    assert set(acknowledged) <= set(logged)
+    assert logged.is_unique
+
+
+BLOCKED = ("sklearn", "xgboost", "torch", "prefect", "evidently", "matplotlib", "skl2onnx", "onnxmltools")
+BLOCKER = f"""
+import sys
+from importlib.abc import MetaPathFinder
+
+class Blocker(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {BLOCKED!r}:
+            raise ModuleNotFoundError(f"{{name}} is no part of serving", name=name)
+
+sys.meta_path.insert(0, Blocker())
+sys.argv[0] = "inference"
+from inference.__main__ import app
+app()
+"""
+
+
+def test_it_serves_without_training_libraries_and_ends_on_sigterm(
+    settings: InferenceSettings, champion: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "blocked.py"
+    script.write_text(BLOCKER)
+
+    with server_process(settings, str(script)) as server:
+        server.wait_until_ready()
+        answered = server.client.post("/v1/predict", json=instance(request_id="polite"))
+        status = server.end(signal.SIGTERM)
+
+    assert answered.status_code == 200, answered.text
+    assert status == 0
+    assert not list((settings.var / "predictions" / "journal").iterdir())
+    logged = read_predictions(settings, NOON, NOON + timedelta(seconds=1))
+    assert logged["request_id"].tolist() == ["polite"]
+
+
+def test_a_busy_port_is_named() -> None:
+    with take_port("127.0.0.1", 0) as taken:
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        with pytest.raises(PortTakenError, match=rf"port {port} .*--port"):
+            take_port("127.0.0.1", port)
+
+
+def test_the_command_says_that_the_port_is_busy(settings: InferenceSettings) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "inference", "serve", "--port", str(port)]
+        ended = subprocess.run(
+            command, cwd=ROOT, env=environment_of(settings), capture_output=True, text=True, timeout=60
+        )
+
+    assert ended.returncode == 1
+    assert f"port {port}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_process_announces_where_it_serves(settings: InferenceSettings) -> None:
+    server = ServerProcess(settings)
+
+    assert server.client.get("/docs").status_code == 200
+    assert server.end() == 0
