@@ -18,7 +18,7 @@ MEASURES = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "pre
 
 
 def weather(world: World, question: Question) -> Row | None:
-    """The last observation whose hour is over, the rain of three hours, the change over three observations."""
+    """The last observation whose hour is over, three hours of rain, the change over three observations."""
     rows = world.weather.get(question.origin)
     rows = None if rows is None else rows[rows["known"] <= question.instant]
     if rows is None or rows.empty:
@@ -126,16 +126,16 @@ def carrier_facts(world: World, question: Question) -> Row | None:
 
 def origin_facts(world: World, question: Question) -> Row | None:
     """The airport of departure and its time zone."""
-    return _airport(world, question.origin, "origin", frozenset(world.flights["origin"]))
+    return _airport(world, question.origin, "origin")
 
 
 def destination_facts(world: World, question: Question) -> Row | None:
     """The airport of arrival and its time zone."""
-    return _airport(world, question.dest, "dest", frozenset(world.flights["dest"]))
+    return _airport(world, question.dest, "dest")
 
 
-def _airport(world: World, code: str, end: str, known: frozenset[str]) -> Row | None:
-    if code not in known:
+def _airport(world: World, code: str, end: str) -> Row | None:
+    if not len(world.of(**{end: code})):
         return None
     return Row(EVER, {f"{end}_code": code, f"{end}_zone": world.zones.get(code, UNLISTED_ZONE)})
 

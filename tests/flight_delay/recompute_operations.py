@@ -16,9 +16,9 @@ ORIGIN_GRID, FINE_GRID = 5, 10
 def origin_operations(world: World, question: Question) -> Row | None:
     """The origin on its grid of five minutes, which begins two hours before the first flight of all."""
     at = floor(question.instant, ORIGIN_GRID)
-    all_flights, flights = world.everything, world.of(origin=question.origin)
-    begins = ceil(float(all_flights.scheduled.min()) - 120, ORIGIN_GRID)
-    if not len(flights) or not begins <= at < all_flights.scheduled.max():
+    all_flights, flights = world.everything.around(at), world.of(origin=question.origin).around(at)
+    first, last = world.season
+    if not len(world.of(origin=question.origin)) or not ceil(first - 120, ORIGIN_GRID) <= at < last:
         return None
     values = {
         "backlog_wait": at - mean(backlog(flights, at).scheduled),

@@ -14,7 +14,6 @@ Array = npt.NDArray[np.float64]
 MINUTE = pd.Timedelta(minutes=1)
 EPOCH = pd.Timestamp(0, tz="UTC")
 UNLISTED_ZONE = "America/Puerto_Rico"
-ORIGIN, ROUTE = ("origin",), ("origin", "dest")
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,16 @@ class Flights:
     def __len__(self) -> int:
         return len(self.scheduled)
 
+    def around(self, instant: float) -> "Flights":
+        """Return the flights published within four days of the instant: none was ever later than two."""
+        return self.where(np.abs(self.scheduled - instant) < 4 * 1440)
+
     def where(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Flights":
         """Return the chosen flights, by mask or in the order of an index."""
         return Flights(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
+NO_FLIGHTS = Flights(*(np.empty(0) for _ in fields(Flights)))
 
 
 @dataclass(frozen=True)
@@ -48,26 +54,28 @@ class World:
     carriers: frozenset[str]
 
     @cached_property
-    def _grouped(self) -> dict[tuple[str, ...], dict[tuple[object, ...], Flights]]:
+    def _grouped(self) -> dict[tuple[str, ...], dict[object, Flights]]:
         return {}
-
-    @cached_property
-    def airports(self) -> frozenset[str]:
-        """Airports that flights leave from or go to."""
-        return frozenset(self.flights["origin"]) | frozenset(self.flights["dest"])
 
     @cached_property
     def everything(self) -> Flights:
         """All flights of all origins."""
-        return _arrays(self.flights)
+        return Flights(*(self.flights[field.name].to_numpy(dtype=np.float64) for field in fields(Flights)))
+
+    @cached_property
+    def season(self) -> tuple[float, float]:
+        """The first and the last published departure."""
+        return float(self.everything.scheduled.min()), float(self.everything.scheduled.max())
 
     def of(self, **key: object) -> Flights:
         """Return the flights with these values in these columns; none when there are none."""
         columns = tuple(key)
         if columns not in self._grouped:
-            groups = self.flights.groupby(list(columns), sort=False)
-            self._grouped[columns] = {name: _arrays(group) for name, group in groups}
-        return self._grouped[columns].get(tuple(key.values()), _arrays(self.flights.iloc[:0]))
+            keys = list(columns) if len(columns) > 1 else columns[0]
+            rows = self.flights.groupby(keys, sort=False).indices
+            self._grouped[columns] = {name: self.everything.where(index) for name, index in rows.items()}
+        wanted = tuple(key.values())
+        return self._grouped[columns].get(wanted if len(wanted) > 1 else wanted[0], NO_FLIGHTS)
 
 
 def read_world(raw: Path) -> World:
@@ -124,7 +132,3 @@ def _published_arrivals(flights: pd.DataFrame, zones: Mapping[str, object]) -> p
 def _to_utc(local: pd.Series) -> pd.Series:
     zoned = local.dt.tz_localize(str(local.name), ambiguous=False, nonexistent="shift_forward")
     return zoned.dt.tz_convert("UTC")
-
-
-def _arrays(flights: pd.DataFrame) -> Flights:
-    return Flights(*(flights[field.name].to_numpy(dtype=np.float64) for field in fields(Flights)))
