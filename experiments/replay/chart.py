@@ -84,7 +84,8 @@ def _mark_retrainings(axis: Axes, record: Record) -> None:
     for number, entry in enumerate(record.retrainings):
         style = "-" if entry.accepted else ":"
         label = "retrained (dotted: refused by the gate)" if number == 0 else None
-        axis.axvline(date2num(entry.as_of), color=MARK, lw=1.2, ls=style, label=label)
+        when = date2num(entry.as_of)  # type: ignore[no-untyped-call] # matplotlib leaves it so
+        axis.axvline(when, color=MARK, lw=1.2, ls=style, label=label)
 
 
 def _finish(axis: Axes, title: str) -> None:
