@@ -27,7 +27,7 @@ def _facts(problem: Problem, contract: Contract) -> str:
             f"- Data known by {contract.as_of.isoformat()}, fingerprint `{contract.data_fingerprint[:16]}`",
             f"- Asked {problem.horizon} before `{problem.event_time_field}`",
             f"- Code: `{contract.code_version}`",
-            f"- ONNX graph within {contract.parity_error:.1e} of the native model, {contract.parity_rows} rows",
+            f"- The ONNX graph answers within {contract.parity_error:.1e} of the model itself",
         ]
     )
 

@@ -11,7 +11,7 @@ import typer
 
 from features.errors import FeatureError
 from training.bundle.errors import BundleError
-from training.errors import RegistryUnavailableError, TrainingError
+from training.errors import TrainingError
 from training.problem import Problem, ProblemError, load_problem
 from training.settings import TrainingSettings
 
@@ -124,7 +124,8 @@ def describe_outcome(outcome: "TrainingOutcome") -> str:
 
 def describe_entry(entry: "HistoryEntry") -> str:
     """Say what a promotion or rollback did."""
-    return f"champion: version {entry.from_version} → version {entry.to_version} ({entry.action}: {entry.reason})"
+    moved = f"version {entry.from_version} → version {entry.to_version}"
+    return f"champion: {moved} ({entry.action}: {entry.reason})"
 
 
 @contextmanager

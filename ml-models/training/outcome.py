@@ -7,7 +7,7 @@ from training.gate import GateVerdict
 
 
 class TrainingRequest(BaseModel):
-    """Train on what was known at `as_of` (UTC); `shuffle_labels` breaks the model on purpose, to test the gate."""
+    """Train on what was known at `as_of`; `shuffle_labels` breaks the model on purpose, to test the gate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,7 +20,7 @@ class TrainingRequest(BaseModel):
 class TrainingOutcome(BaseModel):
     """The registered version and the gate's verdict; when accepted, the version is the champion now.
 
-    `candidates` are the primary metric of each family on the calibration window; `seconds` is the time per step.
+    `candidates`: the primary metric of each family on the calibration window. `seconds`: the time per step.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -1,4 +1,4 @@
-"""The training, wired: dataset → validate → fit → evaluate → calibrate → gate → bundle → register → promote."""
+"""The training, wired: data → validate → fit → calibrate → evaluate → gate → bundle → register → promote."""
 
 import logging
 import time

@@ -1,7 +1,7 @@
 """Move the champion: a journal around MLflow's aliases, so that a crash anywhere is finished or undone.
 
 Order: intent written, `previous` set, `champion` moved, history entry written, intent removed; all of it
-under a file lock. The intent is the point of no return: what follows it is repeated by `recover` until it is done.
+under a file lock. The intent is the point of no return: `recover` repeats what follows it until it is done.
 """
 
 from collections.abc import Iterator
