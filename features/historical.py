@@ -25,11 +25,12 @@ def historical_features(store: FeatureStore, service: str, examples: pd.DataFram
     """
     plan = plan_service(store, service)
     job = store.get_historical_features(entity_df=_entity_rows(plan, examples), features=plan.service)
-    retrieved = job.to_arrow().select([column.name for column in plan.columns]).to_pandas()
-    features = {name: model_column(retrieved[name], dtype) for name, dtype in plan.types.items()}
-    inputs = examples.drop(columns=[name for name in features if name in examples])
-    answer = pd.DataFrame({name: column.to_numpy() for name, column in features.items()}, index=inputs.index)
-    return pd.concat([inputs, answer], axis="columns")
+    retrieved = job.to_arrow()
+    inputs = {name: examples[name].array for name in examples.columns}
+    features = {
+        column.name: model_column(retrieved[column.name], plan.types[column.name]) for column in plan.columns
+    }
+    return pd.DataFrame(inputs | features, index=examples.index)
 
 
 def _entity_rows(plan: ServicePlan, examples: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
+import pyarrow as pa
 from feast.types import Float32, String
 
 
@@ -16,13 +17,12 @@ def value_reader(dtype: Any) -> Callable[[Any], str | float | None]:
     return _single if dtype == Float32 else _number
 
 
-def model_column(column: pd.Series, dtype: Any) -> pd.Series:
-    """Give a retrieved column its model form: object with `None`, or float64 with NaN."""
+def model_column(column: pa.ChunkedArray, dtype: Any) -> npt.NDArray[Any]:
+    """Give a retrieved column its model form: objects with `None`, or float64 with NaN."""
     if dtype == String:
-        text = column.astype(object)
-        return text.where(text.notna(), None)
-    numbers = pd.to_numeric(column, errors="raise").astype("float64")
-    return numbers.astype("float32").astype("float64") if dtype == Float32 else numbers
+        return np.asarray(column.cast(pa.string()).to_numpy(), dtype=object)
+    numbers = column.cast(pa.float32() if dtype == Float32 else pa.float64())
+    return np.asarray(numbers.to_numpy(), dtype=np.float64)
 
 
 def _text(value: Any) -> str | None:
