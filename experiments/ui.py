@@ -55,7 +55,7 @@ def start_servers(supervisor: Supervisor, settings: MonitoringSettings) -> list[
         (start_tracking_ui(supervisor, settings, rooms), "/"),
         (start_report_ui(supervisor, settings, rooms), "/"),
         (rooms.start_service(), "/docs"),
-        (rooms.start_orchestrator(), "/dashboard"),
+        (rooms.start_orchestrator(), "/"),
     ]
 
 

@@ -53,7 +53,7 @@ def serve(supervisor: Supervisor, block: str, world: dict[str, str]) -> None:
     service: Service = supervisor.start(
         f"server-{port.group()}", command, world, f"http://127.0.0.1:{port.group()}"
     )
-    service.wait_for_answer("/health/live", 120)
+    service.wait_for_answer("/health/ready" if "inference" in block else "/health/live", 120)
 
 
 def run_script(block: str, world: dict[str, str]) -> None:
@@ -71,6 +71,8 @@ def move_ports(blocks: list[str]) -> list[str]:
     return [PORT.sub(lambda found: ports[found.group()], block) for block in blocks]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_every_command_runs(world: dict[str, str], supervisor: Supervisor) -> None:
     for block in move_ports(read_blocks("sh")):
         tasks = [line for line in block.splitlines() if line.startswith("make ")]
