@@ -25,8 +25,11 @@ def request_training(problem: Problem, as_of: datetime, reason: str, key: str) -
     from httpx import HTTPError
     from prefect.deployments import run_deployment
     from prefect.exceptions import PrefectException
+    from prefect.settings import PREFECT_API_URL
 
     name = deployment_name(problem)
+    if not PREFECT_API_URL.value():
+        raise _trigger_error(name, ValueError("PREFECT_API_URL is not set"))
     parameters = {"as_of": as_of.isoformat(), "reason": reason}
     try:
         run = run_deployment(name, parameters=parameters, timeout=0, idempotency_key=key, as_subflow=False)
@@ -45,7 +48,6 @@ def load_orchestrator() -> None:
 
 def _trigger_error(name: str, error: Exception) -> TriggerError:
     return TriggerError(
-        f"cannot start {name!r} at {os.environ.get('PREFECT_API_URL', 'no PREFECT_API_URL')}: {error}. "
-        "Start `prefect server start` and `python -m training serve`; the request is repeated at the next "
-        "evaluation"
+        f"cannot start {name!r} ({error}). Start `prefect server start` and `python -m training serve`, and "
+        "set PREFECT_API_URL to the server's /api; the request is made again at the next evaluation"
     )

@@ -2,18 +2,28 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import copytree
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from monitoring.ml.monitor import Monitor
 from monitoring.ml.settings import MonitoringSettings
-from tests.monitoring.world import build_world
+from tests.monitoring.world import build_world, world_settings
+
+NOWHERE = "http://127.0.0.1:9/api"
+
+
+@pytest.fixture(scope="session")
+def untouched_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A world with a champion and nothing logged yet, built once and copied for each test."""
+    return build_world(tmp_path_factory.mktemp("world") / "var").var
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> MonitoringSettings:
-    """A world with a champion and nothing logged yet."""
-    return build_world(tmp_path / "var")
+def settings(untouched_world: Path, tmp_path: Path) -> MonitoringSettings:
+    """A world of its own; moving `var` is part of what it must bear."""
+    return world_settings(copytree(untouched_world, tmp_path / "var"))
 
 
 @pytest.fixture
@@ -31,6 +41,7 @@ def open_monitor() -> Iterator[Callable[[MonitoringSettings], Monitor]]:
 
 
 @pytest.fixture
-def no_orchestrator(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_orchestrator() -> Iterator[None]:
     """An orchestrator's address where nothing listens."""
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    with temporary_settings({PREFECT_API_URL: NOWHERE}):
+        yield
