@@ -10,6 +10,8 @@ from training.problem import Problem
 
 POLL_SECONDS = 1.0
 RUNS_AT_ONCE = 1
+# What every run imports, besides the problem's own candidates.
+PRELOADED = ("training.flow", "training.figures", "features.historical", "features.store")
 
 
 def deployment_name(problem: Problem) -> str:
@@ -33,12 +35,18 @@ def serve_deployment(problem: Problem) -> None:
 
 
 async def _serve(problem: Problem) -> None:
-    from prefect.deployments.runner import EntrypointType
-    from prefect.runner import Runner
+    from prefect.types.entrypoint import EntrypointType
 
     from training.flow import train_flow
+    from training.preloaded_runner import PreloadedRunner
 
-    runner = Runner(name=problem.name, query_seconds=POLL_SECONDS, limit=RUNS_AT_ONCE)
+    runner = PreloadedRunner(
+        [*PRELOADED, problem.candidates.partition(":")[0]],
+        name=problem.name,
+        query_seconds=POLL_SECONDS,
+        limit=RUNS_AT_ONCE,
+        pause_on_shutdown=False,
+    )
     deployment = await train_flow.ato_deployment(
         problem.name,
         description=f"Train, gate and promote: {problem.title}",

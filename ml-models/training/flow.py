@@ -43,7 +43,8 @@ def train_flow(
 def run_as_task(name: str, function: Callable[[], Answer]) -> Answer:
     """Run a step as a task. Nothing is cached or stored: the steps hand each other large frames."""
 
+    @task(name=name, cache_policy=NO_CACHE, persist_result=False)
     def step() -> Answer:
         return function()
 
-    return task(step, name=name, cache_policy=NO_CACHE, persist_result=False)()
+    return step()

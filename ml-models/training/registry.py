@@ -128,9 +128,9 @@ def fetch_bundle(settings: TrainingSettings, ref: ModelVersionRef) -> Path:
     return folder
 
 
-def bundle_location(source: str) -> str:
+def bundle_location(source: str | None) -> str:
     """Return the bundle's folder relative to the artifact root, from a version's `source`."""
-    return source.removeprefix(ARTIFACT_SCHEME).lstrip("/")
+    return (source or "").removeprefix(ARTIFACT_SCHEME).lstrip("/")
 
 
 def _silence_mlflow() -> None:

@@ -4,6 +4,7 @@ import json
 import math
 import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,9 +49,8 @@ class RunLog:
     def log_metrics(self, metrics: Mapping[str, float], prefix: str = "") -> None:
         """Log the finite ones; characters that MLflow does not take become `_`."""
         from mlflow.entities import Metric
-        from mlflow.utils.time import get_current_time_millis
 
-        now = get_current_time_millis()
+        now = int(time.time() * 1000)
         finite = {key: value for key, value in metrics.items() if math.isfinite(value)}
         entries = [Metric(ALLOWED.sub("_", prefix + key), value, now, 0) for key, value in finite.items()]
         self.client.log_batch(self.run_id, metrics=entries)
@@ -149,8 +149,11 @@ def _experiment(client: "MlflowClient", settings: TrainingSettings, name: str) -
     location = None if settings.tracking_db is None else f"{ARTIFACT_SCHEME}{name}"
     try:
         return str(client.create_experiment(name, artifact_location=location))
-    except MlflowException:  # another process was first
-        return str(client.get_experiment_by_name(name).experiment_id)
+    except MlflowException:
+        first = client.get_experiment_by_name(name)
+        if first is None:
+            raise
+        return first.experiment_id  # another process was first
 
 
 def _usable(location: str, experiment_id: str, name: str, settings: TrainingSettings) -> str:
