@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from inference.batch import score_file
 from inference.errors import BatchInputError, NoModelError, PortTakenError
 from inference.settings import InferenceSettings
 from training.bundle.errors import BundleError
@@ -40,6 +39,8 @@ def batch_command(
     log: Annotated[bool, typer.Option(help="Append the predictions to the prediction log.")] = False,
 ) -> None:
     """Score a Parquet file with the version that serves."""
+    from inference.batch import score_file  # imports pandas, which serving's start need not wait for
+
     try:
         rows = score_file(InferenceSettings(), source, target, log)
     except BadInput as error:

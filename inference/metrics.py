@@ -87,8 +87,8 @@ class ServiceMetrics:
         self._gauge("follower_failures", "Failures of following the alias since the start").set_function(
             lambda: follower.state.failures_total
         )
-        self._gauge("follower_failing", "1 while the last look-up or load failed").set_function(
-            lambda: float(follower.state.error is not None)
+        self._gauge("follower_failing", "1 while the alias cannot be followed").set_function(
+            lambda: float(follower.trouble is not None)
         )
         self._gauge("log_unsealed_segments", "Closed journal segments that wait to be sealed").set_function(
             lambda: log.unsealed_segments

@@ -15,6 +15,7 @@ from training.registry import ModelVersionRef, current
 logger = logging.getLogger(__name__)
 
 LONGEST_BACKOFF = 15.0
+SILENT_SECONDS = 5.0
 STOP_SECONDS = 5.0
 
 
@@ -45,6 +46,7 @@ class ModelFollower:
         self.state = FollowerState()
         self._refused_ref: tuple[str, str] | None = None
         self._backoff, self._retry_at = settings.poll_seconds, 0.0
+        self._read_at = monotonic()
 
     def start(self) -> None:
         """Begin to follow."""
@@ -58,7 +60,15 @@ class ModelFollower:
     @property
     def reason(self) -> str:
         """Why no model is served."""
-        return self.state.error or "the model is being loaded; ask /health/ready again in a few seconds"
+        return self.trouble or "the model is being loaded; ask /health/ready again in a few seconds"
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps the alias from being followed just now; None when nothing does."""
+        silent = monotonic() - self._read_at
+        if self.state.error is None and silent > SILENT_SECONDS:
+            return f"the registry has not answered for {silent:.0f} s, it may be locked; serving goes on"
+        return self.state.error
 
     def poll(self) -> None:
         """Look the alias up once and load what it names; whatever fails becomes `state.error`."""
@@ -67,7 +77,9 @@ class ModelFollower:
         except Exception as error:  # whatever the registry does, serving goes on
             self._failed(f"the registry cannot be read, serving goes on without it: {error}", None)
             return
+        self._read_at = monotonic()
         self._follow_ref(ref)
+        self._read_at = monotonic()  # loading took its time, the registry did not
 
     def _follow_ref(self, ref: ModelVersionRef | None) -> None:
         if ref is None:

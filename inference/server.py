@@ -7,7 +7,6 @@ from types import FrameType
 
 import uvicorn
 
-from inference.app import create_app
 from inference.errors import PortTakenError
 from inference.settings import InferenceSettings
 
@@ -39,17 +38,28 @@ def serve(settings: InferenceSettings) -> None:
         PortTakenError: the port is not free.
     """
     listening = take_port(settings.serve_host, settings.serve_port)
+    from inference.app import create_app  # after the port: a busy one is said at once
+
     config = uvicorn.Config(
         create_app(settings),
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=settings.drain_seconds,
     )
-    host, port = listening.getsockname()[:2]
-    print(f"Serving on http://{host}:{port} (docs at /docs)", flush=True)
     # The server raises the signal again once it has shut down; that is a clean end.
     signal.signal(signal.SIGTERM, _leave)
-    uvicorn.Server(config).run(sockets=[listening])
+    AnnouncedServer(config).run(sockets=[listening])
+
+
+class AnnouncedServer(uvicorn.Server):
+    """Says where it listens as soon as it does."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen, then announce the addresses."""
+        await super().startup(sockets)
+        for listening in sockets or ():
+            host, port = listening.getsockname()[:2]
+            print(f"Serving on http://{host}:{port} (docs at /docs)", flush=True)
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:

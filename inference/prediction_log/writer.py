@@ -174,5 +174,15 @@ def append_batch(folder: Path, frame: pd.DataFrame, schema: pa.Schema) -> list[P
     """
     stamps = {"logged_at": pd.Timestamp.now(UTC), "source": "batch", "role": "champion"}
     complete = frame.assign(**{name: value for name, value in stamps.items() if name not in frame})
-    table = pa.Table.from_pandas(complete.reindex(columns=schema.names), schema=schema, preserve_index=False)
-    return write_parts(table, folder, f"batch-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}")
+    arrays = [_column(complete, field) for field in schema]
+    return write_parts(
+        pa.Table.from_arrays(arrays, schema=schema),
+        folder,
+        f"batch-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}",
+    )
+
+
+def _column(frame: pd.DataFrame, field: pa.Field) -> pa.Array:
+    if field.name not in frame:
+        return pa.nulls(len(frame), field.type)
+    return pa.Array.from_pandas(frame[field.name], type=field.type)

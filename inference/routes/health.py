@@ -22,5 +22,5 @@ async def get_ready(request: Request) -> ReadyDocument:
     served = state.follower.served
     if served is None:
         raise NoModelError(state.follower.reason)
-    warnings = [warning for warning in (state.follower.state.error, state.log.last_error) if warning]
+    warnings = [warning for warning in (state.follower.trouble, state.log.last_error) if warning]
     return ReadyDocument(model_version=served.version, warnings=tuple(warnings))

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 
 from inference.application_state import state_of
 from inference.errors import ErrorDocument, NoModelError
-from inference.model_follower import FollowerState
+from inference.model_follower import ModelFollower
 from inference.prediction_log.schema import SCHEMA_VERSION
 from inference.responses import API_VERSION, FollowerDocument, ModelDocument, SchemaVersions
 from inference.served_model import ServedModel
@@ -19,10 +19,10 @@ async def get_model(request: Request) -> ModelDocument:
     served = state.follower.served
     if served is None:
         raise NoModelError(state.follower.reason)
-    return describe_model(served, state.settings.alias, state.follower.state)
+    return describe_model(served, state.settings.alias, state.follower)
 
 
-def describe_model(served: ServedModel, alias: str, following: FollowerState) -> ModelDocument:
+def describe_model(served: ServedModel, alias: str, follower: ModelFollower) -> ModelDocument:
     """The document of a served model."""
     contract = served.bundle.contract
     return ModelDocument(
@@ -44,9 +44,9 @@ def describe_model(served: ServedModel, alias: str, following: FollowerState) ->
             problem=contract.problem_version,
         ),
         follower=FollowerDocument(
-            checked_at=following.checked_at,
-            error=following.error,
-            refused_version=following.refused_version,
-            failures=following.failures_total,
+            checked_at=follower.state.checked_at,
+            error=follower.trouble,
+            refused_version=follower.state.refused_version,
+            failures=follower.state.failures_total,
         ),
     )

@@ -1,7 +1,7 @@
 """Real servers to test against: in a thread for speed, in a process where death or imports matter."""
 
+import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -15,11 +15,12 @@ import httpx
 import uvicorn
 
 from inference.app import create_app
-from inference.server import take_port
+from inference.server import serve, take_port
 from inference.settings import InferenceSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
+FORKING = multiprocessing.get_context("forkserver")
 
 
 def wait_until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
@@ -51,48 +52,63 @@ def running_server(settings: InferenceSettings, ready: bool = True) -> Iterator[
 
 
 class ServerProcess:
-    """`python -m inference serve` in its own process."""
+    """A server in its own process, which can be killed; forked off one that has imported everything already."""
 
-    def __init__(self, settings: InferenceSettings, *prelude: str) -> None:
-        """`prelude` replaces `-m inference`, for a start of its own."""
-        command = [sys.executable, *(prelude or ("-m", "inference")), "serve", "--port", "0"]
-        environment = environment_of(settings)
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    def __init__(self, settings: InferenceSettings) -> None:
+        with take_port("127.0.0.1", 0) as free:
+            port = free.getsockname()[1]
+        FORKING.set_forkserver_preload(
+            ["inference.app", "inference.served_model", "features.online", "mlflow"]
         )
-        self.url = self._announced()
-        self.client = httpx.Client(base_url=self.url, timeout=30)
-        wait_until(lambda: self.client.get("/health/live").status_code == 200, "the process")
-
-    def _announced(self) -> str:
-        assert self.process.stdout is not None
-        seen = []
-        for line in self.process.stdout:
-            seen.append(line)
-            if line.startswith("Serving on "):
-                return line.split()[2]
-        raise AssertionError("".join(seen))
+        chosen = settings.model_copy(update={"serve_port": port})
+        self.process = FORKING.Process(target=serve, args=(chosen,), daemon=True)
+        self.process.start()
+        self.url = f"http://127.0.0.1:{port}"
 
     def wait_until_ready(self) -> None:
-        wait_until(lambda: self.client.get("/health/ready").status_code == 200, "a model")
+        wait_until(lambda: is_ready(self.url), "a model")
 
-    def end(self, with_signal: int = signal.SIGTERM) -> int:
-        """Signal the process and wait for its end; its exit status."""
-        self.process.send_signal(with_signal)
-        status = self.process.wait(PATIENCE)
-        self.client.close()
-        return status
+    def kill(self) -> None:
+        """Kill -9."""
+        self.process.kill()
+        self.process.join()
+
+
+def is_ready(url: str) -> bool:
+    """Whether a service answers there with a model."""
+    try:
+        return httpx.get(f"{url}/health/ready", timeout=30).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 @contextmanager
-def server_process(settings: InferenceSettings, *prelude: str) -> Iterator[ServerProcess]:
-    """A server process that is gone afterwards, whatever happened."""
-    server = ServerProcess(settings, *prelude)
+def started_command(script: Path, settings: InferenceSettings) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`script serve` as a process that has announced where it serves, and that address; gone afterwards."""
+    command = [sys.executable, str(script), "serve", "--port", "0"]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment_of(settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     try:
-        yield server
+        yield process, _announced(process)
     finally:
-        server.process.kill()
-        server.process.wait()
+        process.kill()
+        process.wait()
+
+
+def _announced(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if line.startswith("Serving on "):
+            return line.split()[2]
+    raise AssertionError("".join(seen))
 
 
 def environment_of(settings: InferenceSettings) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The API describes itself truly: what it says is valid is served, and its page opens without the internet."""
+"""The API describes itself truly: what it calls valid is served, and its page opens offline."""
 
 import re
 from typing import Any

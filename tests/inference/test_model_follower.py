@@ -1,4 +1,4 @@
-"""A running service follows the alias, never mixes versions, and outlives bad versions and a lost registry."""
+"""A running service follows the alias, never mixes versions, and outlives bad ones and a lost registry."""
 
 import json
 import sqlite3
@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from features.schema import FeatureColumn
+from inference.model_follower import SILENT_SECONDS
 from inference.settings import InferenceSettings
 from tests.inference.bundles import COLUMNS
 from tests.inference.running import running_server, wait_until
@@ -22,7 +23,7 @@ MOVES = 6
 
 
 class Load:
-    """Asks continuously from several clients; remembers every status and every set of versions in one answer."""
+    """Asks continuously from several clients; remembers each status and each answer that mixes versions."""
 
     def __init__(self, url: str) -> None:
         self._url, self._stop = url, threading.Event()
@@ -194,7 +195,7 @@ def test_a_locked_registry_does_not_hold_requests_up(
             response = service.post("/v1/predict", json=instance())
             assert response.status_code == 200
             assert response.elapsed.total_seconds() < 1
-        error = wait_until(lambda: follower_error(service), "the lock being said", 30)
+        error = wait_until(lambda: follower_error(service), "the lock being said", SILENT_SECONDS * 3)
     finally:
         database.close()
 

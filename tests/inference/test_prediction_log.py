@@ -32,6 +32,7 @@ from inference.prediction_log.sealing import to_table, write_parts
 from inference.prediction_log.writer import PredictionLog, append_batch
 from tests.inference.bundles import COLUMNS
 from tests.inference.parking import PROBLEM
+from tests.inference.running import wait_until
 
 LAYOUT = Layout(key_types(PROBLEM.fields), feature_types(COLUMNS))
 DAY = datetime(2024, 5, 1, tzinfo=UTC)
@@ -202,9 +203,11 @@ def test_rows_are_sealed_when_there_are_enough(settings: FeatureSettings) -> Non
     log = open_log(settings, seal_rows=10)
     for number in range(25):
         log.append([entry(f"{number:02}")], LAYOUT)
+        if number == 10:
+            wait_until(lambda: sealed_files(settings), "the first sealed file")
     log.close()
 
-    assert len(sealed_files(settings)) >= 2
+    assert len(sealed_files(settings)) == 2
     assert read_ids(settings) == [f"{number:02}" for number in range(25)]
 
 
