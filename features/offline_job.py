@@ -59,9 +59,9 @@ class AsOfRetrievalJob(RetrievalJob):
         if validation_reference is not None or timeout is not None:
             raise UnsupportedRetrievalError("validation references and timeouts are not supported; omit them")
         joined = self._to_arrow_internal()
-        answer = joined
+        answer, lists = joined, dict[str, list[Any]]()
         for view in self._on_demand:
-            computed = compute_columns(view, joined)
+            computed = compute_columns(view, joined, lists)
             prefix = f"{used_name(view.projection)}__" if self.full_feature_names else ""
             for name in self._requested(view):
                 answer = answer.append_column(prefix + name, computed[name])

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from feast import OnDemandFeatureView
 from feast.types import from_feast_to_pyarrow_type
 
-from features.errors import UnsupportedFeatureError
+from features.errors import RepositoryError, UnsupportedFeatureError
 from features.view_source import used_name
 
 Columns = dict[str, list[Any]]
@@ -59,20 +59,36 @@ def on_demand_function(
     return transform
 
 
-def compute_columns(view: OnDemandFeatureView, joined: pa.Table) -> dict[str, pa.Array]:
+def compute_columns(view: OnDemandFeatureView, joined: pa.Table, lists: Columns) -> dict[str, pa.Array]:
     """Return the view's features for a whole table, by their own names.
 
     Only what the view declares is given to it: turning every column into Python values costs seconds.
+    `lists` keeps the columns of `joined` that are turned already, for the next view.
     """
     columns = _declared_columns(view, joined)
     if view.mode == "python":
-        lists = {name: _python_list(joined[name]) for name in dict.fromkeys(columns.values())}
+        for name in set(columns.values()) - set(lists):
+            lists[name] = _python_list(joined[name])
         computed = _python_function(view)({name: lists[column] for name, column in columns.items()})
     else:
         plain = pa.table({name: joined[columns[name]] for name in _plain_names(view)})
         computed = view.transform_arrow(plain).to_pydict()
     types = {field.name: from_feast_to_pyarrow_type(field.dtype) for field in view.features}
+    check_answer(view, computed)
     return {name: pa.array(computed[name], dtype, from_pandas=True) for name, dtype in types.items()}
+
+
+def check_answer(view: OnDemandFeatureView, computed: Mapping[str, Any]) -> None:
+    """Refuse an answer that lacks a declared feature.
+
+    Raises:
+        RepositoryError: the code has moved on since the repository was applied.
+    """
+    missing = [field.name for field in view.features if field.name not in computed]
+    if missing:
+        raise RepositoryError(
+            f"on-demand view {view.name!r} no longer computes {missing}; run `python -m features apply`"
+        )
 
 
 def gather_inputs(

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from features.on_demand import gather_inputs, on_demand_function
+from features.on_demand import check_answer, gather_inputs, on_demand_function
 from features.online_codec import KeyEncoder, Scalar, decode_row
 from features.online_db import KeyBytes, RowReader, StoredRow
 from features.online_store import MICROSECOND, table_name, to_microseconds
@@ -81,6 +81,7 @@ class OnlineReader:
 
         Raises:
             OnlineStoreError: the database is absent, locked or not laid out.
+            RepositoryError: an on-demand function no longer computes what the registry declares.
         """
         instants = [to_microseconds(moment) for moment in as_of]
         stored = self._read_stored(rows, instants)
@@ -90,7 +91,9 @@ class OnlineReader:
         if self._on_demand:
             requests = [read_fields(row, self._request_readers) for row in rows]
             for plan, function in self._on_demand:
-                self._serve_computed(plan, function(_inputs(plan, requests, stored)), stored, served)
+                computed = function(_inputs(plan, requests, stored))
+                check_answer(plan.view, computed)
+                self._serve_computed(plan, computed, stored, served)
         return served
 
     def _read_stored(

@@ -1,0 +1,57 @@
+"""What serving takes from this room stays light and reads no pickle."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import dill
+import pytest
+
+from features.online import OnlineReader
+from features.settings import FeatureSettings
+from features.store import apply_repository
+from tests.features.small_world import REPOSITORY
+
+HEAVY = ("duckdb", "ibis", "prefect", "evidently", "sklearn", "xgboost", "mlflow", "onnx", "matplotlib")
+
+
+def modules_after(statement: str, names: tuple[str, ...]) -> set[str]:
+    code = f"{statement}\nimport sys\nprint(*(set(sys.modules) & set({names!r})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_schema_settings_and_errors_import_no_feast() -> None:
+    statement = "import features.schema, features.settings, features.errors, features.online_db"
+    assert not modules_after(statement, ("feast", "pandas", "numpy", *HEAVY))
+
+
+def test_opening_a_reader_imports_no_training_or_query_engine(tmp_path: Path) -> None:
+    # given
+    apply_repository(FeatureSettings(var=tmp_path, feature_repo=REPOSITORY))
+    # when
+    settings = f"FeatureSettings(var={str(tmp_path)!r}, feature_repo={str(REPOSITORY)!r})"
+    statement = (
+        "from features.online import OnlineReader\nfrom features.settings import FeatureSettings\n"
+        f"OnlineReader({settings}, 'small_v1')"
+    )
+    # then
+    assert modules_after(statement, HEAVY) <= {"ibis"}  # Feast itself imports ibis
+
+
+@pytest.mark.parametrize(("repository", "service"), [(None, "flight_delay_v1"), (REPOSITORY, "small_v1")])
+def test_opening_a_reader_unpickles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repository: Path | None, service: str
+) -> None:
+    # given: the room's own repository, and the small one
+    settings = FeatureSettings(var=tmp_path)
+    if repository:
+        settings = FeatureSettings(var=tmp_path, feature_repo=repository)
+    apply_repository(settings)
+    # when
+    unpickled: list[object] = []
+    monkeypatch.setattr(dill, "loads", unpickled.append)
+    reader = OnlineReader(settings, service)
+    # then
+    assert reader.columns
+    assert not unpickled
