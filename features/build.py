@@ -8,10 +8,13 @@ from tempfile import TemporaryDirectory
 
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 from ibis.backends.duckdb import Backend
 
 from features.contract import EXAMPLES, OUTCOMES
+from features.errors import RawDataError
 from features.legs import select_legs
+from features.quality import check_table
 from features.raw import RawTables, read_raw
 from features.tables.aircraft import build_aircraft_legs
 from features.tables.carrier_operations import build_carrier_operations
@@ -32,7 +35,8 @@ THREADS = 2
 MEMORY_LIMIT = "1GB"
 
 Sources = Mapping[str, ir.Table]
-TABLES: dict[str, Callable[[Sources], ir.Table]] = {
+Builder = Callable[[Sources], ir.Table]
+TABLES: dict[str, Builder] = {
     EXAMPLES: lambda s: build_examples(s["legs"]),
     OUTCOMES: lambda s: build_outcomes(s["legs"]),
     "weather.parquet": lambda s: build_weather(s["weather"]),
@@ -58,26 +62,34 @@ def build(
     With `start` or `end` (UTC, by the hour of published departure) only that part of the raw data is used.
 
     Raises:
-        RawDataError: a raw file is missing or damaged; tables that were there before are untouched.
-        TableQualityError: a built table breaks its schema; likewise.
+        RawDataError: a raw file is missing or damaged, or the period holds no flight.
+        TableQualityError: a built table breaks its schema.
+        Either way the tables that were there before are untouched.
     """
     return build_tables(read_raw(raw_dir).between(start, end), tables)
 
 
-def build_tables(raw: RawTables, tables: Path) -> list[Path]:
-    """Build every table from raw tables in memory; all of them are swapped in at the end, or none."""
+def build_tables(raw: RawTables, tables: Path, builders: Mapping[str, Builder] = TABLES) -> list[Path]:
+    """Build every table from raw tables in memory; they replace their predecessors once all are sound.
+
+    Raises:
+        RawDataError: there is no flight in `raw`.
+        TableQualityError: a built table breaks its schema; nothing was replaced.
+    """
+    if raw.flights.num_rows == 0:
+        raise RawDataError("the period holds no flight: choose --start and --end within the raw data")
     tables.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=tables.parent, prefix=".building-") as folder, _open_sources(raw) as opened:
-        backend, sources = opened
-        written = [
-            _write(backend, build_table(sources), Path(folder) / name) for name, build_table in TABLES.items()
-        ]
-        return [path.replace(tables / path.name) for path in written]
+    with TemporaryDirectory(dir=tables.parent, prefix=".building-") as folder:
+        built = _build_into(Path(folder), raw, builders)
+        return [path.replace(tables / path.name) for path in built]
 
 
-def _write(backend: Backend, table: ir.Table, path: Path) -> Path:
-    backend.to_parquet(table, path, compression="zstd")
-    return path
+def _build_into(folder: Path, raw: RawTables, builders: Mapping[str, Builder]) -> list[Path]:
+    with _open_sources(raw) as (backend, sources):
+        for name, builder in builders.items():
+            backend.to_parquet(builder(sources), folder / name, compression="zstd")
+            check_table(name, pd.read_parquet(folder / name))
+    return [folder / name for name in builders]
 
 
 @contextmanager

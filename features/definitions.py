@@ -44,7 +44,7 @@ weather = _view(
     **_fields(
         Float64, "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"
     ),
-    **_fields(Float64, "precip_3h", "pressure_change", "visib_change"),
+    **_fields(Float64, "precip_3h", "pressure_change"),
 )
 
 # The grid has a row every few minutes: half an hour without one means that the feed has stopped.
@@ -53,10 +53,10 @@ origin_operations = _view(
     [origin],
     timedelta(minutes=30),
     **_fields(Float64, "backlog", "scheduled_until", "scheduled_around", "region_backlog"),
-    **_fields(Float64, "departures_1h", "departures_2h", "departures_4h"),
+    **_fields(Float64, "departures_2h"),
     **_fields(Float64, "backlog_wait", "backlog_share", "region_departure_delay_2h"),
     **_fields(Float64, "departure_delay_1h", "departure_delay_2h", "departure_delay_4h"),
-    **_fields(Float64, "late_departure_share_1h", "late_departure_share_2h", "late_departure_share_4h"),
+    **_fields(Float64, "late_departure_share_2h", "late_departure_share_4h"),
     **_fields(Float64, "arrival_delay_3h", "late_arrival_share_3h"),
 )
 
@@ -65,20 +65,16 @@ carrier_operations = _view(
     "carrier_operations",
     [origin, carrier],
     timedelta(days=2),
-    **_fields(
-        Float64, "carrier_backlog", "carrier_backlog_share", "carrier_departures_1h", "carrier_departures_3h"
-    ),
-    **_fields(Float64, "carrier_departure_delay_1h", "carrier_late_departure_share_1h"),
-    **_fields(Float64, "carrier_departure_delay_3h", "carrier_late_departure_share_3h"),
+    **_fields(Float64, "carrier_backlog", "carrier_backlog_share", "carrier_departures_3h"),
+    **_fields(Float64, "carrier_departure_delay_1h", "carrier_departure_delay_3h"),
+    **_fields(Float64, "carrier_late_departure_share_3h"),
 )
 destination_operations = _view(
     "destination_operations",
     [dest],
     timedelta(days=2),
-    **_fields(Float64, "dest_backlog", "dest_backlog_share", "dest_departures_3h", "dest_arrivals_4h"),
-    **_fields(Float64, "dest_departure_delay_3h", "dest_late_departure_share_3h"),
-    **_fields(Float64, "dest_arrival_delay_4h", "dest_late_arrival_share_4h"),
-    **_fields(Float64, "dest_arrival_delay_24h", "dest_late_arrival_share_24h"),
+    **_fields(Float64, "dest_backlog", "dest_backlog_share", "dest_departure_delay_3h"),
+    **_fields(Float64, "dest_arrival_delay_4h", "dest_arrival_delay_24h", "dest_late_arrival_share_24h"),
 )
 
 # A flight number not seen for two weeks was dropped, or is another flight now.
@@ -86,17 +82,15 @@ flight_history = _view(
     "flight_history",
     [carrier, flight, dest],
     timedelta(days=14),
-    **_fields(Float64, "flight_arrivals", "flight_arrival_delay", "flight_late_share"),
+    **_fields(Float64, "flight_arrival_delay", "flight_late_share"),
     **_fields(Float64, "flight_last_arrival_delay", "flight_departure_delay"),
 )
 route_history = _view(
     "route_history",
     [origin, dest],
     timedelta(days=7),
-    **_fields(Float64, "route_arrivals_7d", "route_late_share_7d", "route_arrival_delay_7d", "route_lost_7d"),
-    **_fields(
-        Float64, "route_arrivals_28d", "route_late_share_28d", "route_arrival_delay_28d", "route_lost_28d"
-    ),
+    **_fields(Float64, "route_arrivals_28d", "route_late_share_7d", "route_late_share_28d"),
+    **_fields(Float64, "route_lost_7d", "route_lost_28d"),
 )
 carrier_destination_history = _view(
     "carrier_destination_history",
@@ -119,8 +113,8 @@ aircraft_facts = _view(
     "aircraft_facts",
     [tailnum],
     NEVER,
-    **_fields(Float64, "aircraft_built", "aircraft_seats", "aircraft_engines"),
-    **_fields(String, "aircraft_maker", "aircraft_engine"),
+    **_fields(Float64, "aircraft_built", "aircraft_seats"),
+    aircraft_maker=String,
 )
 carrier_facts = _view("carrier_facts", [carrier], NEVER, carrier_code=String)
 origin_facts = _view("origin_facts", [origin], NEVER, origin_code=String, origin_zone=String)
@@ -180,10 +174,7 @@ def congestion(inputs: dict[str, list[object]]) -> dict[str, list[float]]:
     name="aircraft_readiness",
     mode="python",
     sources=[request, aircraft_legs],
-    schema=[
-        Field(name=name, dtype=Float64)
-        for name in ("aircraft_margin", "aircraft_minutes_since", "aircraft_overdue")
-    ],
+    schema=[Field(name=name, dtype=Float64) for name in ("aircraft_margin", "aircraft_minutes_since")],
 )
 def aircraft_readiness(inputs: dict[str, list[object]]) -> dict[str, list[float]]:
     """Described in `features.transformations`."""
@@ -217,14 +208,14 @@ flight_delay_v1 = FeatureService(
         destination_operations,
         flight_history,
         route_history,
+        day_part_history,
         aircraft_legs[["aircraft_status", "aircraft_departure_delay", "aircraft_arrival_delay"]],
+        aircraft_readiness,
         aircraft_facts,
         carrier_facts,
         origin_facts[["origin_code"]],
         destination_facts[["dest_code"]],
         request_facts,
         congestion,
-        aircraft_readiness,
-        day_part_history,
     ],
 )

@@ -45,8 +45,8 @@ WEATHER = {
     "time_hour": INSTANT,
 }
 PLANES = {
-    **dict.fromkeys(("tailnum", "type", "manufacturer", "engine"), TEXT),
-    **dict.fromkeys(("year", "engines", "seats"), NUMBER),
+    **dict.fromkeys(("tailnum", "manufacturer"), TEXT),
+    **dict.fromkeys(("year", "seats"), NUMBER),
 }
 AIRPORTS = {"faa": TEXT, "tzone": TEXT, "lat": NUMBER, "lon": NUMBER, "alt": NUMBER}
 AIRLINES = {"carrier": TEXT, "name": TEXT}

@@ -19,7 +19,6 @@ Inputs = Mapping[str, Sequence[Any]]
 Outputs = dict[str, list[float]]
 Floats = NDArray[np.float64]
 
-HORIZON_MINUTES = 120.0
 # From landing to the next departure of the same aircraft, as a rule of thumb for a narrow-body.
 TURNAROUND_MINUTES = 45.0
 PRIOR_ARRIVALS = 10.0
@@ -63,17 +62,15 @@ def describe_aircraft(inputs: Inputs) -> Outputs:
     """Return where the aircraft stands against this departure, two hours before it.
 
     `aircraft_margin` is the time to spare (minutes) if it flies straight back from its last known leg:
-    negative means that it can hardly be on time. `aircraft_overdue` is how long a leg of its own has been
-    waiting to leave.
+    negative means that it can hardly be on time. Its known state dates from
+    `aircraft_minutes_since` before the departure.
     """
     departure = epoch_minutes(inputs["scheduled_departure"])
-    waiting = equals(inputs["aircraft_status"], "waiting")
     back = numbers(inputs["aircraft_expected_arrival"]) + numbers(inputs["aircraft_leg_minutes"])
     since = departure - numbers(inputs["aircraft_scheduled"])
     return {
         "aircraft_margin": (departure - back - 2 * TURNAROUND_MINUTES).tolist(),
         "aircraft_minutes_since": since.tolist(),
-        "aircraft_overdue": np.where(waiting > 0, since - HORIZON_MINUTES, 0.0 * waiting).tolist(),
     }
 
 
@@ -121,13 +118,6 @@ def ratio(part: Floats, whole: Floats) -> Floats:
 def weekday(local_minutes: Floats) -> Floats:
     """Return the day of the week, Monday 0 (1970-01-01 was a Thursday)."""
     return (np.floor(local_minutes / 1440) + 3) % 7
-
-
-def equals(values: Sequence[Any], wanted: str) -> Floats:
-    """Return 1.0 where a string is `wanted`, 0.0 where it is another, NaN where it is missing."""
-    return np.array(
-        [np.nan if value is None else float(value == wanted) for value in values], dtype=np.float64
-    )
 
 
 def utc_offsets(minutes: Floats, zones: Sequence[Any]) -> Floats:

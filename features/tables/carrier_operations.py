@@ -15,6 +15,7 @@ from features.tables.operations import (
 KEYS = ("origin", "carrier")
 GRID = 10
 WINDOWS = {"1h": 60, "3h": 180}
+MEANS = ("departure_delay_1h", "departure_delay_3h", "late_departure_share_3h")
 
 
 def build_carrier_operations(legs: ir.Table) -> ir.Table:
@@ -36,6 +37,6 @@ def build_carrier_operations(legs: ir.Table) -> ir.Table:
         event_timestamp=instant(totals.minute),
         carrier_backlog=totals.backlog,
         carrier_backlog_share=per(totals.backlog, totals.scheduled_patience),
-        **{f"carrier_departures_{name}": totals[f"departures_{name}"] for name in WINDOWS},
-        **{f"carrier_{name}": mean for name, mean in means.items()},
+        carrier_departures_3h=totals.departures_3h,
+        **{f"carrier_{name}": means[name] for name in MEANS},
     )

@@ -17,6 +17,7 @@ KEYS = ("dest",)
 GRID = 10
 DEPARTURE_WINDOWS = {"3h": 180}
 ARRIVAL_WINDOWS = {"4h": 240, "24h": 1440}
+MEANS = ("departure_delay_3h", "arrival_delay_4h", "arrival_delay_24h", "late_arrival_share_24h")
 
 
 def build_destination_operations(legs: ir.Table) -> ir.Table:
@@ -34,14 +35,14 @@ def build_destination_operations(legs: ir.Table) -> ir.Table:
         ],
         KEYS,
     )
-    departures = delay_means(totals, "departure", DEPARTURE_WINDOWS)
-    arrivals = delay_means(totals, "arrival", ARRIVAL_WINDOWS)
+    means = {
+        **delay_means(totals, "departure", DEPARTURE_WINDOWS),
+        **delay_means(totals, "arrival", ARRIVAL_WINDOWS),
+    }
     return totals.select(
         *KEYS,
         event_timestamp=instant(totals.minute),
         dest_backlog=totals.backlog,
         dest_backlog_share=per(totals.backlog, totals.scheduled_patience),
-        dest_departures_3h=totals.departures_3h,
-        dest_arrivals_4h=totals.arrivals_4h,
-        **{f"dest_{name}": mean for name, mean in (departures | arrivals).items()},
+        **{f"dest_{name}": means[name] for name in MEANS},
     )

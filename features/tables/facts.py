@@ -13,15 +13,13 @@ KNOWN_SINCE = datetime(2012, 1, 1, tzinfo=UTC)
 
 
 def build_aircraft_facts(planes: ir.Table) -> ir.Table:
-    """Return one row per registered aircraft: `built` (year), `seats`, `engines`, `maker`, `engine_type`."""
+    """Return one row per registered aircraft: year built, seats, maker."""
     return planes.select(
         "tailnum",
         event_timestamp=_known_since(),
         aircraft_built=planes.year,
         aircraft_seats=planes.seats,
-        aircraft_engines=planes.engines,
         aircraft_maker=planes.manufacturer,
-        aircraft_engine=planes.engine,
     )
 
 

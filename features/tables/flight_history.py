@@ -13,13 +13,12 @@ LAST = 10
 def build_flight_history(legs: ir.Table) -> ir.Table:
     """Return one row per flight number, destination and minute of arrival, over the last `LAST` arrivals.
 
-    The number of arrivals counted (`flight_arrivals`) is below `LAST` for a young flight number.
+    A young flight number has fewer than `LAST` behind it. Delays are minutes, clipped for means.
     """
     landed = legs.filter(legs.arrived.notnull())
     order = [landed.arrived, landed.example_id]
     last = ibis.window(group_by=list(KEYS), order_by=order, preceding=LAST - 1, following=0)
     rows = landed.mutate(
-        flight_arrivals=landed.count().over(last).cast("float64"),
         flight_arrival_delay=landed.arr_delay.clip(EARLIEST, LATEST).mean().over(last),
         flight_late_share=(landed.arr_delay >= LATE).cast("float64").mean().over(last),
         flight_last_arrival_delay=landed.arr_delay.cast("float64"),

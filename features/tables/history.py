@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from features.day_parts import DAY_PARTS
 from features.legs import MINUTES_PER_DAY, instant
 from features.running import per, round_up, running_totals, steps
-from features.tables.operations import EARLIEST, LATE, LATEST
+from features.tables.operations import LATE
 
 # 09:00 UTC is 4 or 5 o'clock in the morning at the origins, when nothing moves.
 REFRESH_MINUTE = 540
@@ -19,18 +19,19 @@ CARRIER_DAYS = 28
 
 
 def build_route_history(legs: ir.Table) -> ir.Table:
-    """Return one row per route and day of change: arrivals of the last 7 and 28 days and how they went."""
+    """Return one row per route and day of change, over the arrivals of the last 7 and 28 days.
+
+    `route_lost_*` is the mean number of minutes lost between departure and arrival (negative: gained).
+    """
     landed = legs.filter(legs.arrived.notnull())
     changes = [
         _daily(landed, ROUTE_KEYS, days, _route_totals(landed, name)) for name, days in ROUTE_DAYS.items()
     ]
     totals = running_totals(changes, ROUTE_KEYS)
-    columns: dict[str, ir.Value] = {}
+    columns: dict[str, ir.Value] = {"route_arrivals_28d": totals.arrivals_28d}
     for name in ROUTE_DAYS:
         count = totals[f"arrivals_{name}"]
-        columns[f"route_arrivals_{name}"] = count
         columns[f"route_late_share_{name}"] = per(totals[f"late_{name}"], count)
-        columns[f"route_arrival_delay_{name}"] = per(totals[f"delay_{name}"], count)
         columns[f"route_lost_{name}"] = per(totals[f"lost_{name}"], count)
     return totals.select(*ROUTE_KEYS, event_timestamp=instant(totals.minute + REFRESH_MINUTE), **columns)
 
@@ -54,7 +55,6 @@ def _route_totals(landed: ir.Table, name: str) -> dict[str, ir.IntegerValue]:
     return {
         f"arrivals_{name}": ibis.literal(1, "int64"),
         f"late_{name}": (landed.arr_delay >= LATE).cast("int64"),
-        f"delay_{name}": landed.arr_delay.clip(EARLIEST, LATEST),
         f"lost_{name}": landed.arr_delay - landed.dep_delay,
     }
 

@@ -18,6 +18,11 @@ KEYS = ("origin",)
 GRID = 5
 DEPARTURE_WINDOWS = {"1h": 60, "2h": 120, "4h": 240}
 ARRIVAL_WINDOWS = {"3h": 180}
+MEANS = (
+    *("departure_delay_1h", "departure_delay_2h", "departure_delay_4h"),
+    *("late_departure_share_2h", "late_departure_share_4h"),
+    *("arrival_delay_3h", "late_arrival_share_3h"),
+)
 # Published departures around the one that is asked about two hours ahead, and those due before it.
 AROUND, UNTIL = (90, 150), (0, 120)
 
@@ -51,17 +56,20 @@ def _add_region(totals: ir.Table) -> ir.Table:
 
 
 def _describe(totals: ir.Table) -> ir.Table:
+    means = {
+        **delay_means(totals, "departure", DEPARTURE_WINDOWS),
+        **delay_means(totals, "arrival", ARRIVAL_WINDOWS),
+    }
     return totals.select(
         *KEYS,
         "backlog",
         "scheduled_until",
         "scheduled_around",
         "region_backlog",
-        *(f"departures_{name}" for name in DEPARTURE_WINDOWS),
+        "departures_2h",
         event_timestamp=instant(totals.minute),
         backlog_wait=totals.minute - per(totals.backlog_since, totals.backlog),
         backlog_share=per(totals.backlog, totals.scheduled_patience),
         region_departure_delay_2h=per(totals.region_departure_delay_2h, totals.region_departures_2h),
-        **delay_means(totals, "departure", DEPARTURE_WINDOWS),
-        **delay_means(totals, "arrival", ARRIVAL_WINDOWS),
+        **{name: means[name] for name in MEANS},
     )

@@ -10,7 +10,7 @@ TREND_HOURS = 3
 def build_weather(weather: ir.Table) -> ir.Table:
     """Return one row per origin and hour observed, stamped with the end of its hour.
 
-    `precip_3h` sums the hours observed among the last three; `pressure_change` and `visib_change` compare
+    `precip_3h` sums the hours observed among the last three; `pressure_change` compares
     with the observation three rows earlier (null at the start).
     """
     recent = ibis.window(
@@ -23,5 +23,4 @@ def build_weather(weather: ir.Table) -> ir.Table:
         event_timestamp=weather.time_hour + ibis.interval(hours=1),
         precip_3h=weather.precip.sum().over(recent),
         pressure_change=weather.pressure - weather.pressure.lag(TREND_HOURS).over(ordered),
-        visib_change=weather.visib - weather.visib.lag(TREND_HOURS).over(ordered),
     )
