@@ -35,6 +35,7 @@ class ReportWriter:
             written = self._workspace.write(decision.decision_id, reports)
             if html:
                 written += [self._write_html(decision, kind, report) for kind, report in reports.items()]
+                self._forget_old_html()
         return written
 
     def _write_html(self, decision: Decision, kind: ReportKind, report: "Snapshot") -> Path:
@@ -43,6 +44,12 @@ class ReportWriter:
         path = folder / f"{decision.window_end:%Y-%m-%dT%H%M}-{kind.replace(' ', '-')}.html"
         report.save_html(str(path))
         return path
+
+    def _forget_old_html(self) -> None:
+        """Remove all but the last files written; the workspace keeps every report."""
+        files = sorted(self._settings.html_dir.glob("*.html"), key=lambda path: path.stat().st_mtime_ns)
+        for path in files[: -self._settings.html_kept]:
+            path.unlink()
 
 
 def describe(decision: Decision) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Evidently reports of one window: the drift verdict that decides, and the reports that people read."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -124,7 +125,9 @@ class WindowReports:
     ) -> "Snapshot":
         reference, current = pair
         report = load_evidently().Report(list(metrics), dict(metadata), [kind], include_tests=True)
-        snapshot: Snapshot = report.run(current, reference, timestamp=self.as_of, name=kind)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Evidently computes some plots from single rows, and says so
+            snapshot: Snapshot = report.run(current, reference, timestamp=self.as_of, name=kind)
         return snapshot
 
 

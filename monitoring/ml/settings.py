@@ -18,7 +18,10 @@ class MonitoringSettings(InferenceSettings):
     monitor_host: str = Field(default="127.0.0.1", description="The address the monitor listens on.")
     monitor_port: int = Field(default=8010, ge=0, le=65_535, description="Its port; 0 takes a free one.")
     report_rows: int = Field(
-        default=2_000, ge=100, le=MAXIMUM_REPORT_ROWS, description="Rows that a report is computed from."
+        default=MAXIMUM_REPORT_ROWS,
+        ge=100,
+        le=MAXIMUM_REPORT_ROWS,
+        description="Rows that a report is computed from, of the reference and of the window.",
     )
     report_features: int = Field(
         default=8, ge=1, description="Features that a report plots: those that moved most."
@@ -26,6 +29,8 @@ class MonitoringSettings(InferenceSettings):
     report_queue: int = Field(
         default=8, ge=1, description="Windows whose reports may wait; then an evaluation waits too."
     )
+
+    html_kept: int = Field(default=9, ge=3, description="HTML reports kept: three per window, 4 MB each.")
 
     @property
     def monitoring_dir(self) -> Path:

@@ -108,7 +108,7 @@ def data_signals(coverage: Coverage, missing: Mapping[str, float], policy: Drift
 def _calibration(problem: Problem, quality: Quality | None, enough: bool) -> Signal:
     gap = quality.calibration_gap if quality is not None else None
     threshold = problem.drift.calibration_gap
-    unit = "" if problem.task == "binary" else " label standard deviations"
+    unit = "" if problem.task == "binary" else ", in its standard deviations"
     return Signal(
         name="calibration_gap",
         purpose="retrain",

@@ -18,10 +18,11 @@ from monitoring.ml.decisions import Decision
 from monitoring.ml.errors import TriggerError
 from monitoring.ml.monitor import Monitor
 from monitoring.ml.settings import MonitoringSettings
-from monitoring.ml.trigger import request_training
+from monitoring.ml.trigger import deployment_name, request_training
 from tests.monitoring.conftest import NOWHERE
 from tests.monitoring.orders import PROBLEM, START, WEEK, draw_orders
 from tests.monitoring.world import live_through
+from training.deployment import deployment_name as served_name
 
 READY_SECONDS = 120
 
@@ -130,7 +131,9 @@ def test_a_request_made_in_vain_is_made_at_the_next_evaluation(
 
 
 def test_a_problem_that_is_not_deployed_is_named(orchestrator: str) -> None:
-    unknown = PROBLEM.model_copy(update={"name": "never_deployed"})
-
     with pytest.raises(TriggerError, match="train/never_deployed"):
-        request_training(unknown, START, "no reason", "key-1")
+        request_training("never_deployed", START, "no reason", "key-1")
+
+
+def test_training_is_asked_for_under_the_name_it_is_served_by() -> None:
+    assert deployment_name(PROBLEM.name) == served_name(PROBLEM)
