@@ -1,17 +1,24 @@
 """Online equals offline: what is served at an example's instant is what history retrieves for it, exactly."""
 
 import math
+from collections import Counter
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
 
+from features.build import build
+from features.contract import read_examples
 from features.feed import OnlineFeed
 from features.historical import historical_features
 from features.online import OnlineReader, ServedFeatures
+from features.raw import find_raw_dir
 from features.settings import FeatureSettings
-from features.store import open_store
+from features.store import apply_repository, open_store
 from tests.features.small_world import build_world, make_examples
+
+REAL_DAYS = (datetime(2013, 2, 6, tzinfo=UTC), datetime(2013, 2, 10, tzinfo=UTC))
 
 
 def serve_in_time(settings: FeatureSettings, service: str, examples: pd.DataFrame) -> list[ServedFeatures]:
@@ -31,6 +38,20 @@ def same(one: object, other: object) -> bool:
     return missing[0] and missing[1] if any(missing) else one == other
 
 
+def assert_equal(served: list[ServedFeatures], retrieved: pd.DataFrame) -> None:
+    differing = [
+        (row["example_id"], name, value, row[name])
+        for answer, row in zip(served, retrieved.to_dict("records"), strict=True)
+        for name, value in answer.values.items()
+        if not same(value, row[name])
+    ]
+    assert not differing
+
+
+def count_statuses(served: list[ServedFeatures]) -> Counter[str]:
+    return Counter(status for answer in served for status in answer.status.values())
+
+
 def test_every_served_value_is_the_historical_one(tmp_path: Path) -> None:
     # given
     settings = build_world(tmp_path)
@@ -39,12 +60,22 @@ def test_every_served_value_is_the_historical_one(tmp_path: Path) -> None:
     served = serve_in_time(settings, "small_v1", examples)
     retrieved = historical_features(open_store(settings), "small_v1", examples)
     # then
-    differing = [
-        (row["example_id"], name, value, row[name])
-        for answer, row in zip(served, retrieved.to_dict("records"), strict=True)
-        for name, value in answer.values.items()
-        if not same(value, row[name])
-    ]
-    assert not differing
-    statuses = [status for answer in served for status in answer.status.values()]
-    assert min(statuses.count(status) for status in ("present", "missing", "stale")) >= 100
+    assert_equal(served, retrieved)
+    assert min(count_statuses(served)[status] for status in ("present", "missing", "stale")) >= 100
+
+
+def test_so_it_is_over_real_flights(tmp_path: Path) -> None:
+    # given: four days of the year, some flights with an aircraft or an airline that nobody knows
+    settings = FeatureSettings(var=tmp_path)
+    build(find_raw_dir(), settings.tables, *REAL_DAYS)
+    apply_repository(settings)
+    examples = read_examples(settings.tables, *REAL_DAYS).sample(400, random_state=5)
+    examples.iloc[:40, examples.columns.get_loc("tailnum")] = "N0NE"
+    examples.iloc[40:80, examples.columns.get_loc("carrier")] = "??"
+    examples = examples.sort_values(["event_timestamp", "example_id"])
+    # when
+    served = serve_in_time(settings, "flight_delay_v1", examples)
+    retrieved = historical_features(open_store(settings), "flight_delay_v1", examples)
+    # then
+    assert_equal(served, retrieved)
+    assert min(count_statuses(served)[status] for status in ("present", "missing")) >= 100
