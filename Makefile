@@ -11,8 +11,8 @@ ARGS ?=
 
 BIN := .venv/bin
 LOCK := requirements-ml.txt
-# Named after the lock's checksum: an unchanged lock never calls pip again, a changed one builds afresh.
-STAMP := .venv/.installed-$(shell cksum < $(LOCK) | cut -d' ' -f1)
+# Named after the pins' checksum: unchanged pins never call pip again, changed ones build afresh.
+STAMP := .venv/.installed-$(shell cut -d" " -f1 $(LOCK) | cksum | cut -d" " -f1)
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 BENCHES := $(patsubst experiments/benchmarks/%.py,%,$(filter-out %/__init__.py,$(wildcard experiments/benchmarks/*.py)))
 

@@ -13,9 +13,9 @@ from experiments.processes import Service, Supervisor, free_port
 from tests.flight_delay.raw_days import write_raw_days
 from tests.repository.sources import ROOT, list_targets, read_blocks
 
-# Around the moment that the page trains at; the problem with windows that fit into so few weeks.
-FIRST_DAY, END_DAY = "2013-03-04", "2013-04-10"
-PROBLEM = "tests.flight_delay.shrunken_year:PROBLEM"
+# Around the moment that the page trains at; the problem with windows of days and one quick family.
+FIRST_DAY, END_DAY = "2013-03-18", "2013-04-09"
+PROBLEM = "tests.flight_delay.quick_problem:PROBLEM"
 PORT = re.compile(r"(?<=--port )\d+|(?<=127\.0\.0\.1:)\d+")
 
 
