@@ -153,9 +153,9 @@ def _bounded(field: RequestField) -> Any:
         return _zoned()
     if field.dtype == "string":
         return Annotated[str, Field(max_length=field.max_length)]
-    low, high = INTEGERS if field.dtype == "integer" else (None, None)
-    low = low if field.minimum is None else field.minimum
-    high = high if field.maximum is None else field.maximum
+    widest = INTEGERS if field.dtype == "integer" else (None, None)
+    low = widest[0] if field.minimum is None else field.minimum
+    high = widest[1] if field.maximum is None else field.maximum
     return Annotated[PYTHON_TYPES[field.dtype], Field(ge=low, le=high)]
 
 

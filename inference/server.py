@@ -10,6 +10,9 @@ import uvicorn
 from inference.errors import PortTakenError
 from inference.settings import InferenceSettings
 
+# Longer than clients keep idle connections: the server closing one as a request comes would fail it.
+KEEP_ALIVE_SECONDS = 75
+
 
 def take_port(host: str, port: int) -> socket.socket:
     """Bind the port, so that a busy one is named before anything slow begins; 0 takes a free one.
@@ -44,6 +47,7 @@ def serve(settings: InferenceSettings) -> None:
         create_app(settings),
         log_level="warning",
         access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.drain_seconds,
     )
     # The server raises the signal again once it has shut down; that is a clean end.

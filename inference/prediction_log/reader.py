@@ -32,7 +32,7 @@ def read_predictions(settings: FeatureSettings, start: datetime, end: datetime) 
         CorruptLogError: a part cannot be parsed, or two parts disagree about a column's type.
     """
     table = _read_window(log_folder(settings), start - RETRY_WINDOW, end)
-    frame = table.sort_by([("logged_at", "ascending")]).to_pandas()
+    frame: pd.DataFrame = table.sort_by([("logged_at", "ascending")]).to_pandas()
     frame = frame.drop_duplicates("request_id", keep="first")
     frame = frame[frame["prediction_time"] >= pd.Timestamp(start)]
     return frame.sort_values(["prediction_time", "request_id"], ignore_index=True)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Lock, Thread
 from time import monotonic
+from typing import Any
 from uuid import uuid4
 
 import pandas as pd
@@ -172,7 +173,7 @@ def append_batch(folder: Path, frame: pd.DataFrame, schema: pa.Schema) -> list[P
         frame: the columns of `schema`; those left out are null, `logged_at` is now and `source` "batch".
         schema: `schema.arrow_schema(columns, problem)`.
     """
-    stamps = {"logged_at": pd.Timestamp.now(UTC), "source": "batch", "role": "champion"}
+    stamps: dict[str, Any] = {"logged_at": pd.Timestamp.now(UTC), "source": "batch", "role": "champion"}
     complete = frame.assign(**{name: value for name, value in stamps.items() if name not in frame})
     arrays = [_column(complete, field) for field in schema]
     return write_parts(

@@ -52,7 +52,7 @@ def running_server(settings: InferenceSettings, ready: bool = True) -> Iterator[
 
 
 class ServerProcess:
-    """A server in its own process, which can be killed; forked off one that has imported everything already."""
+    """A server in its own process, which can be killed; forked off one that has its imports done."""
 
     def __init__(self, settings: InferenceSettings) -> None:
         with take_port("127.0.0.1", 0) as free:
