@@ -1,7 +1,7 @@
 """A Prefect runner that forks each run from a process in which the slow libraries are imported already.
 
-Importing Feast, MLflow, XGBoost, PyTorch and Prefect takes longer than fitting a small model, and someone waits
-for a retraining. Python's fork server pays for the imports once; every run is a fresh process all the same.
+Importing Feast, MLflow, XGBoost, PyTorch and Prefect takes longer than fitting a small model, and somebody
+waits for it. A fork server pays for the imports once; every run is a fresh process all the same.
 """
 
 import multiprocessing

@@ -56,12 +56,6 @@ PROBLEM = Problem(
         minimum_sample=200,
         guardrails=(Guardrail(metric="bias", tolerance=1.0),),
     ),
-    drift=DriftPolicy(
-        window=timedelta(days=5),
-        minimum_sample=100,
-        windows_needed=1,
-        windows_seen=2,
-        cool_down=timedelta(days=2),
-    ),
+    drift=DriftPolicy(minimum_sample=100, windows_needed=2, windows_seen=2, cool_down=timedelta(days=14)),
     card="Predicts an invented demand. It exists to show that the rooms serve any problem.",
 )

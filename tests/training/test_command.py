@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from features.settings import REPOSITORY
 from tests.second_problem.world import dock_environment
-from tests.training.conftest import AFTER_THE_SHIFT, BEFORE_THE_SHIFT
+from tests.training.conftest import AFTER_THE_SHIFT
 from training.command import REFUSED, app
 from training.registry import current
 from training.settings import TrainingSettings
@@ -116,4 +116,3 @@ def test_without_any_training_the_list_says_what_to_do(
     done = run("list")
     assert done.exit_code == 1
     assert "train first" in done.output
-    assert BEFORE_THE_SHIFT < AFTER_THE_SHIFT

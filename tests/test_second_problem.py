@@ -1,0 +1,159 @@
+"""A problem of other entities, another task and its own features goes through every room unchanged."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import httpx
+import pandas as pd
+import pytest
+
+from features.contract import read_examples
+from features.feed import OnlineFeed
+from features.historical import historical_features
+from features.store import open_store
+from inference.prediction_log.reader import read_predictions
+from monitoring.ml.decisions import Decision
+from monitoring.ml.monitor import Monitor
+from monitoring.ml.settings import MonitoringSettings
+from tests.inference.running import running_server, wait_until
+from tests.second_problem.problem import PROBLEM
+from tests.second_problem.tables import SHIFT
+from tests.second_problem.world import PROBLEM_PATH, REPOSITORY, build_docks
+from training.bundle.reader import read_bundle
+from training.estimators.parity import PARITY_LIMIT
+from training.matrix import to_matrix
+from training.outcome import TrainingOutcome, TrainingRequest
+from training.pipeline import train
+from training.promotion import rollback
+from training.registry import fetch_bundle, version_ref
+
+WEEK = PROBLEM.drift.window
+OPENING = SHIFT - WEEK
+CLOSING = SHIFT + WEEK
+
+
+@dataclass(frozen=True)
+class Lived:
+    """What two weeks of service left, the second of them after the demand had changed."""
+
+    settings: MonitoringSettings
+    first: TrainingOutcome
+    answers: dict[str, float]
+    decisions: list[Decision]
+    second: TrainingOutcome
+    served_after_training: str
+    served_after_rollback: str
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> MonitoringSettings:
+    var = tmp_path_factory.mktemp("second") / "var"
+    build_docks(var)
+    return MonitoringSettings(
+        var=var,
+        problem=PROBLEM_PATH,
+        feature_repo=REPOSITORY,
+        replay=True,
+        poll_seconds=0.2,
+        serve_port=0,
+        _env_file=None,
+    )
+
+
+@pytest.fixture(scope="module")
+def lived(settings: MonitoringSettings) -> Lived:
+    first = run_training(settings, OPENING, "the first model")
+    monitor = Monitor(settings)
+    with running_server(settings) as client:
+        answers, decisions = {}, []
+        for start in (OPENING, SHIFT):
+            answers |= serve_week(settings, client, start)
+            decisions.append(monitor.evaluate(start + WEEK))
+        second = run_training(settings, CLOSING, "; ".join(decisions[-1].reasons))
+        after_training = wait_for(client, second.version)
+        rollback(settings, PROBLEM.name, "to see the way back")
+        after_rollback = wait_for(client, first.version)
+    monitor.close()
+    return Lived(settings, first, answers, decisions, second, after_training, after_rollback)
+
+
+def run_training(settings: MonitoringSettings, as_of: datetime, reason: str) -> TrainingOutcome:
+    return train(settings, PROBLEM, TrainingRequest(as_of=as_of, reason=reason))
+
+
+def serve_week(settings: MonitoringSettings, client: httpx.Client, start: datetime) -> dict[str, float]:
+    """Ask for every dock hour of the week at its own instant; answers by request id."""
+    examples = read_examples(settings.tables, start, start + WEEK)
+    feed = OnlineFeed(settings, PROBLEM.feature_service, examples)
+    answers = {}
+    for instant, rows in examples.groupby("event_timestamp"):
+        feed.advance(instant.to_pydatetime())
+        response = client.post(
+            "/v1/predict", json={"instances": [instance(row) for _, row in rows.iterrows()]}
+        )
+        assert response.status_code == 200, response.text
+        answers |= {each["request_id"]: each["prediction"] for each in response.json()["predictions"]}
+    return answers
+
+
+def instance(row: pd.Series) -> dict[str, object]:
+    return {
+        "request_id": row["example_id"],
+        "prediction_time": row["event_timestamp"].isoformat(),
+        "station": row["station"],
+        "starts_at": row["starts_at"].isoformat(),
+        "forecast": row["forecast"],
+    }
+
+
+def wait_for(client: httpx.Client, version: str) -> str:
+    """The version that answers a request, once the running server has noticed the alias."""
+    wait_until(lambda: client.get("/v1/model").json()["version"] == version, f"version {version}")
+    asked = {"station": "quay", "starts_at": CLOSING.isoformat(), "forecast": 10.0}
+    response = client.post("/v1/predict", json=asked | {"prediction_time": CLOSING.isoformat()})
+    return str(response.json()["predictions"][0]["model_version"])
+
+
+def test_the_gate_accepts_a_regression_that_beats_its_mean(lived: Lived) -> None:
+    assert lived.first.accepted
+    assert lived.first.metrics["rmse"] < lived.first.verdict.base_rate["rmse"]
+
+
+def test_every_answer_is_the_bundles_on_history(lived: Lived) -> None:
+    # given the same dock hours, their features retrieved historically
+    settings = lived.settings
+    examples = read_examples(settings.tables, OPENING, CLOSING)
+    features = historical_features(open_store(settings), PROBLEM.feature_service, examples)
+    bundle = read_bundle(fetch_bundle(settings, version_ref(settings, PROBLEM.name, lived.first.version)))
+    expected = bundle.scorer(threads=2).score_matrix(to_matrix(features, bundle.contract.columns))
+    # then what was served over HTTP is what the bundle answers to them
+    assert set(lived.answers) == set(examples["example_id"])
+    served = examples["example_id"].map(lived.answers)
+    pd.testing.assert_series_equal(served, pd.Series(expected), check_names=False, rtol=PARITY_LIMIT)
+
+
+def test_every_answer_is_logged_once(lived: Lived) -> None:
+    logged = read_predictions(lived.settings, OPENING, CLOSING)
+    assert dict(zip(logged["request_id"], logged["prediction"], strict=True)) == lived.answers
+    assert set(logged["model_version"]) == {lived.first.version}
+
+
+def test_monitoring_sees_the_change_and_not_before(lived: Lived) -> None:
+    quiet, changed = lived.decisions
+    assert quiet.verdict == "hold", quiet.reasons
+    assert changed.drifting, changed.reasons
+    assert changed.metrics["rmse"] > 2 * quiet.metrics["rmse"]
+    # labels were still coming when it was decided
+    assert 0 < changed.labelled < changed.sample == len(lived.answers) / 2
+
+
+def test_reports_are_written(lived: Lived) -> None:
+    assert any(lived.settings.workspace.rglob("*.json"))
+
+
+def test_the_running_server_follows_the_retraining_and_the_rollback(lived: Lived) -> None:
+    assert lived.second.accepted, lived.second.reasons
+    assert lived.second.verdict.champion is not None
+    assert lived.second.metrics["rmse"] < lived.second.verdict.champion["rmse"]
+    assert lived.served_after_training == lived.second.version
+    assert lived.served_after_rollback == lived.first.version
