@@ -60,6 +60,7 @@ def _spread(pool: pd.DataFrame, number: int) -> pd.DataFrame:
 def _hints(examples: pd.DataFrame, world: World) -> Mapping[str, Mask]:
     """Where each kind is likely, by the raw files alone; what it really is shows in the answers."""
     local = _local_departure(examples)
+    day = local.dt.tz_localize(None).dt.normalize()
     tail = examples["tailnum"]
     leg_gap = _days_since_last(examples, ["tailnum"])
     masks = {
@@ -70,8 +71,8 @@ def _hints(examples: pd.DataFrame, world: World) -> Mapping[str, Mask]:
         "first sight of an aircraft": tail.notna() & leg_gap.isna() & ~tail.isin(list(world.planes)),
         "aircraft never heard of": tail.notna(),
         "before the first departure": local.dt.hour <= 6,
-        "day of clock change": local.dt.strftime("%Y-%m-%d").isin(CLOCK_CHANGES),
-        "first day": local.dt.strftime("%Y-%m-%d") == FIRST_DAY,
+        "day of clock change": day.isin(pd.to_datetime(CLOCK_CHANGES)),
+        "first day": day == pd.Timestamp(FIRST_DAY),
         "any": tail.notna(),
     }
     return {kind: mask.to_numpy(dtype=bool) for kind, mask in masks.items()}
@@ -90,6 +91,5 @@ def _days_since_last(examples: pd.DataFrame, keys: list[str]) -> pd.Series:
 def _weather_incomplete(examples: pd.DataFrame, world: World) -> pd.Series:
     rows = pd.concat(world.weather.values())
     gaps = rows[rows[list(MEASURES)].isna().any(axis="columns")]
-    holes = set(zip(gaps["origin"], gaps["known"], strict=True))
-    newest = minutes(examples["event_timestamp"]) // 60 * 60
-    return pd.Series([key in holes for key in zip(examples["origin"], newest, strict=True)], examples.index)
+    newest = pd.MultiIndex.from_arrays([examples["origin"], minutes(examples["event_timestamp"]) // 60 * 60])
+    return pd.Series(newest.isin(pd.MultiIndex.from_frame(gaps[["origin", "known"]])), examples.index)

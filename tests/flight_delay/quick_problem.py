@@ -13,6 +13,7 @@ CANDIDATES: tuple[Estimator, ...] = (LinearEstimator(task="binary"),)
 PROBLEM = YEAR_PROBLEM.model_copy(
     update={
         "candidates": "tests.flight_delay.quick_problem:CANDIDATES",
+        "gate": YEAR_PROBLEM.gate.model_copy(update={"margin_over_base_rate": 1e-6, "guardrails": ()}),
         "windows": Windows(
             fit=timedelta(days=5),
             early_stopping=timedelta(days=1),

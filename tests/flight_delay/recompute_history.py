@@ -27,8 +27,7 @@ def weather(world: World, question: Question) -> Row | None:
     rain = rows["precip"][rows["known"] > newest["known"] - 180].dropna()
     values: Values = {name: float(newest[name]) for name in MEASURES}
     values["precip_3h"] = float(rain.sum()) if len(rain) else np.nan
-    for name in ("pressure", "visib"):
-        values[f"{name}_change"] = np.nan if before is None else float(newest[name] - before[name])
+    values["pressure_change"] = np.nan if before is None else float(newest["pressure"] - before["pressure"])
     return Row(float(newest["known"]), values)
 
 
@@ -39,9 +38,8 @@ def flight_history(world: World, question: Question) -> Row | None:
     if not len(landed):
         return None
     last = landed.where(np.argsort(landed.arrived, kind="stable")[-LAST_ARRIVALS:])
-    number, delay, late = summary(last.arr_delay)
+    _, delay, late = summary(last.arr_delay)
     values: Values = {
-        "flight_arrivals": number,
         "flight_arrival_delay": delay,
         "flight_late_share": late,
         "flight_last_arrival_delay": float(last.arr_delay[-1]),
@@ -59,9 +57,8 @@ def route_history(world: World, question: Question) -> Row | None:
     values: Values = {}
     for days in (7, 28):
         landed = flights.where(_within_days(flights, at, days))
-        number, delay, late = summary(landed.arr_delay)
-        values |= {f"route_arrivals_{days}d": number, f"route_arrival_delay_{days}d": delay}
-        values[f"route_late_share_{days}d"] = late
+        number, _, late = summary(landed.arr_delay)
+        values |= {f"route_arrivals_{days}d": number, f"route_late_share_{days}d": late}
         values[f"route_lost_{days}d"] = mean(landed.arr_delay - landed.dep_delay)
     return Row(at, values)
 
@@ -111,11 +108,12 @@ def aircraft_facts(world: World, question: Question) -> Row | None:
     plane = world.planes.get(question.tailnum or "")
     if plane is None:
         return None
-    numbers = {"built": "year", "seats": "seats", "engines": "engines"}
-    values: Values = {f"aircraft_{name}": float(str(plane[column])) for name, column in numbers.items()}
-    texts = {"maker": "manufacturer", "engine": "engine"}
-    values |= {f"aircraft_{name}": _text(plane[column]) for name, column in texts.items()}
-    return Row(EVER, values)
+    numbers: Values = {
+        "aircraft_built": float(str(plane["year"])),
+        "aircraft_seats": float(str(plane["seats"])),
+    }
+    maker = plane["manufacturer"]
+    return Row(EVER, {**numbers, "aircraft_maker": maker if isinstance(maker, str) else None})
 
 
 def carrier_facts(world: World, question: Question) -> Row | None:
@@ -166,7 +164,3 @@ def _last_refresh(arrived: Array, instant: float, days: tuple[int, ...]) -> floa
     changes = np.concatenate([entered, *(entered + span * DAY for span in days)])
     changes = changes[changes <= floor(instant - REFRESH, DAY) + REFRESH]
     return float(changes.max()) if len(changes) else None
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

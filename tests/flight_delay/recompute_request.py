@@ -9,7 +9,6 @@ from tests.flight_delay.recompute_question import Question, Values
 from tests.flight_delay.recompute_world import local_offset
 
 TURNAROUND = 45
-ASKED_AHEAD = 120
 PRIOR = 10
 
 
@@ -40,12 +39,7 @@ def aircraft_readiness(question: Question, known: Values) -> Values:
     """Whether the aircraft can be here in time, if it turns round and flies straight back."""
     since = question.departure - _number(known, "aircraft_scheduled")
     back = _number(known, "aircraft_expected_arrival") + TURNAROUND + _number(known, "aircraft_leg_minutes")
-    overdue = {"waiting": since - ASKED_AHEAD, None: np.nan}.get(known.get("aircraft_status"), 0.0)
-    return {
-        "aircraft_margin": question.departure - (back + TURNAROUND),
-        "aircraft_minutes_since": since,
-        "aircraft_overdue": overdue,
-    }
+    return {"aircraft_margin": question.departure - (back + TURNAROUND), "aircraft_minutes_since": since}
 
 
 def day_part_history(question: Question, known: Values) -> Values:

@@ -13,6 +13,7 @@ import pandas as pd
 Array = npt.NDArray[np.float64]
 MINUTE = pd.Timedelta(minutes=1)
 EPOCH = pd.Timestamp(0, tz="UTC")
+ORDER = ["year", "month", "day", "origin", "carrier", "flight"]
 UNLISTED_ZONE = "America/Puerto_Rico"
 
 
@@ -108,15 +109,11 @@ def local_offset(minute: float, zone: str) -> float:
 
 def _read_flights(raw: Path, zones: Mapping[str, object]) -> pd.DataFrame:
     flights = pd.read_csv(raw / "flights.csv.zip", parse_dates=["time_hour"])
-    flights["example_id"] = (
-        pd.to_datetime(flights[["year", "month", "day"]]).dt.strftime("%Y%m%d-")
-        + flights["origin"] + "-" + flights["carrier"] + "-" + flights["flight"].astype(str)
-    )  # fmt: skip
     flights["scheduled"] = minutes(flights["time_hour"]) + flights["minute"]
     flights["due"] = _published_arrivals(flights, zones)
     flights["departed"] = flights["scheduled"] + flights["dep_delay"]
     flights["arrived"] = flights["due"] + flights["arr_delay"]
-    return flights.sort_values("example_id", ignore_index=True)
+    return flights.sort_values(ORDER, ignore_index=True)
 
 
 def _published_arrivals(flights: pd.DataFrame, zones: Mapping[str, object]) -> pd.Series:

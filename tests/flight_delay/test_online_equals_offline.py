@@ -121,10 +121,10 @@ def _unknown_aircraft(year: Year) -> pd.Series:
 
 
 def _empty_window(year: Year) -> pd.Series:
-    """Nothing left the origin in the hour before, and the answer says so: a count of 0 and no mean."""
+    """Nothing left the origin in two hours, and the answer says so: a count of 0 and no mean."""
     values, statuses = year.served("feature"), year.served("status")
-    counted = (values["departures_1h"] == 0) & (statuses["departures_1h"] == "present")
-    return counted & (statuses["departure_delay_1h"] == "missing")
+    counted = (values["departures_2h"] == 0) & (statuses["departures_2h"] == "present")
+    return counted & (statuses["departure_delay_2h"] == "missing")
 
 
 @pytest.mark.parametrize("kind", [_expired, _null, _unknown_aircraft, _empty_window])
