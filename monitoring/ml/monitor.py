@@ -82,7 +82,7 @@ class Monitor:
         """Ask for the decision's training run and record the outcome."""
         try:
             run = request_training(
-                self.problem.name, decision.as_of, "; ".join(decision.reasons), str(decision.decision_id)
+                self.problem, decision.as_of, "; ".join(decision.reasons), str(decision.decision_id)
             )
             update = {"flow_run_id": run, "trigger_error": None}
         except TriggerError as error:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from monitoring.ml.errors import TriggerError
+from training.problem import Problem
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
@@ -17,7 +18,7 @@ def deployment_name(problem: str) -> str:
     return f"{FLOW}/{problem}"
 
 
-def request_training(problem: str, as_of: datetime, reason: str, key: str) -> str:
+def request_training(problem: Problem, as_of: datetime, reason: str, key: str) -> str:
     """Start the problem's training deployment and return the id of its run, without waiting for it.
 
     The same `key` always names the same run, so repeating a request after a crash starts nothing new.
@@ -32,7 +33,7 @@ def request_training(problem: str, as_of: datetime, reason: str, key: str) -> st
     from prefect.exceptions import PrefectException
     from prefect.settings import PREFECT_API_URL
 
-    name = deployment_name(problem)
+    name = deployment_name(problem.name)
     if not PREFECT_API_URL.value():
         raise _trigger_error(name, ValueError("PREFECT_API_URL is not set"))
     parameters = {"as_of": as_of.isoformat(), "reason": reason}

@@ -40,6 +40,10 @@ class ReportWorkspace:
                 f"cannot write to {self._folder}; free space or fix its rights ({error})"
             ) from error
 
+    def list_reports(self) -> list[UUID]:
+        """The ids of every report of the problem."""
+        return [UUID(str(report)) for report in self._workspace.list_runs(self.project.id)]
+
     @cached_property
     def project(self) -> "Project":
         """The problem's project, made with its dashboard when it is not there."""

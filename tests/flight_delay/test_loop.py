@@ -169,7 +169,7 @@ def test_every_answer_is_in_the_log_once(lived: Lived) -> None:
 def test_every_week_left_its_reports(lived: Lived) -> None:
     workspace = ReportWorkspace(lived.loop.settings.workspace, PROBLEM)
 
-    assert len(workspace.project().list_runs()) == REPORTS_A_WEEK * len(lived.record.weeks)
+    assert len(workspace.list_reports()) == REPORTS_A_WEEK * len(lived.record.weeks)
 
 
 def test_a_challenger_trained_on_shuffled_labels_is_refused(lived: Lived) -> None:

@@ -14,6 +14,7 @@ from monitoring.ml.monitor import Monitor
 from monitoring.ml.reports import PREDICTION, Compared, WindowReports, WindowSamples
 from monitoring.ml.sampling import sample_rows
 from monitoring.ml.settings import MonitoringSettings
+from monitoring.ml.workspace import ReportWorkspace
 from tests.monitoring.orders import COLUMNS, POLICY, PROBLEM, START, WEEK, draw_orders
 from tests.monitoring.world import live_through
 from training.problem import Task
@@ -107,6 +108,7 @@ def test_the_workspace_shows_every_window_under_its_own_time(
     runs = [workspace.get_run(project.id, run) for run in workspace.list_runs(project.id)]
 
     assert project.name == PROBLEM.name
+    assert len(ReportWorkspace(settings.workspace, PROBLEM).list_reports()) == len(runs)
     assert monitor.reports.last_error is None
     assert {(run.name, run.timestamp.astimezone(UTC)) for run in runs} == {
         (kind, decision.window_end)

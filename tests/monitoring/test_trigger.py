@@ -131,8 +131,10 @@ def test_a_request_made_in_vain_is_made_at_the_next_evaluation(
 
 
 def test_a_problem_that_is_not_deployed_is_named(orchestrator: str) -> None:
+    unknown = PROBLEM.model_copy(update={"name": "never_deployed"})
+
     with pytest.raises(TriggerError, match="train/never_deployed"):
-        request_training("never_deployed", START, "no reason", "key-1")
+        request_training(unknown, START, "no reason", "key-1")
 
 
 def test_training_is_asked_for_under_the_name_it_is_served_by() -> None:
