@@ -84,7 +84,9 @@ def is_server_up() -> bool:
 def request_run(**parameters: object) -> UUID | None:
     """Ask for a run by name; None while there is no such deployment."""
     try:
-        run = run_deployment(deployment_name(PROBLEM.name), parameters=parameters, timeout=0, as_subflow=False)
+        run = run_deployment(
+            deployment_name(PROBLEM.name), parameters=parameters, timeout=0, as_subflow=False
+        )
     except ObjectNotFound:
         return None
     assert isinstance(run, FlowRun)
