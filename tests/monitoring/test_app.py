@@ -18,6 +18,7 @@ from monitoring.ml.settings import MonitoringSettings
 from tests.monitoring.orders import POLICY, PROBLEM, START, WEEK, draw_orders
 from tests.monitoring.world import live_through, world_settings
 
+TIMEOUT = 120.0
 ALERTS = Path(monitoring.ml.__file__).with_name("alerts.yml")
 ROOT = Path(__file__).resolve().parents[2]
 END = START + 2 * WEEK
@@ -63,7 +64,7 @@ def process_environment(var: Path) -> dict[str, str]:
 
 
 def evaluate(url: str, as_of: str) -> httpx.Response:
-    return httpx.post(f"{url}/v1/evaluate", json={"as_of": as_of}, timeout=120)
+    return httpx.post(f"{url}/v1/evaluate", json={"as_of": as_of}, timeout=TIMEOUT)
 
 
 def exported_names(text: str) -> set[str]:
@@ -75,24 +76,24 @@ def test_a_window_is_decided_over_http_and_recorded(url: str) -> None:
 
     assert (first.status_code, first.json()["verdict"]) == (200, "hold")
     assert (second.status_code, second.json()["verdict"]) == (200, "drifting")
-    assert httpx.get(f"{url}/v1/decisions").json() == [first.json(), second.json()]
+    assert httpx.get(f"{url}/v1/decisions", timeout=TIMEOUT).json() == [first.json(), second.json()]
     assert evaluate(url, END.isoformat()).json() == second.json()
 
 
 def test_the_reports_of_a_decision_are_written_behind_it(url: str, var: Path) -> None:
     evaluate(url, END.isoformat())
 
-    state = httpx.get(f"{url}/v1/reports", params={"wait_seconds": 60}, timeout=90).json()
+    state = httpx.get(f"{url}/v1/reports", params={"wait_seconds": 60}, timeout=TIMEOUT).json()
 
     assert state == {"pending": 0, "failures": 0, "last_error": None}
     assert list((var / "monitoring" / "workspace").glob("*/snapshots/*.json"))
-    assert httpx.get(f"{url}/health/live").json()["status"] == "ok"
+    assert httpx.get(f"{url}/health/live", timeout=TIMEOUT).json()["status"] == "ok"
 
 
 def test_the_figures_are_those_of_the_newest_decision(url: str) -> None:
     decision = evaluate(url, END.isoformat()).json()
 
-    text = httpx.get(f"{url}/metrics").text
+    text = httpx.get(f"{url}/metrics", timeout=TIMEOUT).text
 
     assert f'signal_threshold{{signal="feature_drift"}} {POLICY.feature_share}' in text
     assert 'signal_drifting{signal="feature_drift"} 1.0' in text
@@ -104,7 +105,7 @@ def test_the_figures_are_those_of_the_newest_decision(url: str) -> None:
 def test_every_alert_rule_names_figures_that_are_exported(url: str) -> None:
     evaluate(url, END.isoformat())
     rules = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
-    exported = exported_names(httpx.get(f"{url}/metrics").text)
+    exported = exported_names(httpx.get(f"{url}/metrics", timeout=TIMEOUT).text)
 
     named = {name for rule in rules for name in re.findall(r"roundtrip_\w+", rule["expr"])}
 
@@ -116,7 +117,7 @@ def test_every_alert_rule_names_figures_that_are_exported(url: str) -> None:
     "body", [{"as_of": "2024-05-20T00:00:00"}, {"as_of": "soon"}, {}, {"as_of": None, "x": 1}]
 )
 def test_a_moment_without_zone_is_refused(url: str, body: dict[str, object]) -> None:
-    answer = httpx.post(f"{url}/v1/evaluate", json=body)
+    answer = httpx.post(f"{url}/v1/evaluate", json=body, timeout=TIMEOUT)
 
     assert answer.status_code == 422
     assert answer.json()["detail"]
@@ -142,7 +143,7 @@ def test_a_busy_port_is_named(url: str, var: Path) -> None:
 
 def test_sigterm_ends_the_process_cleanly(url: str, process: subprocess.Popen[str]) -> None:
     """Last in this file: the process is gone after it."""
-    assert httpx.get(f"{url}/health/live").json()["problem"] == PROBLEM.name
+    assert httpx.get(f"{url}/health/live", timeout=TIMEOUT).json()["problem"] == PROBLEM.name
 
     process.send_signal(signal.SIGTERM)
 
