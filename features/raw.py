@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -111,7 +112,7 @@ def _read_table(path: Path, columns: dict[str, pa.DataType]) -> pa.Table:
         OSError,
         EOFError,
         zipfile.BadZipFile,
-        zipfile.zlib.error,
+        zlib.error,
         pa.ArrowException,
         ValueError,
     ) as error:

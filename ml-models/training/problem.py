@@ -109,8 +109,8 @@ class DriftPolicy(Spec):
 class Problem(Spec):
     """One prediction problem. Everything that is not declared here or in the feature service is generic.
 
-    The prediction instant of an example is `event_time_field` minus `horizon`; a feature may use only what was
-    known by then.
+    The prediction instant of an example is `event_time_field` minus `horizon`; a feature may use only what
+    was known by then.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
