@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic_settings import BaseSettings
 
-from tests.repository.sources import ROOMS, ROOT, list_python_files
+from tests.repository.sources import README, ROOMS, ROOT, list_python_files
 
 EXAMPLE = ROOT / ".env.example"
 NAME = re.compile(r"^#(ROUNDTRIP_[A-Z0-9_]+)=", re.MULTILINE)
@@ -38,6 +38,12 @@ def test_example_names_exactly_the_settings() -> None:
     documented = NAME.findall(EXAMPLE.read_text())
     assert len(documented) == len(set(documented))
     assert set(documented) == list_settings_names()
+
+
+def test_readme_names_only_settings() -> None:
+    named = set(re.findall(r"\bROUNDTRIP_[A-Z_]+\b", README.read_text()))
+    assert named
+    assert named <= list_settings_names()
 
 
 def test_example_sets_nothing_as_it_stands() -> None:
