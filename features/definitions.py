@@ -53,11 +53,9 @@ origin_operations = _view(
     [origin],
     timedelta(minutes=30),
     **_fields(Float64, "backlog", "scheduled_until", "scheduled_around", "region_backlog"),
-    **_fields(Float64, "departures_2h"),
-    **_fields(Float64, "backlog_wait", "backlog_share", "region_departure_delay_2h"),
+    **_fields(Float64, "backlog_wait", "backlog_share", "departures_2h", "region_departure_delay_2h"),
     **_fields(Float64, "departure_delay_1h", "departure_delay_2h", "departure_delay_4h"),
-    **_fields(Float64, "late_departure_share_2h", "late_departure_share_4h"),
-    **_fields(Float64, "arrival_delay_3h", "late_arrival_share_3h"),
+    **_fields(Float64, "late_departure_share_2h", "arrival_delay_3h"),
 )
 
 # A row holds until something changes. Nothing in two days: the feed has stopped, or the season is over.
@@ -65,7 +63,7 @@ carrier_operations = _view(
     "carrier_operations",
     [origin, carrier],
     timedelta(days=2),
-    **_fields(Float64, "carrier_backlog", "carrier_backlog_share", "carrier_departures_3h"),
+    **_fields(Float64, "carrier_backlog", "carrier_backlog_share"),
     **_fields(Float64, "carrier_departure_delay_1h", "carrier_departure_delay_3h"),
     **_fields(Float64, "carrier_late_departure_share_3h"),
 )
@@ -73,7 +71,7 @@ destination_operations = _view(
     "destination_operations",
     [dest],
     timedelta(days=2),
-    **_fields(Float64, "dest_backlog", "dest_backlog_share", "dest_departure_delay_3h"),
+    **_fields(Float64, "dest_backlog", "dest_departure_delay_3h"),
     **_fields(Float64, "dest_arrival_delay_4h", "dest_arrival_delay_24h", "dest_late_arrival_share_24h"),
 )
 
@@ -90,7 +88,7 @@ route_history = _view(
     [origin, dest],
     timedelta(days=7),
     **_fields(Float64, "route_arrivals_28d", "route_late_share_7d", "route_late_share_28d"),
-    **_fields(Float64, "route_lost_7d", "route_lost_28d"),
+    **_fields(Float64, "route_lost_7d"),
 )
 carrier_destination_history = _view(
     "carrier_destination_history",
@@ -187,10 +185,7 @@ def aircraft_readiness(inputs: dict[str, list[object]]) -> dict[str, list[float]
     name="day_part_history",
     mode="python",
     sources=[request, origin_facts, carrier_destination_history],
-    schema=[
-        Field(name=name, dtype=Float64)
-        for name in ("pair_arrivals", "pair_late_share", "pair_part_late_share")
-    ],
+    schema=[Field(name=name, dtype=Float64) for name in ("pair_late_share", "pair_part_late_share")],
 )
 def day_part_history(inputs: dict[str, list[object]]) -> dict[str, list[float]]:
     """Described in `features.transformations`."""
@@ -203,7 +198,13 @@ flight_delay_v1 = FeatureService(
     name="flight_delay_v1",
     features=[
         weather,
-        origin_operations,
+        origin_operations[
+            [
+                *("backlog", "backlog_wait", "backlog_share", "region_backlog", "region_departure_delay_2h"),
+                *("scheduled_until", "scheduled_around", "departures_2h"),
+                *("departure_delay_2h", "late_departure_share_2h", "arrival_delay_3h"),
+            ]
+        ],
         carrier_operations,
         destination_operations,
         flight_history,

@@ -106,8 +106,7 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
         {
             **_count("backlog", "scheduled_until", "scheduled_around", "region_backlog", "departures_2h"),
             "backlog_wait": pa.Column(float, pa.Check.ge(0), nullable=True),
-            **_share("backlog_share", "late_departure_share_2h", "late_departure_share_4h"),
-            **_share("late_arrival_share_3h"),
+            **_share("backlog_share", "late_departure_share_2h"),
             **_mean_delay("region_departure_delay_2h", "departure_delay_1h", "departure_delay_2h"),
             **_mean_delay("departure_delay_4h", "arrival_delay_3h"),
         },
@@ -115,7 +114,7 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
     "carrier_operations.parquet": _table(
         _text("origin", "carrier"),
         {
-            **_count("carrier_backlog", "carrier_departures_3h"),
+            **_count("carrier_backlog"),
             **_share("carrier_backlog_share", "carrier_late_departure_share_3h"),
             **_mean_delay("carrier_departure_delay_1h", "carrier_departure_delay_3h"),
         },
@@ -124,7 +123,7 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
         _text("dest"),
         {
             **_count("dest_backlog"),
-            **_share("dest_backlog_share", "dest_late_arrival_share_24h"),
+            **_share("dest_late_arrival_share_24h"),
             **_mean_delay("dest_departure_delay_3h", "dest_arrival_delay_4h", "dest_arrival_delay_24h"),
         },
     ),
@@ -141,7 +140,7 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
         {
             **_count("route_arrivals_28d"),
             **_share("route_late_share_7d", "route_late_share_28d"),
-            **_number("route_lost_7d", "route_lost_28d"),
+            **_number("route_lost_7d"),
         },
     ),
     "carrier_destination_history.parquet": _table(

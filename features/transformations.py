@@ -87,7 +87,6 @@ def choose_day_part(inputs: Inputs) -> Outputs:
     overall = ratio(late.sum(axis=0), arrivals.sum(axis=0))
     drawn = (at_hour(hour, late) + PRIOR_ARRIVALS * overall) / (at_hour(hour, arrivals) + PRIOR_ARRIVALS)
     return {
-        "pair_arrivals": arrivals.sum(axis=0).tolist(),
         "pair_late_share": overall.tolist(),
         "pair_part_late_share": drawn.tolist(),
     }

@@ -37,6 +37,5 @@ def build_carrier_operations(legs: ir.Table) -> ir.Table:
         event_timestamp=instant(totals.minute),
         carrier_backlog=totals.backlog,
         carrier_backlog_share=per(totals.backlog, totals.scheduled_patience),
-        carrier_departures_3h=totals.departures_3h,
         **{f"carrier_{name}": means[name] for name in MEANS},
     )

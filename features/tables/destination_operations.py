@@ -3,7 +3,7 @@
 import ibis.expr.types as ir
 
 from features.legs import instant
-from features.running import per, running_totals
+from features.running import running_totals
 from features.tables.operations import (
     BACKLOG_PATIENCE,
     arrival_changes,
@@ -43,6 +43,5 @@ def build_destination_operations(legs: ir.Table) -> ir.Table:
         *KEYS,
         event_timestamp=instant(totals.minute),
         dest_backlog=totals.backlog,
-        dest_backlog_share=per(totals.backlog, totals.scheduled_patience),
         **{f"dest_{name}": means[name] for name in MEANS},
     )

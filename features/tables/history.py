@@ -21,19 +21,21 @@ CARRIER_DAYS = 28
 def build_route_history(legs: ir.Table) -> ir.Table:
     """Return one row per route and day of change, over the arrivals of the last 7 and 28 days.
 
-    `route_lost_*` is the mean number of minutes lost between departure and arrival (negative: gained).
+    `route_lost_7d` is the mean number of minutes lost between departure and arrival (negative: gained).
     """
     landed = legs.filter(legs.arrived.notnull())
     changes = [
         _daily(landed, ROUTE_KEYS, days, _route_totals(landed, name)) for name, days in ROUTE_DAYS.items()
     ]
     totals = running_totals(changes, ROUTE_KEYS)
-    columns: dict[str, ir.Value] = {"route_arrivals_28d": totals.arrivals_28d}
-    for name in ROUTE_DAYS:
-        count = totals[f"arrivals_{name}"]
-        columns[f"route_late_share_{name}"] = per(totals[f"late_{name}"], count)
-        columns[f"route_lost_{name}"] = per(totals[f"lost_{name}"], count)
-    return totals.select(*ROUTE_KEYS, event_timestamp=instant(totals.minute + REFRESH_MINUTE), **columns)
+    return totals.select(
+        *ROUTE_KEYS,
+        event_timestamp=instant(totals.minute + REFRESH_MINUTE),
+        route_arrivals_28d=totals.arrivals_28d,
+        route_late_share_7d=per(totals.late_7d, totals.arrivals_7d),
+        route_late_share_28d=per(totals.late_28d, totals.arrivals_28d),
+        route_lost_7d=per(totals.lost_7d, totals.arrivals_7d),
+    )
 
 
 def build_carrier_destination_history(legs: ir.Table) -> ir.Table:

@@ -20,8 +20,7 @@ DEPARTURE_WINDOWS = {"1h": 60, "2h": 120, "4h": 240}
 ARRIVAL_WINDOWS = {"3h": 180}
 MEANS = (
     *("departure_delay_1h", "departure_delay_2h", "departure_delay_4h"),
-    *("late_departure_share_2h", "late_departure_share_4h"),
-    *("arrival_delay_3h", "late_arrival_share_3h"),
+    *("late_departure_share_2h", "arrival_delay_3h"),
 )
 # Published departures around the one that is asked about two hours ahead, and those due before it.
 AROUND, UNTIL = (90, 150), (0, 120)

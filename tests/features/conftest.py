@@ -1,0 +1,31 @@
+"""Ten real days in February, built once for the tests that look at real tables."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from features.build import build_tables
+from features.raw import RawTables, find_raw_dir, read_raw
+
+# Ten days with a snowstorm (8 and 9 February 2013), cancellations, and quiet nights.
+START = datetime(2013, 2, 1, 5, tzinfo=UTC)
+END = datetime(2013, 2, 11, 5, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def raw_year() -> RawTables:
+    return read_raw(find_raw_dir())
+
+
+@pytest.fixture(scope="session")
+def raw_days(raw_year: RawTables) -> RawTables:
+    return raw_year.between(START, END)
+
+
+@pytest.fixture(scope="session")
+def days(raw_days: RawTables, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tables of those days; read-only for tests."""
+    tables = tmp_path_factory.mktemp("days") / "tables"
+    build_tables(raw_days, tables)
+    return tables
