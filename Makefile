@@ -30,7 +30,7 @@ help: ## List the targets
 env: $(STAMP) ## Build the environment from the lock, once
 	@:
 
-$(STAMP): $(LOCK)
+$(STAMP):
 	@echo "Building .venv from $(LOCK), this once: about three minutes"
 	@$(PYTHON) -m venv --clear .venv
 	@$(PIP_INSTALL) --requirement $(LOCK) | { count=0; while read -r step rest; do case "$$step" in \
