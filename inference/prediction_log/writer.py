@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from inference.prediction_log.answered import Answer, AnsweredRequests, answer_of
-from inference.prediction_log.errors import PredictionLogError, RequestIdReusedError
+from inference.prediction_log.errors import LogWriteError, PredictionLogError, RequestIdReusedError
 from inference.prediction_log.journal import (
     JOURNAL,
     Layout,
@@ -66,8 +66,7 @@ class PredictionLog:
         with self._lock:
             fresh = self._fresh(entries)
             if fresh:
-                self._open(layout).append(list(fresh.values()))
-                self.lines += len(fresh)
+                self._write(list(fresh.values()), layout)
             for entry in fresh.values():
                 self._answered.remember(entry, answer_of(entry, layout))
             answers = tuple(self._standing(entry, fresh, layout) for entry in entries)
@@ -86,6 +85,15 @@ class PredictionLog:
         self._rotate()
         for path in list(self._closed):
             self._seal(path)
+
+    def _write(self, entries: Sequence[LoggedPrediction], layout: Layout) -> None:
+        segment = self._open(layout)
+        try:
+            segment.append(entries)
+        except (LogWriteError, OSError):
+            self._close_segment(segment)  # whatever is torn stays its last line, which readers leave out
+            raise
+        self.lines += len(entries)
 
     def _fresh(self, entries: Sequence[LoggedPrediction]) -> dict[str, LoggedPrediction]:
         fresh: dict[str, LoggedPrediction] = {}

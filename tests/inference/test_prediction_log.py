@@ -1,6 +1,7 @@
 """The log holds each answer once, through retries, sealing, crashes and changes of the model's inputs."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -252,8 +253,20 @@ def test_a_full_disk_leaves_the_segment_whole(settings: FeatureSettings) -> None
 
     with pytest.raises(LogWriteError, match="space"):
         log.append([entry("b")], LAYOUT)
+    log.append([entry("c")], LAYOUT)
 
-    assert read_ids(settings) == ["a"]
+    assert read_ids(settings) == ["a", "c"]
+
+
+def test_one_request_sent_twice_at_once_has_one_answer(settings: FeatureSettings) -> None:
+    log = open_log(settings)
+    asked = [[entry("a", value=number / 10)] for number in range(8)]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda one: log.append(one, LAYOUT)[0], asked))
+
+    assert len({answer.prediction for answer in answers}) == 1
+    assert log.lines == 1
 
 
 def test_an_unknown_schema_version_is_refused(settings: FeatureSettings) -> None:

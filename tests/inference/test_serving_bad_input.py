@@ -117,6 +117,22 @@ def test_a_request_id_names_one_question_only(settings: InferenceSettings, servi
     assert read_predictions(settings, NOON, NOON + timedelta(days=1))["request_id"].tolist() == ["one"]
 
 
+def test_a_retry_is_logged_once(settings: InferenceSettings, service: httpx.Client) -> None:
+    answers = [service.post("/v1/predict", json=instance(request_id="again")).json() for _ in range(3)]
+
+    assert answers[0] == answers[1] == answers[2]
+    assert read_predictions(settings, NOON, NOON + timedelta(days=1))["request_id"].tolist() == ["again"]
+    assert "roundtrip_log_lines 1.0" in service.get("/metrics").text
+
+
+def test_what_cannot_be_logged_is_not_answered(settings: InferenceSettings, champion: str) -> None:
+    (settings.var / "predictions").mkdir()
+    (settings.var / "predictions" / "journal").write_text("a file where the journal's folder should be")
+
+    with running_server(settings) as client:
+        assert error_of(client.post("/v1/predict", json=instance()), 503).code == "log_unavailable"
+
+
 def test_unknown_paths_and_verbs_are_typed_too(shared_service: httpx.Client) -> None:
     assert error_of(shared_service.get("/v2/predict"), 404).message
     assert error_of(shared_service.get("/v1/predict"), 405).message
