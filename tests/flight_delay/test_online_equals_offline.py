@@ -31,7 +31,7 @@ from training.outcome import TrainingRequest
 from training.pipeline import train
 from training.registry import current, fetch_bundle
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SERVICE = PROBLEM.feature_service
 ALWAYS = (datetime(2012, 1, 1, tzinfo=UTC), datetime(2015, 1, 1, tzinfo=UTC))
@@ -69,11 +69,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> InferenceSettings:
 
 @pytest.fixture(scope="module")
 def service(settings: InferenceSettings) -> Iterator[Service]:
-    """The service itself, in replay mode, in a process of its own."""
+    """The service itself, in replay mode, in a process of its own; it may not answer yet."""
     with Supervisor(settings.var / "logs") as supervisor:
-        service = Services(supervisor, settings).start_service()
-        service.wait_for_answer("/health/ready")
-        yield service
+        yield Services(supervisor, settings).start_service()
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +93,7 @@ def year(settings: InferenceSettings, service: Service) -> Year:
 
 def _serve(settings: InferenceSettings, service: Service, cases: pd.DataFrame) -> None:
     feed = OnlineFeed(settings, SERVICE, cases)
+    service.wait_for_answer("/health/ready")
     client = PredictionClient(service.url)
     for moment in moments(PROBLEM, cases):
         feed.advance(moment.as_of.to_pydatetime())
