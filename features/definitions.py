@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, RequestSource, ValueType
 from feast.on_demand_feature_view import on_demand_feature_view
-from feast.types import Float64, Int64, String, UnixTimestamp
+from feast.types import Float64, Int64, PrimitiveFeastType, String, UnixTimestamp
 
 from features.day_parts import DAY_PARTS
 
@@ -23,7 +23,7 @@ KEY_TYPES = {"origin": String, "carrier": String, "dest": String, "flight": Int6
 NEVER = timedelta(0)
 
 
-def _view(name: str, entities: list[Entity], ttl: timedelta, **columns: type | object) -> FeatureView:
+def _view(name: str, entities: list[Entity], ttl: timedelta, **columns: PrimitiveFeastType) -> FeatureView:
     keys = [Field(name=entity.name, dtype=KEY_TYPES[entity.name]) for entity in entities]
     features = [Field(name=column, dtype=dtype) for column, dtype in columns.items()]
     source = FileSource(name=f"{name}_table", path=f"{name}.parquet", timestamp_field="event_timestamp")
@@ -32,7 +32,7 @@ def _view(name: str, entities: list[Entity], ttl: timedelta, **columns: type | o
     )
 
 
-def _fields(dtype: object, *names: str) -> dict[str, object]:
+def _fields(dtype: PrimitiveFeastType, *names: str) -> dict[str, PrimitiveFeastType]:
     return dict.fromkeys(names, dtype)
 
 
