@@ -54,10 +54,12 @@ def train(
 def promote(version: str, reason: Reason) -> None:
     """Make VERSION the champion, and the present champion the previous one."""
     from training.promotion import promote as promote_version
+    from training.promotion import recover
     from training.registry import current
 
     with reporting():
         settings, problem = configuration()
+        recover(settings, problem.name)
         champion = current(settings, problem.name)
         expected = None if champion is None else champion.version
         entry = promote_version(settings, problem.name, version, reason, expected)

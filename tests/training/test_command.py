@@ -12,7 +12,8 @@ from features.settings import REPOSITORY
 from tests.second_problem.world import dock_environment
 from tests.training.conftest import AFTER_THE_SHIFT
 from training.command import REFUSED, app
-from training.registry import current
+from training.promotion import INTENT_TAG, Intent, history
+from training.registry import current, open_client
 from training.settings import TrainingSettings
 
 NAME = "dock_demand"
@@ -66,6 +67,24 @@ def test_promote_and_rollback_say_what_moved(settings: TrainingSettings) -> None
     done = run("rollback", "--reason", "too hasty")
     assert (done.exit_code, champion(settings)) == (0, "3")
     assert "version 2 → version 3 (rollback: too hasty)" in done.output
+
+
+def test_a_promotion_that_crashed_is_finished_before_the_next_one(settings: TrainingSettings) -> None:
+    # given a promotion to version 2 of which only the intent was written
+    intent = Intent(
+        id=3,
+        action="promote",
+        from_version="3",
+        to_version="2",
+        previous_before="1",
+        reason="cut short",
+        at=AFTER_THE_SHIFT,
+    )
+    open_client(settings).set_registered_model_tag(NAME, INTENT_TAG, intent.model_dump_json())
+    # when another version is promoted, then both happened, in order
+    assert run("promote", "1", "--reason", "the next one").exit_code == 0
+    assert champion(settings) == "1"
+    assert [entry.to_version for entry in history(settings, NAME)][-2:] == ["2", "1"]
 
 
 def test_a_refused_training_has_an_exit_code_of_its_own(settings: TrainingSettings) -> None:

@@ -76,12 +76,12 @@ def test_a_training_that_fails_leaves_a_failed_run_and_the_champion(settings: Tr
     assert client.get_registered_model(PROBLEM.name).aliases == before
 
 
-def test_an_experiment_tied_to_a_place_is_refused(tmp_path: Path) -> None:
+def test_an_experiment_tied_to_a_place_is_refused(settings: TrainingSettings, tmp_path: Path) -> None:
     # given an experiment that keeps absolute paths
-    settings = TrainingSettings(var=tmp_path, _env_file=None)
-    open_client(settings, create=True).create_experiment(PROBLEM.name, str(tmp_path / "elsewhere"))
+    tied = PROBLEM.model_copy(update={"name": "tied_down"})
+    open_client(settings).create_experiment(tied.name, str(tmp_path / "elsewhere"))
     # when a run is opened in it, then it is refused: it would not survive a move
-    with pytest.raises(TrainingError, match="survive"), open_run(settings, PROBLEM, "run", "version"):
+    with pytest.raises(TrainingError, match="survive"), open_run(settings, tied, "run", "version"):
         pass
 
 
