@@ -35,7 +35,7 @@ from inference.__main__ import app
 app()
 """
 
-KILLS = 6
+KILLS = 5
 ANSWERS_BEFORE_KILL = 60
 
 
