@@ -34,7 +34,7 @@ $(STAMP):
 	@echo "Building .venv from $(LOCK), this once: about three minutes"
 	@$(PYTHON) -m venv --clear .venv
 	@$(PIP_INSTALL) --requirement $(LOCK) | { count=0; while read -r step rest; do case "$$step" in \
-		Collecting) count=$$((count + 1)); printf '\r  %d packages resolved' "$$count" ;; \
+		Collecting|Processing) count=$$((count + 1)); printf '\r  %d packages resolved' "$$count" ;; \
 		Installing) printf '\n  installing them\n' ;; \
 	esac; done; }
 	@$(PIP_INSTALL) --quiet --no-deps --no-index --no-build-isolation --editable .
@@ -67,7 +67,7 @@ format: env ## Rewrite the code in the one style
 define LOCK_HEADER
 # The full lock for Python 3.11, written by `make lock` from pyproject.toml: edit that file, not this one.
 # Left out on purpose: CUDA packages, which pip takes as torch and xgboost ask for them on the machine at hand, and
-# torch's local version; so one file installs on CPU and on GPU machines. pip and setuptools come with the venv.
+# torch's local version; so one file installs on CPU and on GPU machines. pip comes with the venv.
 endef
 export LOCK_HEADER
 
@@ -75,7 +75,7 @@ export LOCK_HEADER
 lock: env ## Resolve pyproject.toml again, keeping pins (ARGS=--upgrade renews them all)
 	@$(BIN)/pip-compile --quiet --no-header --extra dev --strip-extras --annotation-style=line \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --no-allow-unsafe \
-		--no-build-isolation --unsafe-package pip --unsafe-package setuptools --unsafe-package roundtrip \
+		--no-build-isolation --unsafe-package pip --unsafe-package roundtrip \
 		--output-file $(LOCK) $(ARGS) pyproject.toml
 	@sed -E -e '/^(nvidia|cuda|triton|#|$$)/d' -e 's/^(torch==[0-9.]+)\+[a-z0-9]+/\1/' $(LOCK) > $(LOCK).new
 	@{ echo "$$LOCK_HEADER"; cat $(LOCK).new; } > $(LOCK) && rm $(LOCK).new

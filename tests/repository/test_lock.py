@@ -13,7 +13,7 @@ from tests.repository.sources import ROOT
 
 # Chosen by pip on the machine at hand (see the head of the lock), or there before it.
 MACHINE_CHOSEN = re.compile(r"^(nvidia|cuda|triton)\b")
-BUILT_IN = {"pip", "setuptools", PROJECT}
+BUILT_IN = {"pip", PROJECT}
 
 LINES = [line for line in (ROOT / "requirements-ml.txt").read_text().splitlines() if not line.startswith("#")]
 LOCK = {canonicalize_name(r.name): r for r in (Requirement(line.partition("#")[0]) for line in LINES)}
