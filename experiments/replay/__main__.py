@@ -1,6 +1,7 @@
 """`python -m experiments.replay`: the main demo."""
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,7 @@ def main(
     from experiments.replay.run import run_replay
 
     stop_on_sigterm()
+    warnings.filterwarnings("ignore", category=DeprecationWarning)  # between MLflow and SQLAlchemy
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     settings = ReplaySettings(var=var)
     if weeks is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -16,6 +17,7 @@ from training.problem import Problem
 
 mpl.use("Agg")
 
+ABOVE: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.97), "fontsize": 9}
 SERVED, FROZEN, BASE, TRUTH, MARK = "#1b6ca8", "#c8553d", "#9aa0a6", "#222222", "#4c956c"
 
 
@@ -30,7 +32,7 @@ def draw_chart(
     _draw_gains(axes[2], months)
     for axis in axes[:2]:
         _mark_retrainings(axis, record)
-    axes[0].legend(frameon=False, ncols=4, loc="upper right")
+    axes[0].legend(frameon=False, ncols=4, **ABOVE)
     figure.suptitle(f"{problem.title}: the loop relived, week by week", fontsize=13, x=0.01, ha="left")
     figure.savefig(path, dpi=130)
     plt.close(figure)
@@ -62,7 +64,7 @@ def _draw_rates(axis: Axes, problem: Problem, weekly: pd.DataFrame) -> None:
     axis.plot(weekly.index, weekly["label"], color=TRUTH, lw=1.5, label=f"{problem.label.name} (observed)")
     axis.plot(weekly.index, weekly["mean_prediction"], color=SERVED, lw=2, label="mean prediction, served")
     axis.plot(weekly.index, weekly["mean_frozen"], color=FROZEN, lw=2, label="mean prediction, frozen")
-    axis.legend(frameon=False, ncols=3, loc="upper right")
+    axis.legend(frameon=False, ncols=3, **ABOVE)
     _finish(axis, f"{problem.label.name} rate by week")
 
 

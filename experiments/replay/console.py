@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -9,7 +10,15 @@ from experiments.replay.record import Record
 from experiments.replay.scores import SHOWN, MonthScore
 from training.problem import Problem
 
-WIDTH = 132
+WIDTH = 140
+SHORT = {
+    "roc_auc": "AUC",
+    "log_loss": "log loss",
+    "calibration_error": "ECE",
+    "rmse": "RMSE",
+    "r2": "R2",
+    "bias": "bias",
+}
 
 
 def print_report(console: Console, problem: Problem, months: Sequence[MonthScore], record: Record) -> None:
@@ -24,14 +33,10 @@ def print_report(console: Console, problem: Problem, months: Sequence[MonthScore
 
 def months_table(problem: Problem, months: Sequence[MonthScore], record: Record) -> Table:
     """What was served, by month."""
-    table = Table(title=f"{problem.title}: served predictions", title_justify="left")
-    table.add_column("month")
     names = SHOWN[problem.task]
-    heads = (problem.unit, "online", "bulk", f"{problem.label.name} rate", "mean prediction", *names)
-    for head in heads:
-        table.add_column(head.replace("_", " "), justify="right")
-    table.add_column("champion")
-    table.add_column("drift verdicts")
+    rate = f"{problem.label.name} rate"
+    heads = ("month", problem.unit, "online", "bulk", rate, "mean", *(SHORT[name] for name in names))
+    table = new_table(f"{problem.title}: served predictions", heads, ("champion", "drift verdicts"))
     for score in months:
         table.add_row(
             score.month,
@@ -47,15 +52,14 @@ def months_table(problem: Problem, months: Sequence[MonthScore], record: Record)
 def comparison_table(problem: Problem, months: Sequence[MonthScore]) -> Table:
     """Served against the champion frozen at the first training and the base rate, on the same examples."""
     first, primary, third = SHOWN[problem.task]
-    table = Table(
-        title="Served, frozen at the first training, base rate: the same examples", title_justify="left"
-    )
+    loss, rank, gap = SHORT[primary], SHORT[first], SHORT[third]
     heads = (
-        *("month", f"{primary} served", "frozen", "base rate", "served - frozen [95 % by day]"),
-        *("online", "bulk", f"{first} served", "frozen", f"{third} frozen", "mean prediction frozen"),
+        *("month", f"{loss}\nserved", f"{loss}\nfrozen", f"{loss}\nbase rate"),
+        f"{loss}, served - frozen\n[95 %, days resampled]",
+        *(f"{loss}\nonline", f"{loss}\nbulk", f"{rank}\nserved", f"{rank}\nfrozen", f"{gap}\nfrozen"),
+        "mean\nfrozen",
     )
-    for head in heads:
-        table.add_column(head.replace("_", " "), justify="right")
+    table = new_table("Served, frozen at the first training, base rate: on the same examples", heads)
     for score in months:
         gain = score.gain
         table.add_row(
@@ -70,11 +74,20 @@ def comparison_table(problem: Problem, months: Sequence[MonthScore]) -> Table:
     return table
 
 
+def new_table(title: str, numbers: Sequence[str], texts: Sequence[str] = ()) -> Table:
+    """A table with columns of numbers, then of text."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    for head in numbers:
+        table.add_column(head, justify="right", no_wrap=True)
+    for head in texts:
+        table.add_column(head)
+    return table
+
+
 def retrainings_table(record: Record) -> Table:
     """Every run of the training deployment, and its verdict."""
-    table = Table(title="Retrainings that monitoring asked for", title_justify="left")
-    for head in ("as of", "gate", "champion", "seconds", "requests", "failed", "asked for because"):
-        table.add_column(head)
+    heads = ("as of", "gate", "champion", "seconds", "requests", "failed")
+    table = new_table("Retrainings that monitoring asked for", heads, ("asked for because",))
     for entry in record.retrainings:
         table.add_row(
             f"{entry.as_of:%Y-%m-%d}",
