@@ -1,8 +1,7 @@
 """Read the registry: which version an alias names, and the folder of its bundle. Light enough for serving."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -51,12 +50,13 @@ def open_client(settings: TrainingSettings, create: bool = False) -> "MlflowClie
     """
     _silence_mlflow()
     database = settings.tracking_db
-    if database is not None and not database.is_file() and not create:
-        raise RegistryUnavailableError(
-            f"{database} is not there; train first with `python -m training train`"
-        )
-    with _creation_lock(settings, database):
-        return _connect(settings.tracking_uri)
+    if database is not None and not database.is_file():
+        if not create:
+            raise RegistryUnavailableError(
+                f"{database} is not there; train first with `python -m training train`"
+            )
+        _create_database(settings, database)
+    return _connect(settings.tracking_uri)
 
 
 def current(settings: TrainingSettings, name: str, alias: Alias = "champion") -> ModelVersionRef | None:
@@ -141,14 +141,20 @@ def _silence_mlflow() -> None:
     os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
 
 
-@contextmanager
-def _creation_lock(settings: TrainingSettings, database: Path | None) -> Iterator[None]:
-    if database is None or database.is_file():
-        yield
-        return
+def _create_database(settings: TrainingSettings, database: Path) -> None:
+    """Lay the database out under another name and put it in place whole.
+
+    MLflow lays out whatever database it opens: a server that finds half of one would do it a second time.
+    """
     settings.locks.mkdir(parents=True, exist_ok=True)
+    database.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(settings.locks / "tracking-database.lock", timeout=CREATION_TIMEOUT):
-        yield
+        if database.is_file():
+            return
+        draft = database.with_name(f"{database.name}.draft")
+        draft.unlink(missing_ok=True)
+        _connect(f"sqlite:///{draft}")
+        draft.replace(database)
 
 
 def _connect(uri: str) -> "MlflowClient":

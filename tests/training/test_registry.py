@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,16 @@ def test_reading_the_registry_needs_no_training_library() -> None:
     code = "import sys, training.registry, training.bundle.reader, training.settings\n"
     code += f"assert not [name for name in {HEAVY} if name in sys.modules]"
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True, timeout=60)
+
+
+def test_a_registry_that_is_being_made_is_absent_or_whole(tmp_path: Path) -> None:
+    settings = TrainingSettings(var=tmp_path)
+    with ThreadPoolExecutor(1) as creator:
+        made = creator.submit(open_client, settings, True)
+        while not made.done():
+            try:
+                assert current(settings, PROBLEM.name) is None
+            except RegistryUnavailableError as error:
+                assert "is not there" in str(error)
+
+    assert [path.name for path in (tmp_path / "mlflow").iterdir()] == ["mlflow.db"]
