@@ -84,7 +84,7 @@ PROBLEM = Problem(
     candidates="flight_delay.candidates:CANDIDATES",
     primary_metric="log_loss",
     slices=("origin", "carrier"),
-    windows=Windows(early_stopping=timedelta(days=7), calibration=timedelta(days=7), gate=timedelta(days=7)),
+    windows=Windows(early_stopping=timedelta(days=3), calibration=timedelta(days=4), gate=timedelta(days=7)),
     gate=GatePolicy(
         margin_over_base_rate=0.02,
         minimum_sample=1_000,

@@ -14,7 +14,7 @@ from training.estimators.onnx_graphs import GraphBuilder
 from training.matrix import Floats
 from training.problem import Task
 
-PRIOR_ROWS = 4_000
+PRIOR_ROWS = 64_000
 NEWTON_STEPS = 50
 SMALLEST_SPREAD = 1e-9
 
