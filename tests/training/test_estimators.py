@@ -9,6 +9,7 @@ from tests.training.tabular_rows import COLUMNS, ESTIMATORS, FAMILIES, log_loss,
 from training.errors import EmptyWindowError, SingleClassError
 from training.estimators.base import Dataset, EstimatorError
 from training.estimators.native import load_native
+from training.matrix import FeatureMatrix
 
 LEARNERS = ESTIMATORS[1:]
 PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -43,6 +44,23 @@ def test_regressors_beat_the_mean(fitted):
         if task == "regression"
     }
     assert all(error[name] < 0.8 * error["base_rate"] for name in FAMILIES["regression"][1:]), error
+
+
+def test_predictions_have_the_labels_level_before_calibration():
+    rows, later = make_rows("binary"), make_rows("binary", 1_000, 2)
+    for make in ESTIMATORS:
+        model = make("binary").fit(rows, later, COLUMNS, seed=1)
+        assert model.predict(rows.matrix).mean() == pytest.approx(rows.label.mean(), abs=0.03), model.family
+
+
+def test_a_value_first_missing_after_fitting_changes_little():
+    rows, later = make_rows("binary"), make_matrix(500, 9)
+    seen = FeatureMatrix(rows.matrix.categorical, np.nan_to_num(rows.matrix.numeric, nan=50.0))
+    gone = FeatureMatrix(later.categorical, np.full_like(later.numeric, np.nan))
+    middle = FeatureMatrix(later.categorical, np.tile(np.median(seen.numeric, axis=0), (500, 1)))
+    for make in (LEARNERS[0], LEARNERS[-1]):
+        model = make("binary").fit(Dataset(seen, rows.label), Dataset(seen, rows.label), COLUMNS, seed=1)
+        assert np.allclose(model.predict(gone), model.predict(middle), atol=1e-6)
 
 
 def test_base_rate_is_the_smoothed_share():

@@ -14,8 +14,8 @@ def draw(rows, slope, shift, seed=0):
 
 
 def test_many_rows_are_believed():
-    raw, label = draw(100 * PRIOR_ROWS, slope=0.7, shift=0.4)
-    fitted = fit_calibration("binary", raw, label)
+    raw, label = draw(100_000, slope=0.7, shift=0.4)
+    fitted = fit_calibration("binary", raw, label, prior_rows=1_000)
     assert (fitted.slope, fitted.intercept) == pytest.approx((0.7, 0.4), abs=0.05)
 
 
@@ -25,7 +25,7 @@ def test_a_right_model_is_left_alone():
 
 
 def test_one_odd_day_moves_little():
-    raw = draw(PRIOR_ROWS // 10, 1, 0)[0]
+    raw = draw(PRIOR_ROWS // 20, 1, 0)[0]
     fitted = fit_calibration("binary", raw, np.ones_like(raw))
     moved = fitted.apply(np.array([-1.0]))[0] - sigmoid(np.array([-1.0]))[0]
     assert 0 < moved < 0.1
@@ -39,13 +39,13 @@ def test_no_rows_leave_the_model_as_it_is():
 def test_scores_that_do_not_differ_still_get_their_level():
     raw, label = np.full(50_000, 0.1), np.zeros(50_000)
     label[:5_000] = 1
-    chance = fit_calibration("binary", raw, label).apply(raw[:1])[0]
+    chance = fit_calibration("binary", raw, label, prior_rows=1_000).apply(raw[:1])[0]
     assert 0.09 < chance < 0.15
 
 
 def test_a_regression_is_straightened():
-    raw = np.linspace(0, 1_000, 50 * PRIOR_ROWS)
-    fitted = fit_calibration("regression", raw, 1.1 * raw + 30)
+    raw = np.linspace(0, 1_000, 50_000)
+    fitted = fit_calibration("regression", raw, 1.1 * raw + 30, prior_rows=1_000)
     assert (fitted.slope, fitted.intercept) == pytest.approx((1.1, 30), rel=0.1)
 
 

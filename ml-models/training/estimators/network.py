@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from training.errors import EmptyWindowError
 from training.estimators.base import Dataset, Params, require_learnable
-from training.estimators.base_rate import smoothed_logit
 from training.estimators.fitted import CalibratedModel, uncalibrated
 from training.estimators.numeric_scaling import NumericScaling
 from training.estimators.onnx_graphs import GraphBuilder
@@ -40,7 +39,7 @@ class NetworkInputs:
 
 @dataclass(frozen=True)
 class NetworkCore:
-    """Encoders, weights by PyTorch's names, and the label's scale."""
+    """Encoders, weights by PyTorch's names, and the scale of a regression's label (a logit has none)."""
 
     vocabulary: Vocabulary
     scaling: NumericScaling
@@ -118,8 +117,9 @@ class NetworkEstimator:
     """The network's hyper-parameters; it fits on a GPU when there is one.
 
     At most `maximum_rows` of the newest rows and `epochs` passes bound the time; the weights that served the
-    early-stopping rows best are kept. Equal input and seed give predictions that agree to `TOLERANCE` in
-    `network_training` (the order of sums may differ between machines).
+    early-stopping rows best are kept. More `threads` pay only on a machine that has nothing else to do. Equal
+    input and seed give predictions that agree to `TOLERANCE` in `network_training` (the order of sums may
+    differ between machines).
     """
 
     task: Task
@@ -133,7 +133,7 @@ class NetworkEstimator:
     minimum_count: int = 50
     maximum_size: int = 500
     maximum_rows: int = 120_000
-    threads: int = 2
+    threads: int = 1
     family: str = "network"
 
     def fit(
@@ -164,7 +164,7 @@ class NetworkEstimator:
         vocabulary = Vocabulary.fit(rows.matrix.categorical, self.minimum_count, self.maximum_size)
         scaling = NumericScaling.fit(rows.matrix.numeric)
         binary = self.task == "binary"
-        shift = smoothed_logit(rows.label) if binary else float(rows.label.mean())
+        shift = 0.0 if binary else float(rows.label.mean())
         scale = 1.0 if binary else float(rows.label.std()) or 1.0
         chosen = {**asdict(self), "hidden": "x".join(map(str, self.hidden))}
         return NetworkCore(vocabulary, scaling, {}, shift, scale, chosen)

@@ -11,6 +11,7 @@ from training.estimators.onnx_graphs import GraphBuilder
 from training.matrix import Floats, Numbers
 
 TAIL = 0.002
+SMALLEST_FLAGGED_SHARE = 0.002
 
 
 def finite(numeric: Numbers) -> Numbers:
@@ -22,7 +23,8 @@ def finite(numeric: Numbers) -> Numbers:
 class NumericScaling:
     """Fitted ranges of the F numeric columns, each float32 (F,).
 
-    Clipping keeps one absurd value from deciding a prediction and keeps float32 from overflowing.
+    Clipping keeps one absurd value from deciding a prediction and keeps float32 from overflowing. `flagged`
+    is one where missing values were seen often enough to learn from, and zero where a flag would be noise.
     """
 
     fill: Numbers
@@ -30,25 +32,28 @@ class NumericScaling:
     high: Numbers
     mean: Numbers
     scale: Numbers
+    flagged: Numbers
 
     @classmethod
     def fit(cls, numeric: Numbers) -> NumericScaling:
         """Learn median, range (without the outermost 0.2 % each side), mean and deviation of each column."""
         values = finite(numeric).astype(np.float64)
+        flagged = np.isnan(values).mean(axis=0) >= SMALLEST_FLAGGED_SHARE
         empty = np.isnan(values).all(axis=0)
         values[:, empty] = 0.0
         low, fill, high = _quantiles(values, (TAIL, 0.5, 1 - TAIL))
         clipped = np.clip(np.where(np.isnan(values), fill, values), low, high)
         scale = clipped.std(axis=0)
         scale[scale < 1e-9] = 1.0
-        return cls(*(part.astype(np.float32) for part in (fill, low, high, clipped.mean(axis=0), scale)))
+        parts = (fill, low, high, clipped.mean(axis=0), scale, flagged)
+        return cls(*(part.astype(np.float32) for part in parts))
 
     def transform(self, numeric: Numbers) -> Numbers:
         """Scaled values and missing flags, float32 (N, 2F)."""
         values = finite(numeric)
         missing = np.isnan(values)
         clipped = np.clip(np.where(missing, self.fill, values), self.low, self.high)
-        return np.concatenate([(clipped - self.mean) / self.scale, missing.astype(np.float32)], axis=1)
+        return np.concatenate([(clipped - self.mean) / self.scale, missing * self.flagged], axis=1)
 
     def append_to(self, graph: GraphBuilder) -> str:
         """Append the same arithmetic; returns float32 (N, 2F)."""
@@ -60,7 +65,8 @@ class NumericScaling:
         )
         centred = graph.add("Sub", clipped, graph.constant(self.mean))
         scaled = graph.add("Div", centred, graph.constant(self.scale))
-        return graph.join([scaled, graph.add("Cast", missing, to=1)])
+        flags = graph.add("Mul", graph.add("Cast", missing, to=1), graph.constant(self.flagged))
+        return graph.join([scaled, flags])
 
     def as_lists(self) -> dict[str, list[float]]:
         """The fitted ranges, ready for JSON."""
