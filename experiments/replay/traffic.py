@@ -89,7 +89,7 @@ class ContinuousClient:
 
     url: str
     moment: Moment
-    pause_seconds: float = 0.02
+    pause_seconds: float = 0.1
     sent: int = 0
     failed: int = 0
     versions: list[str] = field(default_factory=list)

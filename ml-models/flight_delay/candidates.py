@@ -11,12 +11,11 @@ CANDIDATES: tuple[Estimator, ...] = (
     LinearEstimator(task="binary", maximum_rows=60_000),
     BoostedTreesEstimator(
         task="binary",
-        rounds=220,
+        rounds=200,
         learning_rate=0.1,
         min_child_weight=100.0,
         colsample_bytree=0.25,
         max_bin=64,
-        refit=True,
     ),
     NetworkEstimator(task="binary", hidden=(64, 32), batch=2_048, epochs=4, maximum_rows=60_000),
 )
