@@ -52,8 +52,8 @@ def first_training(oldest: pd.Timestamp, newest: pd.Timestamp, warm_up: timedelt
 
 
 def split_weeks(start: pd.Timestamp, newest: pd.Timestamp) -> list[Week]:
-    """Windows of seven days from `start`; the last one is cut at the newest instant's midnight."""
-    end = newest.floor("D") + timedelta(days=1)
+    """Windows of seven days from `start`, the last cut at the newest midnight: whole days are relived."""
+    end = newest.floor("D")
     starts = pd.date_range(start, end, freq=WEEK, inclusive="left")
     return [Week(number, left, min(left + WEEK, end)) for number, left in enumerate(starts, start=1)]
 

@@ -93,6 +93,6 @@ PROBLEM = Problem(
             Guardrail(metric="calibration_error", tolerance=0.05),
         ),
     ),
-    drift=DriftPolicy(feature_share=0.2, calibration_gap=0.04, skill_drop=0.05),
+    drift=DriftPolicy(feature_share=0.2, calibration_gap=0.04, skill_drop=0.05, cool_down=timedelta(days=28)),
     card=CARD,
 )

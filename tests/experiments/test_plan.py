@@ -30,11 +30,11 @@ def test_a_short_history_trains_on_the_first_midnight_after_the_warm_up() -> Non
     assert plan.first_training == pd.Timestamp("2013-01-18", tz="UTC")
 
 
-def test_weeks_cover_everything_after_the_first_training_once(instants: pd.Series) -> None:
+def test_weeks_cover_every_whole_day_after_the_first_training_once(instants: pd.Series) -> None:
     weeks = plan_of(instants).weeks
 
     assert weeks[0].start == pd.Timestamp("2013-04-01", tz="UTC")
-    assert weeks[-1].end == pd.Timestamp("2013-07-01", tz="UTC")
+    assert weeks[-1].end == pd.Timestamp("2013-06-30", tz="UTC")
     assert all(left.end == right.start for left, right in pairwise(weeks))
 
 
