@@ -53,11 +53,11 @@ def _draw_losses(axis: Axes, problem: Problem, weekly: pd.DataFrame) -> None:
     loss = "log loss" if problem.task == "binary" else "squared error"
     for who, colour, label in (
         ("base_rate", BASE, "base rate"),
-        ("frozen", FROZEN, "frozen at the first training"),
-        ("prediction", SERVED, "served, retrained by the loop"),
+        ("frozen", FROZEN, "frozen"),
+        ("prediction", SERVED, "served"),
     ):
         axis.plot(weekly.index, weekly[f"loss_{who}"], color=colour, lw=2, label=label)
-    _finish(axis, f"{loss} by week (lower is better)")
+    _finish(axis, f"{loss} by week")
 
 
 def _draw_rates(axis: Axes, problem: Problem, weekly: pd.DataFrame) -> None:
@@ -85,7 +85,7 @@ def _draw_gains(axis: Axes, months: Sequence[MonthScore]) -> None:
 def _mark_retrainings(axis: Axes, record: Record) -> None:
     for number, entry in enumerate(record.retrainings):
         style = "-" if entry.accepted else ":"
-        label = "retrained (dotted: refused by the gate)" if number == 0 else None
+        label = "retrained (dotted: refused)" if number == 0 else None
         when = date2num(entry.as_of)  # type: ignore[no-untyped-call] # matplotlib leaves it so
         axis.axvline(when, color=MARK, lw=1.2, ls=style, label=label)
 

@@ -1,6 +1,7 @@
 """The replay in the terminal: the months, the comparison with the frozen champion, the retrainings."""
 
 from collections.abc import Sequence
+from statistics import fmean
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -25,6 +26,7 @@ def print_report(console: Console, problem: Problem, months: Sequence[MonthScore
     """Print all tables and the count of the continuous client's requests."""
     console.print(months_table(problem, months, record))
     console.print(comparison_table(problem, months))
+    console.print(summarise_months(problem, months) + "\n")
     console.print(retrainings_table(record))
     sent = sum(entry.requests_sent for entry in record.retrainings)
     failed = sum(entry.requests_failed for entry in record.retrainings)
@@ -72,6 +74,17 @@ def comparison_table(problem: Problem, months: Sequence[MonthScore]) -> Table:
             f"{score.frozen_mean_prediction:.3f}",
         )
     return table
+
+
+def summarise_months(problem: Problem, months: Sequence[MonthScore]) -> str:
+    """The plain means over the months, served and frozen, of the two metrics that are compared."""
+    means = [
+        f"{SHORT[name]} {fmean(score.served[name] for score in months):.4f} served, "
+        f"{fmean(score.frozen[name] for score in months):.4f} frozen"
+        for name in SHOWN[problem.task][:2]
+    ]
+    better = sum(score.gain.mean < 0 for score in months)
+    return f"Means over the months: {'; '.join(means)}. Served is better in {better} of {len(months)} months."
 
 
 def new_table(title: str, numbers: Sequence[str], texts: Sequence[str] = ()) -> Table:

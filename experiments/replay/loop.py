@@ -115,6 +115,7 @@ class Loop:
             version=trained.version,
             champion=now.version,
             gate=trained.tags["gate"],
+            gate_reasons=tuple(trained.tags["gate_reasons"].splitlines()),
             seconds=time.monotonic() - started,
             requests_sent=continuous.sent,
             requests_failed=continuous.failed,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from experiments.replay.console import month_verdicts
+from experiments.replay.console import month_verdicts, summarise_months
 from experiments.replay.record import Record
 from experiments.replay.scores import SHOWN, MonthScore
 from training.problem import Problem
@@ -30,6 +30,7 @@ def write_page(
             third=third,
             verdicts={score.month: month_verdicts(record, score.month) for score in months},
             chart=base64.b64encode(chart.read_bytes()).decode(),
+            summary=summarise_months(problem, months),
             sent=sum(entry.requests_sent for entry in record.retrainings),
             failed=sum(entry.requests_failed for entry in record.retrainings),
         ),

@@ -19,6 +19,7 @@ class Retraining(BaseModel, frozen=True):
     version: str
     champion: str
     gate: str
+    gate_reasons: tuple[str, ...]
     seconds: float
     requests_sent: int
     requests_failed: int
