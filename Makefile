@@ -8,6 +8,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3.11
 VAR ?= var/demo
 ARGS ?=
+WORKERS ?= 2
 
 BIN := .venv/bin
 LOCK := requirements-ml.txt
@@ -45,9 +46,9 @@ demo: env ## Relive the year: train, serve, drift, retrain; ends with a table, a
 	@$(BIN)/python -m experiments.replay $(ARGS)
 
 .PHONY: test
-test: env ## Run every test with coverage
+test: env ## Run every test with coverage (WORKERS=2 of them at a time)
 	@mkdir -p var/coverage
-	@$(BIN)/python -m pytest --cov --cov-report=term --cov-report=xml:var/coverage/coverage.xml \
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --cov --cov-report=term --cov-report=xml:var/coverage/coverage.xml \
 		--junitxml=var/coverage/junit.xml $(ARGS)
 
 .PHONY: lint
