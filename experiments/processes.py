@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import Self
 
@@ -132,13 +133,20 @@ class Supervisor:
         self.stop()
 
 
-def stop_on_sigterm() -> None:
-    """Let SIGTERM unwind like Ctrl-C, so that context managers stop what they started."""
+def stop_on_signals() -> Event:
+    """Let SIGTERM unwind like Ctrl-C, so that context managers stop what they started.
+
+    The event is set by either: a library that is interrupted may raise an error of its own instead.
+    """
+    interrupted = Event()
 
     def interrupt(_signal: int, _frame: object) -> None:
+        interrupted.set()
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, interrupt)
+    return interrupted
 
 
 def _end_with_parent() -> None:

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from experiments.errors import ExperimentError, NothingToShowError
-from experiments.processes import Service, Supervisor, free_port, stop_on_sigterm
+from experiments.processes import Service, Supervisor, free_port, stop_on_signals
 from experiments.replay.services import Services
 from monitoring.ml.settings import MonitoringSettings
 
@@ -18,7 +18,7 @@ _READY_SECONDS = 120.0
 
 def main() -> None:
     """Show what `ROUNDTRIP_VAR` holds: four servers on free loopback ports, their links, Ctrl-C ends all."""
-    stop_on_sigterm()
+    stop_on_signals()
     console = Console()
     try:
         show(MonitoringSettings(), console)

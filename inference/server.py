@@ -52,18 +52,22 @@ def serve(settings: InferenceSettings) -> None:
     )
     # The server raises the signal again once it has shut down; that is a clean end.
     signal.signal(signal.SIGTERM, _leave)
-    AnnouncedServer(config).run(sockets=[listening])
+    AnnouncedServer(config, "Serving").run(sockets=[listening])
 
 
 class AnnouncedServer(uvicorn.Server):
-    """Says where it listens as soon as it does."""
+    """Says where it listens as soon as it does, after a word for what it does: `Serving`, `Monitoring`."""
+
+    def __init__(self, config: uvicorn.Config, doing: str) -> None:
+        super().__init__(config)
+        self._doing = doing
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen, then announce the addresses."""
         await super().startup(sockets)
         for listening in sockets or ():
             host, port = listening.getsockname()[:2]
-            print(f"Serving on http://{host}:{port} (docs at /docs)", flush=True)
+            print(f"{self._doing} on http://{host}:{port} (docs at /docs)", flush=True)
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from experiments.errors import ExperimentError
-from experiments.processes import stop_on_sigterm
+from experiments.processes import stop_on_signals
 from experiments.replay.console import WIDTH
 from experiments.settings import ReplaySettings
 
@@ -23,7 +23,7 @@ def main(
     """Relive the year: train, serve, watch, retrain, week by week, over real HTTP."""
     from experiments.replay.run import run_replay
 
-    stop_on_sigterm()
+    interrupted = stop_on_signals()
     warnings.filterwarnings("ignore", category=DeprecationWarning)  # between MLflow and SQLAlchemy
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     settings = ReplaySettings(var=var)
@@ -34,9 +34,11 @@ def main(
     except ExperimentError as error:
         console.print(f"[red]The replay stopped:[/red] {error}", highlight=False)
         raise typer.Exit(1) from error
-    except KeyboardInterrupt as interrupt:
+    except (KeyboardInterrupt, RuntimeError) as error:
+        if not interrupted.is_set():
+            raise
         console.print("Interrupted; every process was stopped.")
-        raise typer.Exit(130) from interrupt
+        raise typer.Exit(130) from error
 
 
 if __name__ == "__main__":

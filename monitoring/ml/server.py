@@ -6,7 +6,7 @@ from types import FrameType
 
 import uvicorn
 
-from inference.server import take_port
+from inference.server import AnnouncedServer, take_port
 from monitoring.ml.app import create_app
 from monitoring.ml.settings import MonitoringSettings
 
@@ -19,11 +19,9 @@ def serve(settings: MonitoringSettings) -> None:
     """
     listening = take_port(settings.monitor_host, settings.monitor_port)
     config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False)
-    host, port = listening.getsockname()[:2]
-    print(f"Monitoring on http://{host}:{port} (docs at /docs)", flush=True)
     # The server raises the signal again once it has shut down; that is a clean end.
     signal.signal(signal.SIGTERM, _leave)
-    uvicorn.Server(config).run(sockets=[listening])
+    AnnouncedServer(config, "Monitoring").run(sockets=[listening])
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:

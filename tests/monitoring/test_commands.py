@@ -30,7 +30,7 @@ def test_evaluate_prints_the_decision_and_leaves_its_reports(settings: Monitorin
     answer = run("evaluate", "--as-of", END)
 
     assert answer.exit_code == 0
-    assert json.loads(answer.output)["verdict"] == "hold"
+    assert json.loads(answer.stdout)["verdict"] == "hold"
     assert list(settings.workspace.glob("*/snapshots/*.json"))
 
 

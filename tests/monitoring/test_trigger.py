@@ -138,4 +138,4 @@ def test_a_problem_that_is_not_deployed_is_named(orchestrator: str) -> None:
 
 
 def test_training_is_asked_for_under_the_name_it_is_served_by() -> None:
-    assert deployment_name(PROBLEM.name) == served_name(PROBLEM)
+    assert deployment_name(PROBLEM.name) == served_name(PROBLEM.name)
