@@ -87,7 +87,7 @@ class Supervisor:
         with log.open("ab") as output:
             process = subprocess.Popen(
                 list(command),
-                env={**os.environ, **env},
+                env={**_inherited(), **env},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -147,6 +147,11 @@ def stop_on_signals() -> Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, interrupt)
     return interrupted
+
+
+def _inherited() -> dict[str, str]:
+    """This process's environment, without what Feast's import puts there: metrics shared in files."""
+    return {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
 
 
 def _end_with_parent() -> None:

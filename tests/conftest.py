@@ -16,6 +16,9 @@ os.environ.update(
     MPLBACKEND="Agg",
 )
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A worker inherits what Feast's import sets where the tests are handed out: see `features/__init__.py`.
+os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+import features  # noqa: E402, F401
 
 SKIPPED = pytest.StashKey[list[str]]()
 
