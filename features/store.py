@@ -1,7 +1,6 @@
 """Open and apply the Feast repository that the settings name, wherever `var/` lies."""
 
 import importlib.util
-import os
 import warnings
 from hashlib import sha256
 from pathlib import Path
@@ -9,18 +8,15 @@ from types import ModuleType
 from typing import Any
 
 import yaml
-
-from features.errors import RepositoryError
-from features.settings import FeatureSettings
-
-os.environ.setdefault("FEAST_USAGE", "False")
-
 from feast import Entity, FeatureService, FeatureStore, FeatureView, OnDemandFeatureView, RepoConfig
 from feast.data_source import DataSource
 from feast.feature_view import DUMMY_ENTITY
 from feast.project import Project
 from feast.repo_contents import RepoContents
 from feast.repo_operations import extract_objects_for_apply_delete
+
+from features.errors import RepositoryError
+from features.settings import FeatureSettings
 
 CONFIG_FILE = "feature_store.yaml"
 DEFINITIONS_FILE = "definitions.py"

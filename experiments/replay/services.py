@@ -11,7 +11,6 @@ TELEMETRY_OFF = {
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "FEAST_USAGE": "False",
 }
 
 

@@ -16,7 +16,16 @@ def write_raw_days(folder: Path, first_day: str, end_day: str) -> Path:
     for name in ("airlines.csv", "airports.csv", "planes.csv", "weather.csv"):
         copyfile(raw / name, folder / name)
     flights = pd.read_csv(raw / "flights.csv.zip")
-    flights = flights[flights["time_hour"].between(first_day, end_day, inclusive="left")]
+    write_flights(folder, flights[flights["time_hour"].between(first_day, end_day, inclusive="left")])
+    return folder
+
+
+def read_flights(folder: Path) -> pd.DataFrame:
+    """The flights that were written to `folder`."""
+    return pd.read_csv(folder / "flights.csv.zip")
+
+
+def write_flights(folder: Path, flights: pd.DataFrame) -> None:
+    """Write the flights to `folder` as the raw file has them."""
     with zipfile.ZipFile(folder / "flights.csv.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("flights.csv", flights.to_csv(index=False, na_rep="NA"))
-    return folder
