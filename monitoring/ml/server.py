@@ -1,12 +1,10 @@
 """The monitor's one process: takes its port first, then serves until it is told to stop."""
 
 import signal
-import sys
-from types import FrameType
 
 import uvicorn
 
-from inference.server import AnnouncedServer, take_port
+from inference.server import AnnouncedServer, leave, take_port
 from monitoring.ml.app import create_app
 from monitoring.ml.settings import MonitoringSettings
 
@@ -19,10 +17,5 @@ def serve(settings: MonitoringSettings) -> None:
     """
     listening = take_port(settings.monitor_host, settings.monitor_port)
     config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False)
-    # The server raises the signal again once it has shut down; that is a clean end.
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, leave)
     AnnouncedServer(config, "Monitoring").run(sockets=[listening])
-
-
-def _leave(_signal: int, _frame: FrameType | None) -> None:
-    sys.exit(0)

@@ -120,6 +120,7 @@ def environment_of(settings: InferenceSettings) -> dict[str, str]:
         "ROUNDTRIP_REPLAY": settings.replay,
         "ROUNDTRIP_POLL_SECONDS": settings.poll_seconds,
         "ROUNDTRIP_SEAL_SECONDS": settings.seal_seconds,
+        "PYTHONFAULTHANDLER": "1",
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'ml-models'}",
     }
     return {**os.environ, **{name: str(value) for name, value in chosen.items()}}

@@ -88,10 +88,10 @@ def test_it_serves_without_training_libraries_and_ends_on_sigterm(
         wait_until(lambda: is_ready(url), "a model")
         answered = httpx.post(f"{url}/v1/predict", json=instance(request_id="polite"))
         process.send_signal(signal.SIGTERM)
-        status = process.wait(timeout=60)
+        said, _ = process.communicate(timeout=60)
 
     assert answered.status_code == 200, answered.text
-    assert status == 0
+    assert process.returncode == 0, said
     assert not list((settings.var / "predictions" / "journal").iterdir())
     logged = read_predictions(settings, NOON, NOON + timedelta(seconds=1))
     assert logged["request_id"].tolist() == ["polite"]
