@@ -12,9 +12,11 @@ WORKERS ?= 2
 
 BIN := .venv/bin
 LOCK := requirements-ml.txt
+SPARK_LOCK := requirements-spark.txt
 # Named after the pins' checksum: unchanged pins never call pip again, changed ones build afresh.
 STAMP := .venv/.installed-$(shell cut -d" " -f1 $(LOCK) | cksum | cut -d" " -f1)
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
+SPARK_STAMP := .venv/.spark-installed-$(shell cut -d" " -f1 $(LOCK) $(SPARK_LOCK) | cksum | cut -d" " -f1)
 BENCHES := $(patsubst experiments/benchmarks/%.py,%,$(filter-out %/__init__.py,$(wildcard experiments/benchmarks/*.py)))
 
 # Nothing calls home: a laptop behind a closed network must not wait for an answer.
@@ -41,15 +43,28 @@ $(STAMP):
 	@$(PIP_INSTALL) --quiet --no-deps --no-index --no-build-isolation --editable .
 	@touch $(STAMP)
 
+.PHONY: env-spark
+env-spark: $(SPARK_STAMP) ## Add Spark to the environment, once (half a gigabyte; needs Java 17)
+	@:
+
+$(SPARK_STAMP): $(STAMP)
+	@echo "Adding Spark to .venv from $(SPARK_LOCK), this once: about a minute"
+	@$(PIP_INSTALL) --quiet --no-deps --requirement $(SPARK_LOCK)
+	@touch $(SPARK_STAMP)
+
 .PHONY: demo
 demo: env ## Relive the year: train, serve, drift, retrain; ends with a table, a chart and links
 	@$(BIN)/python -m experiments.replay $(ARGS)
 
 .PHONY: test
-test: env ## Run every test with coverage (WORKERS=2 of them at a time)
+test: env ## Run every test that takes no minutes, with coverage (WORKERS=2 of them at a time)
 	@mkdir -p var/coverage
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --cov --cov-report=term --cov-report=xml:var/coverage/coverage.xml \
+	@$(BIN)/python -m pytest -m "not slow and not spark" --numprocesses $(WORKERS) --dist loadfile --cov --cov-report=term --cov-report=xml:var/coverage/coverage.xml \
 		--junitxml=var/coverage/junit.xml $(ARGS)
+
+.PHONY: test-slow
+test-slow: env-spark ## Run the rest: what takes minutes, and what needs Spark
+	@$(BIN)/python -m pytest -m "slow or spark" --durations=0 $(ARGS)
 
 .PHONY: lint
 lint: env ## Check style, formatting, types, the one-way rooms, YAML and the workflow
@@ -72,6 +87,11 @@ define LOCK_HEADER
 endef
 export LOCK_HEADER
 
+define SPARK_LOCK_HEADER
+# What the extra `spark` adds to requirements-ml.txt, written by `make lock`; `make env-spark` installs it.
+endef
+export SPARK_LOCK_HEADER
+
 .PHONY: lock
 lock: env ## Resolve pyproject.toml again, keeping pins (ARGS=--upgrade renews them all)
 	@$(BIN)/pip-compile --quiet --no-header --extra dev --strip-extras --annotation-style=line \
@@ -80,7 +100,12 @@ lock: env ## Resolve pyproject.toml again, keeping pins (ARGS=--upgrade renews t
 		--output-file $(LOCK) $(ARGS) pyproject.toml
 	@sed -E -e '/^(nvidia|cuda|triton|#|$$)/d' -e 's/^(torch==[0-9.]+)\+[a-z0-9]+/\1/' $(LOCK) > $(LOCK).new
 	@{ echo "$$LOCK_HEADER"; cat $(LOCK).new; } > $(LOCK) && rm $(LOCK).new
-	@echo "$(LOCK) is written; the next target builds .venv from it"
+	@$(BIN)/pip-compile --quiet --no-header --extra spark --strip-extras --annotation-style=line --constraint $(LOCK) \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --no-allow-unsafe \
+		--no-build-isolation --unsafe-package pip --unsafe-package roundtrip --output-file $(SPARK_LOCK).new pyproject.toml
+	@{ echo "$$SPARK_LOCK_HEADER"; grep --invert-match --fixed-strings --file=<(grep --only-matching "^[a-z0-9-]*==[^ ]*" $(LOCK)) $(SPARK_LOCK).new \
+		| grep "=="; } > $(SPARK_LOCK) && rm $(SPARK_LOCK).new
+	@echo "$(LOCK) and $(SPARK_LOCK) are written; the next target builds .venv from them"
 
 serve train monitor ui: export ROUNDTRIP_VAR := $(abspath $(VAR))
 

@@ -12,7 +12,7 @@ import pytest
 
 from features.settings import REPOSITORY
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 SHRUNKEN = {
     "ROUNDTRIP_REPLAY_START": "2013-01-01",

@@ -43,7 +43,6 @@ def read_links(ui: subprocess.Popen[str]) -> dict[str, str]:
     return links
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_pages_open_and_ctrl_c_ends_them(tmp_path: Path) -> None:
     build_world(tmp_path)

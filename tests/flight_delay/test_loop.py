@@ -30,7 +30,7 @@ from monitoring.ml.workspace import ReportWorkspace
 from tests.flight_delay.shrunken_year import PROBLEM, WARM_UP, write_shifted_raw
 from training.registry import ModelVersionRef, current
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 REPORTS_A_WEEK = 3
 

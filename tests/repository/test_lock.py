@@ -2,6 +2,7 @@
 
 import re
 from importlib.metadata import distributions
+from itertools import chain
 
 import pytest
 from packaging.requirements import Requirement
@@ -15,27 +16,47 @@ from tests.repository.sources import ROOT
 MACHINE_CHOSEN = re.compile(r"^(nvidia|cuda|triton)\b")
 BUILT_IN = {"pip", PROJECT}
 
-LINES = [line for line in (ROOT / "requirements-ml.txt").read_text().splitlines() if not line.startswith("#")]
-LOCK = {canonicalize_name(r.name): r for r in (Requirement(line.partition("#")[0]) for line in LINES)}
-PINS = {name: Version(str(requirement.specifier).removeprefix("==")) for name, requirement in LOCK.items()}
+# What one extra adds to the lock; it may be installed or not.
+ADDED_BY = {"spark": "requirements-spark.txt"}
+
+
+def read_lines(lock: str) -> list[str]:
+    return [line for line in (ROOT / lock).read_text().splitlines() if not line.startswith("#")]
+
+
+def read_pins(lines: list[str]) -> dict[str, Version]:
+    pinned = [Requirement(line.partition("#")[0]) for line in lines]
+    return {canonicalize_name(r.name): Version(str(r.specifier).removeprefix("==")) for r in pinned}
+
+
+LINES = read_lines("requirements-ml.txt")
+PINS = read_pins(LINES)
+ADDED_LINES = {extra: read_lines(lock) for extra, lock in ADDED_BY.items()}
+ADDED_PINS = {name: pin for lines in ADDED_LINES.values() for name, pin in read_pins(lines).items()}
 INSTALLED = {canonicalize_name(found.name): found for found in distributions()}
 
 
 @pytest.mark.parametrize("extra", sorted(read_extras()))
 def test_lock_satisfies_every_extra(extra: str) -> None:
+    pins = PINS | read_pins(ADDED_LINES.get(extra, []))
     for requirement in unfold_extra(extra) if extra else read_extras()[""]:
-        pin = PINS.get(canonicalize_name(requirement.name))
+        pin = pins.get(canonicalize_name(requirement.name))
         assert pin is not None, f"{requirement.name} is not locked; run `make lock`"
         assert requirement.specifier.contains(pin, prereleases=True), f"{requirement} is locked at {pin}"
 
 
 def test_lock_pins_exactly_and_names_no_place() -> None:
-    loose = [line for line in LINES if not re.match(r"^[a-z0-9-]+==[0-9][0-9a-z.]*(\s+#.*)?$", line)]
+    lines = [*LINES, *chain.from_iterable(ADDED_LINES.values())]
+    loose = [line for line in lines if not re.match(r"^[a-z0-9-]+==[0-9][0-9a-z.]*(\s+#.*)?$", line)]
     assert not loose, "one `name==version` a line: no local version, address or option"
 
 
 def test_lock_leaves_cuda_to_the_machine() -> None:
-    assert not [name for name in LOCK if MACHINE_CHOSEN.match(name)]
+    assert not [name for name in [*PINS, *ADDED_PINS] if MACHINE_CHOSEN.match(name)]
+
+
+def test_an_added_lock_repeats_and_contradicts_nothing() -> None:
+    assert not ADDED_PINS.keys() & PINS.keys()
 
 
 def test_lock_is_whole() -> None:
@@ -62,4 +83,5 @@ def test_environment_equals_the_lock() -> None:
         for name, found in INSTALLED.items()
         if name not in BUILT_IN and not MACHINE_CHOSEN.match(name)
     }
-    assert installed == PINS, "build the environment from the lock: `rm -rf .venv && make env`"
+    added = {name: pin for name, pin in ADDED_PINS.items() if name in installed}
+    assert installed == PINS | added, "build the environment from the lock: `rm -rf .venv && make env`"

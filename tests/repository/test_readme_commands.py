@@ -71,7 +71,6 @@ def move_ports(blocks: list[str]) -> list[str]:
     return [PORT.sub(lambda found: ports[found.group()], block) for block in blocks]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_command_runs(world: dict[str, str], supervisor: Supervisor) -> None:
     for block in move_ports(read_blocks("sh")):

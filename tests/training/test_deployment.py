@@ -105,7 +105,6 @@ def wait_for_state(run: UUID, *names: str) -> str:
     )
 
 
-@pytest.mark.slow
 def test_a_run_by_name_trains_and_the_server_takes_its_runs_with_it(
     orchestrator: dict[str, str], tmp_path: Path
 ) -> None:
