@@ -6,6 +6,8 @@ import ibis
 import ibis.expr.types as ir
 
 UTC = "timestamp('UTC')"
+CLOCK = "timestamp"
+ZONE_FUNCTION = "timezone"
 
 # Four Puerto Rican and Virgin Islands airports are not in airports.csv; all four keep Puerto Rico's clock.
 ZONE_OF_UNLISTED = "America/Puerto_Rico"
@@ -16,9 +18,9 @@ SHORTEST_LEG = 30
 MINUTES_PER_DAY = 1440
 
 
-@ibis.udf.scalar.builtin(name="timezone")
+@ibis.udf.scalar.builtin(name=ZONE_FUNCTION)
 def _at_zone(zone: str, local: datetime) -> datetime:  # type: ignore[empty-body]
-    """Read a local clock in its zone (a DuckDB function)."""
+    """Read a local clock in its zone: DuckDB has this function, `features.cluster` gives it to Spark."""
 
 
 def select_legs(flights: ir.Table, airports: ir.Table) -> ir.Table:
@@ -57,11 +59,16 @@ def _example_id(flights: ir.Table) -> ir.StringValue:
 def _due_minute(zoned: ir.Table) -> ir.IntegerValue:
     """Return the published arrival; the file has only its local clock, so the day follows from the order."""
     zone = ibis.coalesce(zoned.tzone, ZONE_OF_UNLISTED)
-    hour, minute = zoned.sched_arr_time // 100, zoned.sched_arr_time % 100
-    local = ibis.timestamp(zoned.year, zoned.month, zoned.day, hour, minute, 0)
-    same_day = _epoch_minute(_at_zone(zone, local))
-    next_day = _epoch_minute(_at_zone(zone, local + ibis.interval(days=1)))
+    midnight = ibis.date(zoned.year, zoned.month, zoned.day).epoch_seconds().cast("int64") // 60
+    local = midnight + zoned.sched_arr_time // 100 * 60 + zoned.sched_arr_time % 100
+    same_day = _epoch_minute(_at_zone(zone, _clock(local)))
+    next_day = _epoch_minute(_at_zone(zone, _clock(local + MINUTES_PER_DAY)))
     return ibis.ifelse(same_day < zoned.scheduled + SHORTEST_LEG, next_day, same_day)
+
+
+def _clock(minute: ir.IntegerValue) -> ir.TimestampValue:
+    """Turn minutes of a local clock into a timestamp without zone."""
+    return instant(minute).cast(CLOCK)
 
 
 def _epoch_minute(at: ir.Value) -> ir.IntegerValue:
