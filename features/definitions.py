@@ -9,7 +9,11 @@ from feast import Entity, FeatureService, FeatureView, Field, FileSource, Reques
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Float64, Int64, PrimitiveFeastType, String, UnixTimestamp
 
-from features.day_parts import DAY_PARTS
+from features.tables.carrier_operations import CARRIER_OPERATIONS
+from features.tables.destination_operations import DESTINATION_OPERATIONS
+from features.tables.history import CARRIER_DESTINATION_HISTORY, ROUTE_HISTORY
+from features.tables.origin_operations import ORIGIN_OPERATIONS
+from features.windows import WindowedTable
 
 origin = Entity(name="origin", value_type=ValueType.STRING, description="Airport of departure (IATA)")
 carrier = Entity(name="carrier", value_type=ValueType.STRING, description="Airline (IATA)")
@@ -32,6 +36,11 @@ def _view(name: str, entities: list[Entity], ttl: timedelta, **columns: Primitiv
     )
 
 
+def _windows(table: WindowedTable, entities: list[Entity], ttl: timedelta) -> FeatureView:
+    """Return the view of a declared table: a window more there is a field more here."""
+    return _view(table.name, entities, ttl, **_fields(Float64, *table.columns))
+
+
 def _fields(dtype: PrimitiveFeastType, *names: str) -> dict[str, PrimitiveFeastType]:
     return dict.fromkeys(names, dtype)
 
@@ -48,32 +57,11 @@ weather = _view(
 )
 
 # The grid has a row every few minutes: half an hour without one means that the feed has stopped.
-origin_operations = _view(
-    "origin_operations",
-    [origin],
-    timedelta(minutes=30),
-    **_fields(Float64, "backlog", "scheduled_until", "scheduled_around", "region_backlog"),
-    **_fields(Float64, "backlog_wait", "backlog_share", "departures_2h", "region_departure_delay_2h"),
-    **_fields(Float64, "departure_delay_1h", "departure_delay_2h", "departure_delay_4h"),
-    **_fields(Float64, "late_departure_share_2h", "arrival_delay_3h"),
-)
+origin_operations = _windows(ORIGIN_OPERATIONS, [origin], timedelta(minutes=30))
 
 # A row holds until something changes. Nothing in two days: the feed has stopped, or the season is over.
-carrier_operations = _view(
-    "carrier_operations",
-    [origin, carrier],
-    timedelta(days=2),
-    **_fields(Float64, "carrier_backlog", "carrier_backlog_share"),
-    **_fields(Float64, "carrier_departure_delay_1h", "carrier_departure_delay_3h"),
-    **_fields(Float64, "carrier_late_departure_share_3h"),
-)
-destination_operations = _view(
-    "destination_operations",
-    [dest],
-    timedelta(days=2),
-    **_fields(Float64, "dest_backlog", "dest_departure_delay_3h"),
-    **_fields(Float64, "dest_arrival_delay_4h", "dest_arrival_delay_24h", "dest_late_arrival_share_24h"),
-)
+carrier_operations = _windows(CARRIER_OPERATIONS, [origin, carrier], timedelta(days=2))
+destination_operations = _windows(DESTINATION_OPERATIONS, [dest], timedelta(days=2))
 
 # A flight number not seen for two weeks was dropped, or is another flight now.
 flight_history = _view(
@@ -83,19 +71,8 @@ flight_history = _view(
     **_fields(Float64, "flight_arrival_delay", "flight_late_share"),
     **_fields(Float64, "flight_last_arrival_delay", "flight_departure_delay"),
 )
-route_history = _view(
-    "route_history",
-    [origin, dest],
-    timedelta(days=7),
-    **_fields(Float64, "route_arrivals_28d", "route_late_share_7d", "route_late_share_28d"),
-    **_fields(Float64, "route_lost_7d"),
-)
-carrier_destination_history = _view(
-    "carrier_destination_history",
-    [carrier, dest],
-    timedelta(days=7),
-    **_fields(Float64, *(f"pair_{kind}_{part}" for kind in ("arrivals", "late") for part in DAY_PARTS)),
-)
+route_history = _windows(ROUTE_HISTORY, [origin, dest], timedelta(days=7))
+carrier_destination_history = _windows(CARRIER_DESTINATION_HISTORY, [carrier, dest], timedelta(days=7))
 
 # Where an aircraft was two days ago says nothing about where it is now.
 aircraft_legs = _view(

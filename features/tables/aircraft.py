@@ -28,7 +28,8 @@ def build_aircraft_legs(legs: ir.Table) -> ir.Table:
     flown = legs.filter(legs.tailnum.notnull())
     events = ibis.union(_waiting(flown), _gone(flown), _landed(flown), _given_up(flown))
     newest_first = ibis.window(
-        group_by=["tailnum", "minute"], order_by=[events["rank"].desc(), events.scheduled.desc()]
+        group_by=["tailnum", "minute"],
+        order_by=[events["rank"].desc(), events.scheduled.desc(), events.example_id.desc()],
     )
     ranked = events.mutate(place=ibis.row_number().over(newest_first))
     return _describe(ranked.filter(ranked.place == 0))
@@ -45,7 +46,7 @@ def _describe(newest: ir.Table) -> ir.Table:
         aircraft_arrival_delay=newest.arr_delay.cast("float64"),
         aircraft_scheduled=newest.scheduled.cast("float64"),
         aircraft_expected_arrival=newest.expected_arrival.cast("float64"),
-        aircraft_leg_minutes=(newest.due - newest.scheduled).cast("float64").cast("float64"),
+        aircraft_leg_minutes=(newest.due - newest.scheduled).cast("float64"),
     )
 
 
@@ -84,6 +85,7 @@ def _events(
         "dest",
         "scheduled",
         "due",
+        "example_id",
         minute=legs[at],
         status=ibis.literal(status),
         rank=ibis.literal(ORDER[status]),

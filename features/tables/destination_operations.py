@@ -1,47 +1,43 @@
 """What is happening at the destination, seen from here: flights towards it held, left, or landed late."""
 
-import ibis.expr.types as ir
+from typing import TYPE_CHECKING
 
-from features.legs import instant
-from features.running import running_totals
 from features.tables.operations import (
-    BACKLOG_PATIENCE,
-    arrival_changes,
-    backlog_changes,
-    delay_means,
-    departure_changes,
-    schedule_changes,
+    ARRIVAL_DELAY,
+    BACKLOG,
+    DEPARTURE_DELAY,
+    LATE_ARRIVAL,
+    arrivals,
+    departures,
+)
+from features.windows import Aggregation, Feature, WindowedTable
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+DESTINATION_OPERATIONS = WindowedTable(
+    name="destination_operations",
+    keys=("dest",),
+    grid=10,
+    levels=(BACKLOG,),
+    level_features=(Feature("dest_backlog", "backlog"),),
+    streams=(
+        departures({"3h": 180}, Aggregation("dest_departure_delay_{window}", "mean", DEPARTURE_DELAY)),
+        arrivals(
+            {"4h": 240, "24h": 1440},
+            Aggregation("dest_arrival_delay_{window}", "mean", ARRIVAL_DELAY),
+            Aggregation("dest_late_arrival_share_{window}", "share", LATE_ARRIVAL, over=("24h",)),
+        ),
+    ),
 )
 
-KEYS = ("dest",)
-GRID = 10
-DEPARTURE_WINDOWS = {"3h": 180}
-ARRIVAL_WINDOWS = {"4h": 240, "24h": 1440}
-MEANS = ("departure_delay_3h", "arrival_delay_4h", "arrival_delay_24h", "late_arrival_share_24h")
 
-
-def build_destination_operations(legs: ir.Table) -> ir.Table:
+def build_destination_operations(legs: "ir.Table") -> "ir.Table":
     """Return one row per destination and grid instant at which something changed, over all origins.
 
     `dest_departure_delay_*` is about flights that left for it, `dest_arrival_delay_*` about those landed.
     A row holds until the next one; a window that runs empty has a row of zeros. Means are null when empty.
     """
-    totals = running_totals(
-        [
-            *departure_changes(legs, KEYS, DEPARTURE_WINDOWS, GRID),
-            *arrival_changes(legs, KEYS, ARRIVAL_WINDOWS, GRID),
-            backlog_changes(legs, KEYS, GRID),
-            schedule_changes(legs, KEYS, "scheduled_patience", -BACKLOG_PATIENCE, 0, GRID),
-        ],
-        KEYS,
-    )
-    means = {
-        **delay_means(totals, "departure", DEPARTURE_WINDOWS),
-        **delay_means(totals, "arrival", ARRIVAL_WINDOWS),
-    }
-    return totals.select(
-        *KEYS,
-        event_timestamp=instant(totals.minute),
-        dest_backlog=totals.backlog,
-        **{f"dest_{name}": means[name] for name in MEANS},
-    )
+    from features.tables.windowed import build_windowed  # Ibis: serving reads the declaration only
+
+    return build_windowed(legs, DESTINATION_OPERATIONS)
