@@ -1,19 +1,16 @@
 """Raw files to feature tables: each is written beside its predecessor, swapped in when all are sound."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import ibis
 import ibis.expr.types as ir
 import pandas as pd
-from ibis.backends.duckdb import Backend
 
 from features.contract import EXAMPLES, OUTCOMES
+from features.engine import Engine, Sources, open_duckdb, put_in_place
 from features.errors import RawDataError
-from features.legs import select_legs
 from features.quality import check_table
 from features.raw import RawTables, read_raw
 from features.tables.aircraft import build_aircraft_legs
@@ -31,10 +28,6 @@ from features.tables.history import build_carrier_destination_history, build_rou
 from features.tables.origin_operations import build_origin_operations
 from features.tables.weather import build_weather
 
-THREADS = 2
-MEMORY_LIMIT = "1GB"
-
-Sources = Mapping[str, ir.Table]
 Builder = Callable[[Sources], ir.Table]
 TABLES: dict[str, Builder] = {
     EXAMPLES: lambda s: build_examples(s["legs"]),
@@ -55,9 +48,13 @@ TABLES: dict[str, Builder] = {
 
 
 def build(
-    raw_dir: Path, tables: Path, start: datetime | None = None, end: datetime | None = None
+    raw_dir: Path,
+    tables: Path,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    engine: Engine = open_duckdb,
 ) -> list[Path]:
-    """Build every table from the raw files into the folder `tables`; return the files.
+    """Build every table from the raw files into the folder `tables`; return the files (or folders of files).
 
     With `start` or `end` (UTC, by the hour of published departure) only that part of the raw data is used.
 
@@ -66,10 +63,12 @@ def build(
         TableQualityError: a built table breaks its schema.
         Either way the tables that were there before are untouched.
     """
-    return build_tables(read_raw(raw_dir).between(start, end), tables)
+    return build_tables(read_raw(raw_dir).between(start, end), tables, engine=engine)
 
 
-def build_tables(raw: RawTables, tables: Path, builders: Mapping[str, Builder] = TABLES) -> list[Path]:
+def build_tables(
+    raw: RawTables, tables: Path, builders: Mapping[str, Builder] = TABLES, engine: Engine = open_duckdb
+) -> list[Path]:
     """Build every table from raw tables in memory; they replace their predecessors once all are sound.
 
     Raises:
@@ -80,25 +79,13 @@ def build_tables(raw: RawTables, tables: Path, builders: Mapping[str, Builder] =
         raise RawDataError("the period holds no flight: choose --start and --end within the raw data")
     tables.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=tables.parent, prefix=".building-") as folder:
-        built = _build_into(Path(folder), raw, builders)
-        return [path.replace(tables / path.name) for path in built]
+        built = _build_into(Path(folder), raw, builders, engine)
+        return [put_in_place(path, tables) for path in built]
 
 
-def _build_into(folder: Path, raw: RawTables, builders: Mapping[str, Builder]) -> list[Path]:
-    with _open_sources(raw) as (backend, sources):
+def _build_into(folder: Path, raw: RawTables, builders: Mapping[str, Builder], engine: Engine) -> list[Path]:
+    with engine(raw, folder / "scratch") as (sources, write):
         for name, builder in builders.items():
-            backend.to_parquet(builder(sources), folder / name, compression="zstd")
+            write(builder(sources), folder / name)
             check_table(name, pd.read_parquet(folder / name))
     return [folder / name for name in builders]
-
-
-@contextmanager
-def _open_sources(raw: RawTables) -> Iterator[tuple[Backend, Sources]]:
-    backend = ibis.duckdb.connect(threads=THREADS, memory_limit=MEMORY_LIMIT)
-    try:
-        backend.raw_sql("SET TimeZone = 'UTC'")
-        sources = {name: backend.create_table(name, table) for name, table in vars(raw).items()}
-        legs = select_legs(sources["flights"], sources["airports"])
-        yield backend, sources | {"legs": backend.create_table("legs", legs)}
-    finally:
-        backend.disconnect()
