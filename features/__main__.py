@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from features.build import build
+from features.engine import EngineName, choose_engine
 from features.errors import FeatureError
 from features.raw import find_raw_dir
 from features.settings import FeatureSettings
@@ -16,13 +17,15 @@ app = typer.Typer(
 )
 
 Bound = Annotated[datetime | None, typer.Option(help="Only raw data of these hours (UTC).")]
+EngineOption = Annotated[EngineName, typer.Option(help="Where the tables are computed.")]
 
 
 @app.command(name="build")
-def build_command(start: Bound = None, end: Bound = None) -> None:
+def build_command(start: Bound = None, end: Bound = None, engine: EngineOption = EngineName.DUCKDB) -> None:
     """Build every feature table from the raw files."""
     settings = FeatureSettings()
-    for path in build(find_raw_dir(settings.raw_dir), settings.tables, _utc(start), _utc(end)):
+    chosen = choose_engine(engine, settings)
+    for path in build(find_raw_dir(settings.raw_dir), settings.tables, _utc(start), _utc(end), chosen):
         typer.echo(path)
 
 

@@ -58,9 +58,9 @@ def read_labels(tables: Path, label: LabelLike, as_of: datetime) -> pd.DataFrame
 
 
 def _existing(table: Path) -> str:
-    if not table.is_file():
+    if not table.exists():
         raise TableMissingError(f"{table} is not there; build the tables with `python -m features build`")
-    return str(table)
+    return f"{table}/*.parquet" if table.is_dir() else str(table)
 
 
 def _query(sql: str, parameters: list[Any]) -> pd.DataFrame:

@@ -58,7 +58,7 @@ def require_spark() -> None:
         )
     if java < OLDEST_JAVA:
         raise SparkUnavailableError(
-            f"Java {java} is too old for Spark: install Java {OLDEST_JAVA} or later, or point JAVA_HOME at one"
+            f"Java {java} is too old: install Java {OLDEST_JAVA} or later, or point JAVA_HOME at one"
         )
 
 
