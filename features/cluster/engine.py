@@ -42,7 +42,7 @@ def spark_engine(settings: FeatureSettings) -> Engine:
     def open_sources(raw: RawTables, scratch: Path) -> Iterator[tuple[Sources, Write]]:
         with open_spark(settings) as session:
             backend = ibis.pyspark.connect(session)
-            # Feast's Spark store switches this on in the session that it finds, and quoted names become patterns.
+            # Feast's Spark store turns this on in whatever session it finds: quoted names become patterns.
             session.conf.set("spark.sql.parser.quotedRegexColumnNames", "false")
             session.sql(DECLARE_ZONE_FUNCTION)
             staged = {name: _stage(backend, table, scratch, name) for name, table in vars(raw).items()}

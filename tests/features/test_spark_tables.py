@@ -1,0 +1,111 @@
+"""The feature tables from Spark: rows, columns and types are those from DuckDB, on days and on the year."""
+
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from features.build import TABLES, build_tables
+from features.cluster.engine import spark_engine
+from features.cluster.session import OLDEST_JAVA, open_spark
+from features.contract import read_examples
+from features.engine import put_in_place
+from features.errors import SparkUnavailableError
+from features.raw import RawTables
+from features.settings import FeatureSettings
+from tests.features.conftest import END, START
+from tests.features.tables_equal import layout_of, rows_in, rows_missing
+
+pytestmark = pytest.mark.spark
+
+YEAR_TIMEOUT = 600
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> FeatureSettings:
+    return FeatureSettings(var=tmp_path_factory.mktemp("spark"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_session(settings: FeatureSettings) -> Iterator[None]:
+    with open_spark(settings):
+        yield
+
+
+@pytest.fixture(scope="module")
+def spark_days(raw_days: RawTables, settings: FeatureSettings) -> Path:
+    tables = settings.var / "days"
+    build_tables(raw_days, tables, engine=spark_engine(settings))
+    return tables
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_ten_days_are_the_same_rows(name: str, days: Path, spark_days: Path) -> None:
+    assert layout_of(spark_days / name) == layout_of(days / name)
+    assert rows_in(spark_days / name) == rows_in(days / name)
+    assert rows_missing(days / name, spark_days / name) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(YEAR_TIMEOUT)
+def test_the_whole_year_is_the_same_rows(raw_year: RawTables, settings: FeatureSettings) -> None:
+    by_duckdb, by_spark = settings.var / "year-duckdb", settings.var / "year-spark"
+    build_tables(raw_year, by_duckdb)
+    build_tables(raw_year, by_spark, engine=spark_engine(settings))
+    assert {name: layout_of(by_spark / name) for name in TABLES} == {
+        name: layout_of(by_duckdb / name) for name in TABLES
+    }
+    different = {
+        name: (
+            rows_missing(by_duckdb / name, by_spark / name),
+            rows_missing(by_spark / name, by_duckdb / name),
+        )
+        for name in TABLES
+    }
+    assert different == dict.fromkeys(TABLES, (0, 0))
+
+
+def test_timestamps_are_written_in_microseconds_of_utc(spark_days: Path) -> None:
+    for name in TABLES:
+        for part in (spark_days / name).glob("*.parquet"):
+            instants = [str(field.type) for field in pq.read_schema(part) if "timestamp" in str(field.type)]
+            assert set(instants) <= {"timestamp[us, tz=UTC]"}, name
+
+
+def test_examples_that_are_a_folder_read_as_those_that_are_a_file(days: Path, spark_days: Path) -> None:
+    assert read_examples(spark_days, START, END).equals(read_examples(days, START, END))
+
+
+def test_a_build_replaces_whatever_kind_of_table_was_there(
+    spark_days: Path, days: Path, tmp_path: Path
+) -> None:
+    tables, built = tmp_path / "tables", tmp_path / "built"
+    tables.mkdir()
+    for source in (days, spark_days, spark_days, days):
+        built.mkdir()
+        copy = shutil.copytree if (source / "weather.parquet").is_dir() else shutil.copy
+        copy(source / "weather.parquet", built / "weather.parquet")
+        placed = put_in_place(built / "weather.parquet", tables)
+        assert placed.is_dir() == (source == spark_days)
+        assert rows_missing(days / "weather.parquet", placed) == 0
+        shutil.rmtree(built)
+
+
+def test_a_java_that_is_missing_or_too_old_is_said(
+    settings: FeatureSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(SparkUnavailableError, match=f"no Java was found: install Java {OLDEST_JAVA}"):
+        open_spark(settings).__enter__()
+    _write_java(tmp_path / "bin" / "java", version="1.8.0_392")
+    with pytest.raises(SparkUnavailableError, match="Java 8 is too old"):
+        open_spark(settings).__enter__()
+
+
+def _write_java(path: Path, version: str) -> None:
+    path.parent.mkdir()
+    path.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")
+    path.chmod(stat.S_IRWXU)
