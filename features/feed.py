@@ -8,11 +8,10 @@ import pandas as pd
 import pyarrow as pa
 
 from features.asof_sql import ENTITY_TABLE, EVENT, INSTANT, ROW, AsOfSource, asof_rows, connect_utc, quote
-from features.errors import UnsupportedRetrievalError
 from features.offline_store import source_path
 from features.online_codec import KeyEncoder, row_encoder
 from features.online_db import NewRow
-from features.online_store import NewestRowSqliteOnlineStore, table_name, to_microseconds
+from features.online_store import online_store_of, table_name, to_microseconds
 from features.service_plan import ViewPlan, plan_service
 from features.settings import FeatureSettings
 from features.store import open_store
@@ -26,7 +25,7 @@ def clear_online_store(settings: FeatureSettings, service: str) -> None:
     """Forget every stored row of the service's views, so that a replay starts knowing nothing."""
     store = open_store(settings)
     views = [plan.view for plan in plan_service(store, service).views]
-    _online_store(store).clear(store.config, views)
+    online_store_of(store).clear(store.config, views)
 
 
 class OnlineFeed:
@@ -42,7 +41,7 @@ class OnlineFeed:
     def __init__(self, settings: FeatureSettings, service: str, examples: pd.DataFrame) -> None:
         store = open_store(settings)
         self._config = store.config
-        self._store = _online_store(store)
+        self._store = online_store_of(store)
         plan = plan_service(store, service)
         self._pending = sorted(_pending_rows(self._config, plan.views, examples), key=_first_needed)
         self._next = 0
@@ -55,11 +54,11 @@ class OnlineFeed:
     def advance(self, as_of: datetime) -> int:
         """Write every row that an example at or before `as_of` needs and that is not written yet; count them.
 
-        All of it in one transaction of the online store. Nothing that became known after `as_of` is written,
+        All of it as one batch of the online store. Nothing that became known after `as_of` is written,
         and an earlier `as_of` than the last writes nothing.
 
         Raises:
-            OnlineStoreError: the database is locked or was never laid out.
+            OnlineStoreError: the database is away, locked or was never laid out.
         """
         until = to_microseconds(as_of)
         start = self._next
@@ -71,15 +70,6 @@ class OnlineFeed:
         if rows:
             self._store.write_rows(self._config, rows)
         return self._next - start
-
-
-def _online_store(store: Any) -> NewestRowSqliteOnlineStore:
-    online = store._get_provider().online_store
-    if not isinstance(online, NewestRowSqliteOnlineStore):
-        raise UnsupportedRetrievalError(
-            "feeding needs `online_store: type: features.online_store.NewestRowSqliteOnlineStore`"
-        )
-    return online
 
 
 def _pending_rows(config: Any, views: tuple[ViewPlan, ...], examples: pd.DataFrame) -> Iterator[PendingRow]:

@@ -1,15 +1,14 @@
 """Reads a feature service for requests at their own instants: values, status and age, as history has them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from features.on_demand import check_answer, gather_inputs, on_demand_function
 from features.online_codec import KeyEncoder, Scalar, decode_row
-from features.online_db import KeyBytes, RowReader, StoredRow
-from features.online_store import MICROSECOND, table_name, to_microseconds
+from features.online_db import FoundRows, KeyBytes, RowDatabase
+from features.online_store import MICROSECOND, online_store_of, table_name, to_microseconds
 from features.request_types import field_reader, read_fields
 from features.schema import FeatureColumn
 from features.service_plan import OnDemandPlan, ServicePlan, ViewPlan, plan_service
@@ -19,6 +18,7 @@ from features.values import value_reader
 from features.view_source import used_name
 
 FeatureStatus = Literal["present", "missing", "stale", "default"]
+Unread = Mapping[str, Container[KeyBytes]]
 MICROSECONDS_PER_SECOND = 1_000_000
 
 
@@ -29,10 +29,10 @@ class ServedFeatures:
     - `present`: the value as known at the instant.
     - `missing`: no row for the key by then, or a null in it; the value is `None`.
     - `stale`: the newest row is older than the view's TTL; the value is `None`, the age is that row's.
-    - An on-demand feature is `present` when it has a value. Without one it is `stale` if any input is, else
-      `missing`. Its age is its oldest stored input's; `None` when it follows from the request alone.
-
-    `default` is for callers that fill a value in; this room never does.
+    - `default`: the row could not be read; the value is what the feature's `Field` declares, else `None`.
+    - An on-demand feature is `default` when any stored input is, else `present` when it has a value. Without
+      one it is `stale` if any input is, else `missing`. Its age is its oldest stored input's; `None` when it
+      follows from the request alone.
     """
 
     values: dict[str, str | float | None] = field(default_factory=dict)
@@ -49,7 +49,17 @@ class ViewRow:
     age: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class AskedRows:
+    """Requests with the keys that they ask for: by view one per request, by table each once."""
+
+    requests: Sequence[Mapping[str, object]]
+    keys: Mapping[str, Sequence[KeyBytes | None]]
+    wanted: Mapping[str, Sequence[KeyBytes]]
+
+
 ABSENT = ViewRow({}, "missing", None)
+NOTHING: Unread = {}
 
 
 class OnlineReader:
@@ -66,43 +76,60 @@ class OnlineReader:
         self._on_demand = [_computed_view(view, plan) for view in plan.on_demand]
         self._request_readers = {name: field_reader(dtype) for name, dtype in plan.request_fields.items()}
         self._value_readers = {name: value_reader(dtype) for name, dtype in plan.types.items()}
-        self._rows = RowReader(Path(store.config.online_store.path))
+        self._rows = online_store_of(store).rows(store.config)
 
     @property
     def columns(self) -> tuple[FeatureColumn, ...]:
         """The service's features in model input order."""
         return self._plan.columns
 
+    @property
+    def rows(self) -> RowDatabase:
+        """The database that is read."""
+        return self._rows
+
     def read(self, rows: Sequence[Mapping[str, object]], as_of: Sequence[datetime]) -> list[ServedFeatures]:
         """Return each row's features as known at its own instant; a row later than the instant is unseen.
 
         `rows` carry entity keys and request fields; an unknown, absent or mistyped key means `missing`. All
-        views are read at one moment of the database, with one query per view for up to 512 keys.
+        views are read at one moment of the database.
 
         Raises:
-            OnlineStoreError: the database is absent, locked or not laid out.
+            OnlineStoreError: the database is away, locked or not laid out.
+            RepositoryError: an on-demand function no longer computes what the registry declares.
+        """
+        asked = self.ask(rows)
+        return self.answer(asked, as_of, self._rows.fetch(asked.wanted))
+
+    def ask(self, rows: Sequence[Mapping[str, object]]) -> AskedRows:
+        """Return what has to be fetched to answer the requests."""
+        keys = {view.name: [view.encode_key(row) for row in rows] for view in self._views}
+        wanted = {view.table: [key for key in dict.fromkeys(keys[view.name]) if key] for view in self._views}
+        return AskedRows(rows, keys, wanted)
+
+    def answer(
+        self, asked: AskedRows, as_of: Sequence[datetime], found: FoundRows, unread: Unread = NOTHING
+    ) -> list[ServedFeatures]:
+        """Return the requests' features from the rows found; keys that are `unread` get their defaults.
+
+        Raises:
             RepositoryError: an on-demand function no longer computes what the registry declares.
         """
         instants = [to_microseconds(moment) for moment in as_of]
-        stored = self._read_stored(rows, instants)
-        served = [ServedFeatures() for _ in rows]
+        stored = {
+            view.name: view.rows_at(asked.keys[view.name], instants, found, unread.get(view.table, ()))
+            for view in self._views
+        }
+        served = [ServedFeatures() for _ in asked.requests]
         for view in self._views:
             self._serve_stored(view, stored[view.name], served)
         if self._on_demand:
-            requests = [read_fields(row, self._request_readers) for row in rows]
+            requests = [read_fields(row, self._request_readers) for row in asked.requests]
             for plan, function in self._on_demand:
                 computed = function(_inputs(plan, requests, stored))
                 check_answer(plan.view, computed)
                 self._serve_computed(plan, computed, stored, served)
         return served
-
-    def _read_stored(
-        self, rows: Sequence[Mapping[str, object]], instants: Sequence[int]
-    ) -> dict[str, list[ViewRow]]:
-        keys = {view.name: [view.encode_key(row) for row in rows] for view in self._views}
-        wanted = {view.table: [key for key in dict.fromkeys(keys[view.name]) if key] for view in self._views}
-        found = self._rows.fetch(wanted)
-        return {view.name: view.rows_at(keys[view.name], instants, found[view.table]) for view in self._views}
 
     def _serve_stored(
         self, view: "_StoredView", rows: Sequence[ViewRow], served: Sequence[ServedFeatures]
@@ -126,13 +153,13 @@ class OnlineReader:
         readers = [(name, self._value_readers[name]) for name in plan.features]
         for position, answer in enumerate(served):
             inputs = [stored[view][position] for view in views]
-            without: FeatureStatus = "stale" if any(row.status == "stale" for row in inputs) else "missing"
+            given, without = _computed_statuses({row.status for row in inputs})
             age = max((row.age for row in inputs if row.age is not None), default=None)
             for name, read in readers:
                 value = read(columns[name][position])
                 answer.values[name] = value
                 answer.age_seconds[name] = age
-                answer.status[name] = without if value is None else "present"
+                answer.status[name] = without if value is None else given
 
 
 class _StoredView:
@@ -145,26 +172,41 @@ class _StoredView:
         types = {column.name: column.dtype for column in plan.view.entity_columns}
         self.encode_key = KeyEncoder(plan.keys, types)
         self._ttl = plan.ttl // MICROSECOND if plan.ttl else None
+        self._unread = ViewRow(plan.defaults, "default", None)
 
     def rows_at(
         self,
         keys: Sequence[KeyBytes | None],
         instants: Sequence[int],
-        found: Mapping[KeyBytes, StoredRow],
+        found: FoundRows,
+        unread: Container[KeyBytes],
     ) -> list[ViewRow]:
-        decoded = {key: decode_row(features) for key, (_, features) in found.items()}
+        decoded = {
+            key: (event, decode_row(features)) for key, (event, features) in found.get(self.table, {}).items()
+        }
         return [
-            self._row_at(found[key][0], decoded[key], instant) if key is not None and key in found else ABSENT
+            self._row_at(decoded[key], instant) if key in decoded else self._without(key, unread)
             for key, instant in zip(keys, instants, strict=True)
         ]
 
-    def _row_at(self, event: int, values: Mapping[str, Scalar], instant: int) -> ViewRow:
+    def _without(self, key: KeyBytes | None, unread: Container[KeyBytes]) -> ViewRow:
+        return self._unread if key is not None and key in unread else ABSENT
+
+    def _row_at(self, row: tuple[int, Mapping[str, Scalar]], instant: int) -> ViewRow:
+        event, values = row
         if event > instant:
             return ABSENT
         age = (instant - event) / MICROSECONDS_PER_SECOND
         if self._ttl is not None and event + self._ttl < instant:
             return ViewRow({}, "stale", age)
         return ViewRow(values, "present", age)
+
+
+def _computed_statuses(inputs: set[FeatureStatus]) -> tuple[FeatureStatus, FeatureStatus]:
+    """The status of an on-demand feature that has a value, and of one that has none."""
+    if "default" in inputs:
+        return "default", "default"
+    return "present", "stale" if "stale" in inputs else "missing"
 
 
 def _computed_view(

@@ -1,149 +1,113 @@
-"""The online store's SQLite file: one row per view and key, many readers beside one writer."""
+"""What the online store asks of a database, and which database an address names."""
 
-import sqlite3
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
-from features.asof_sql import quote
 from features.errors import OnlineStoreError
 
 KeyBytes = bytes
 StoredRow = tuple[int, bytes]
 NewRow = tuple[KeyBytes, int, int | None, bytes]
+FoundRows = dict[str, dict[KeyBytes, StoredRow]]
 
-WRITER_WAIT_SECONDS = 10.0
-READER_WAIT_SECONDS = 0.25
-KEYS_PER_QUERY = (1, 8, 64, 512)
-
-# With WAL a writer never blocks readers, and synchronous=NORMAL cannot corrupt the file: a power cut may only
-# lose the last commits, which the next materialisation writes again. A commit costs no disk flush.
-WRITER_PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = NORMAL",
-    "PRAGMA wal_autocheckpoint = 4000",
-)
-READER_PRAGMAS = ("PRAGMA query_only = 1", "PRAGMA mmap_size = 268435456")
+SETTING = "ROUNDTRIP_ONLINE_STORE"
 
 
-def connect_writer(path: Path) -> sqlite3.Connection:
-    """Open the file to write, creating it and its folder if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with explained(path):
-        connection = sqlite3.connect(
-            path, timeout=WRITER_WAIT_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        for pragma in WRITER_PRAGMAS:
-            connection.execute(pragma)
-    return connection
+class RowDatabase(Protocol):
+    """A table per view, in it a row per key: event time, creation time, features. Any thread may call.
 
-
-def create_table(connection: sqlite3.Connection, table: str) -> None:
-    """Create a view's table if it is not there. Times are microseconds since 1970 UTC."""
-    connection.execute(
-        f"CREATE TABLE IF NOT EXISTS {quote(table)} (entity_key BLOB PRIMARY KEY, event_us INTEGER NOT NULL, "
-        "created_us INTEGER, features BLOB NOT NULL) WITHOUT ROWID"
-    )
-
-
-def upsert_rows(connection: sqlite3.Connection, rows: Mapping[str, Sequence[NewRow]]) -> None:
-    """Write rows of several tables in one transaction; a stored row gives way only to one at least as new.
-
-    Newer is by event time, then by creation time (a row without one counts as oldest).
+    Times are microseconds since 1970 UTC. Every method raises `OnlineStoreError` when the database is away,
+    locked or not laid out, within a bounded time; the message names the database without its password.
     """
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for table, new in rows.items():
-            connection.executemany(_upsert(table), new)
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
+    def fetch(self, wanted: Mapping[str, Sequence[KeyBytes]]) -> FoundRows:
+        """Return, per table, the stored rows of the wanted keys, all from one moment of the database."""
 
-class RowReader:
-    """Reads rows from any thread, each with its own read-only connection; notices a replaced file."""
+    def fetch_at_once(self, wanted: Mapping[str, Sequence[KeyBytes]]) -> FoundRows | None:
+        """Do the same without waiting for a network or a lock; `None` if that cannot be."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._local = threading.local()
+    def upsert(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
+        """Write rows of several tables as one; a stored row gives way only to one at least as new.
 
-    def fetch(self, wanted: Mapping[str, Sequence[KeyBytes]]) -> dict[str, dict[KeyBytes, StoredRow]]:
-        """Return, per table, the stored rows of the wanted keys, all from one moment of the database.
-
-        Raises:
-            OnlineStoreError: the file is absent, locked, not laid out, or not a database.
+        Newer is by event time, then by creation time (a row without one counts as oldest).
         """
-        with explained(self._path):
-            connection = self._connection()
-            connection.execute("BEGIN")
-            try:
-                return {table: select_rows(connection, table, keys) for table, keys in wanted.items()}
-            finally:
-                connection.execute("COMMIT")
 
-    def _connection(self) -> sqlite3.Connection:
-        found = self._path.stat()
-        identity = (found.st_dev, found.st_ino)
-        if getattr(self._local, "identity", None) != identity:
-            self._local.connection = _connect_reader(self._path)
-            self._local.identity = identity
-        connection: sqlite3.Connection = self._local.connection
-        return connection
+    def lay_out(self, tables: Sequence[str]) -> None:
+        """Create the tables that are not there."""
+
+    def drop(self, tables: Sequence[str]) -> None:
+        """Remove the tables, if they are there."""
+
+    def clear(self, tables: Sequence[str]) -> None:
+        """Forget every row of the tables, as one."""
 
 
-def select_rows(
-    connection: sqlite3.Connection, table: str, keys: Sequence[KeyBytes]
-) -> dict[KeyBytes, StoredRow]:
-    """Return the stored rows of the keys, a few hundred keys per query."""
-    rows: dict[KeyBytes, StoredRow] = {}
-    for start in range(0, len(keys), KEYS_PER_QUERY[-1]):
-        chunk = list(keys[start : start + KEYS_PER_QUERY[-1]])
-        size = next(size for size in KEYS_PER_QUERY if size >= len(chunk))
-        padded = chunk + chunk[-1:] * (
-            size - len(chunk)
-        )  # few distinct statements, so that they stay prepared
-        for key, event_us, features in connection.execute(_select(table, size), padded):
-            rows[key] = (event_us, features)
-    return rows
+def open_rows(address: str) -> RowDatabase:
+    """Return the database at a URL: `sqlite:///…`, `redis://…`, `postgresql://…`. Connects when first used.
+
+    Raises:
+        OnlineStoreError: the address names no such database, or its client library is not installed.
+    """
+    opened = OPENERS.get(address.partition(":")[0])
+    if opened is None:
+        raise OnlineStoreError(
+            f"{SETTING} begins with none of {', '.join(f'{scheme}://' for scheme in OPENERS)}; correct it"
+        )
+    return opened(address)
 
 
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn SQLite's and the file system's errors into one that says what to do."""
+def redacted(address: str) -> str:
+    """Return what messages call the database: scheme, host, port and path, neither user nor password."""
+    scheme, _, rest = address.partition("://")
+    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
+
+
+def require_layout(missing: Sequence[str], name: str) -> None:
+    """Refuse a database that lacks tables.
+
+    Raises:
+        OnlineStoreError: `missing` is not empty.
+    """
+    if missing:
+        raise OnlineStoreError(
+            f"online store {name}: {', '.join(missing)} was never laid out, or has been lost; "
+            "lay it out with `python -m features apply`, fill it with `python -m features materialize`"
+        )
+
+
+def _open_sqlite(address: str) -> RowDatabase:
+    from features.online_sqlite import SqliteRows, sqlite_path
+
+    return SqliteRows(sqlite_path(address))
+
+
+def _open_redis(address: str) -> RowDatabase:
     try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise OnlineStoreError(f"online store {path}: {error}; {_advice(str(error))}") from error
+        from features.online_redis import RedisRows
+    except ImportError as error:
+        raise _not_installed(address, "redis") from error
+    return RedisRows(address)
 
 
-def _advice(message: str) -> str:
-    if "locked" in message or "busy" in message:
-        return "another process holds it; end that process, or wait for its transaction"
-    if "not a database" in message or "malformed" in message:
-        return "the file is damaged; delete it, then run `python -m features apply` and `materialize`"
-    return "lay it out with `python -m features apply`, fill it with `python -m features materialize`"
+def _open_postgres(address: str) -> RowDatabase:
+    try:
+        from features.online_postgres import PostgresRows
+    except ImportError as error:
+        raise _not_installed(address, "postgres") from error
+    return PostgresRows(address)
 
 
-def _connect_reader(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"{path.as_uri()}?mode=ro", uri=True, timeout=READER_WAIT_SECONDS, isolation_level=None
+def _not_installed(address: str, extra: str) -> OnlineStoreError:
+    return OnlineStoreError(
+        f"online store {redacted(address)}: its client is not installed; `pip install 'roundtrip[{extra}]'`"
     )
-    for pragma in READER_PRAGMAS:
-        connection.execute(pragma)
-    return connection
 
 
-def _select(table: str, size: int) -> str:
-    holes = ", ".join("?" * size)
-    return f"SELECT entity_key, event_us, features FROM {quote(table)} WHERE entity_key IN ({holes})"
-
-
-def _upsert(table: str) -> str:
-    return (
-        f"INSERT INTO {quote(table)} VALUES (?, ?, ?, ?) ON CONFLICT (entity_key) DO UPDATE SET "
-        "event_us = excluded.event_us, created_us = excluded.created_us, features = excluded.features "
-        "WHERE excluded.event_us > event_us OR (excluded.event_us = event_us "
-        "AND coalesce(excluded.created_us, -1) >= coalesce(created_us, -1))"
-    )
+OPENERS: dict[str, Callable[[str], RowDatabase]] = {
+    "sqlite": _open_sqlite,
+    "redis": _open_redis,
+    "rediss": _open_redis,
+    "unix": _open_redis,
+    "postgresql": _open_postgres,
+    "postgres": _open_postgres,
+}

@@ -1,47 +1,57 @@
-"""Feast's SQLite online store made true to time: newest row per key, an older event never wins."""
+"""Feast's online store made true to time: newest row per key, an older event never wins, in any database."""
 
-import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from feast import Entity, FeatureView
+from feast import Entity, FeatureStore, FeatureView
 from feast.infra.infra_object import InfraObject
 from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.infra.online_stores.helpers import compute_table_id
-from feast.infra.online_stores.sqlite import SqliteOnlineStore, SqliteOnlineStoreConfig
+from feast.infra.online_stores.online_store import OnlineStore
 from feast.protos.feast.core.Registry_pb2 import Registry
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
-from feast.repo_config import RepoConfig
+from feast.repo_config import FeastConfigBaseModel, RepoConfig
+from pydantic import SecretStr
 
-from features.asof_sql import quote
+from features.errors import UnsupportedRetrievalError
 from features.online_codec import decode_messages, encode_messages
-from features.online_db import NewRow, connect_writer, create_table, explained, select_rows, upsert_rows
+from features.online_db import NewRow, RowDatabase, open_rows
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
-class NewestRowSqliteOnlineStoreConfig(SqliteOnlineStoreConfig):
-    """`online_store:` of `feature_store.yaml`."""
+class NewestRowOnlineStoreConfig(FeastConfigBaseModel):
+    """`online_store:` of `feature_store.yaml`; `features.store` fills the address in from the settings."""
 
-    type: str = "features.online_store.NewestRowSqliteOnlineStore"  # type: ignore[assignment]
+    type: str = "features.online_store.NewestRowOnlineStore"
+    address: SecretStr
 
 
-class NewestRowSqliteOnlineStore(SqliteOnlineStore):
-    """One SQLite file, one table per view, one row per key: all its features as known at one event time.
+class NewestRowOnlineStore(OnlineStore):
+    """A table per view, a row per key: all its features as known at one event time.
 
-    Unlike the store it derives from: an older event never overwrites a newer one, event times keep their
-    microseconds, an all-null row is stored like any other, a batch is one transaction, and readers in other
-    processes are never blocked. Reading here applies no TTL (Feast passes no instant): `OnlineReader` does.
+    Feast's own stores for SQLite, Redis and PostgreSQL keep a row per feature or a hash per entity, let an
+    older event or one of the same instant win or lose by chance, and read in another layout than they could
+    share; so nothing of them is inherited. Here an older event never overwrites a newer one, event times keep
+    their microseconds, an all-null row is stored like any other, a batch is written as one, and readers go on
+    meanwhile. Reading here applies no TTL (Feast passes no instant): `OnlineReader` does.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._lock = threading.Lock()
+        self._rows: RowDatabase | None = None
+
+    def rows(self, config: RepoConfig) -> RowDatabase:
+        """Return the database that the configuration names."""
+        with self._lock:
+            if self._rows is None:
+                self._rows = open_rows(config.online_store.address.get_secret_value())
+            return self._rows
 
     def online_write_batch(
         self,
@@ -60,20 +70,16 @@ class NewestRowSqliteOnlineStore(SqliteOnlineStore):
             progress(len(rows))
 
     def write_rows(self, config: RepoConfig, rows: Mapping[str, Sequence[NewRow]]) -> None:
-        """Write encoded rows of several views, by table name, in one transaction.
+        """Write encoded rows of several views, by table name, as one.
 
         Raises:
-            OnlineStoreError: the database is locked or was never laid out.
+            OnlineStoreError: the database is away, locked or was never laid out.
         """
-        with self._lock, explained(self._path(config)):
-            upsert_rows(self._get_conn(config), rows)
+        self.rows(config).upsert(rows)
 
     def clear(self, config: RepoConfig, views: Sequence[FeatureView]) -> None:
         """Forget every stored row of the views, to relive a time from its start."""
-        with self._lock, explained(self._path(config)):
-            connection = self._get_conn(config)
-            for view in views:
-                connection.execute(f"DELETE FROM {quote(table_name(config, view))}")
+        self.rows(config).clear([table_name(config, view) for view in views])
 
     def online_read(
         self,
@@ -83,9 +89,9 @@ class NewestRowSqliteOnlineStore(SqliteOnlineStore):
         requested_features: list[str] | None = None,  # noqa: ARG002
     ) -> list[tuple[datetime | None, dict[str, Value] | None]]:
         """Return each key's stored event time and features; `(None, None)` for a key without a row."""
+        name = table_name(config, table)
         keys = [serialize_entity_key(key, 3) for key in entity_keys]
-        with self._lock, explained(self._path(config)):
-            stored = select_rows(self._get_conn(config), table_name(config, table), keys)
+        stored = self.rows(config).fetch({name: list(dict.fromkeys(keys))})[name]
         found = [stored.get(key) for key in keys]
         return [
             (EPOCH + row[0] * MICROSECOND, decode_messages(row[1])) if row else (None, None) for row in found
@@ -101,24 +107,35 @@ class NewestRowSqliteOnlineStore(SqliteOnlineStore):
         partial: bool,  # noqa: ARG002
     ) -> None:
         """Create the kept views' tables and drop the deleted views'; stored rows of kept views stay."""
-        with self._lock, explained(self._path(config)):
-            connection = self._get_conn(config)
-            for view in tables_to_keep:
-                create_table(connection, table_name(config, view))
-            for view in tables_to_delete:
-                connection.execute(f"DROP TABLE IF EXISTS {quote(table_name(config, view))}")
+        self.rows(config).lay_out([table_name(config, view) for view in tables_to_keep])
+        self.rows(config).drop([table_name(config, view) for view in tables_to_delete])
 
     def plan(self, config: RepoConfig, desired_registry_proto: Registry) -> list[InfraObject]:  # noqa: ARG002
         """Nothing: `update` lays the database out."""
         return []
 
-    def _get_conn(self, config: RepoConfig) -> sqlite3.Connection:
-        if self._conn is None:
-            self._conn = connect_writer(self._path(config))
-        return self._conn
+    def teardown(
+        self,
+        config: RepoConfig,
+        tables: Sequence[FeatureView],
+        entities: Sequence[Entity],  # noqa: ARG002
+    ) -> None:
+        """Drop the views' tables."""
+        self.rows(config).drop([table_name(config, view) for view in tables])
 
-    def _path(self, config: RepoConfig) -> Path:
-        return Path(self._get_db_path(config))
+
+def online_store_of(store: FeatureStore) -> NewestRowOnlineStore:
+    """Return the open repository's online store.
+
+    Raises:
+        UnsupportedRetrievalError: the repository configures another.
+    """
+    online = store._get_provider().online_store
+    if not isinstance(online, NewestRowOnlineStore):
+        raise UnsupportedRetrievalError(
+            "reading and feeding need `online_store: type: features.online_store.NewestRowOnlineStore`"
+        )
+    return online
 
 
 def table_name(config: RepoConfig, view: FeatureView) -> str:

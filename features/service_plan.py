@@ -10,6 +10,7 @@ from feast.errors import FeatureServiceNotFoundException
 from feast.types import Bool, Float32, Float64, Int32, Int64, String, UnixTimestamp
 
 from features.errors import UnknownServiceError, UnsupportedFeatureError
+from features.feature_defaults import Default, declared_defaults
 from features.on_demand import ViewFeature, request_inputs, stored_inputs
 from features.schema import FeatureColumn
 from features.view_source import join_keys, used_name
@@ -19,12 +20,16 @@ NUMERIC = (Float64, Float32, Int64, Int32, Bool)
 
 @dataclass(frozen=True)
 class ViewPlan:
-    """One stored view. `keys`: join key -> name in requests; `features`: what is read, with types."""
+    """One stored view. `keys`: join key -> name in requests; `features`: what is read, with types.
+
+    `defaults`: what stands for a feature while the online store is away, as its `Field` declares.
+    """
 
     view: FeatureView
     keys: Mapping[str, str]
     features: Mapping[str, Any]
     ttl: timedelta | None
+    defaults: Mapping[str, Default]
 
     @property
     def name(self) -> str:
@@ -108,7 +113,8 @@ def _plan_views(store: FeatureStore, projections: list[Any]) -> list[ViewPlan]:
 def _plan_view(store: FeatureStore, projection: Any, features: dict[str, Any]) -> ViewPlan:
     view = store.get_feature_view(projection.name).with_projection(projection)
     ttl = view.ttl if isinstance(view.ttl, timedelta) and view.ttl else None
-    return ViewPlan(view=view, keys=join_keys(view), features=features, ttl=ttl)
+    defaults = declared_defaults(field for field in view.features if field.name in features)
+    return ViewPlan(view=view, keys=join_keys(view), features=features, ttl=ttl, defaults=defaults)
 
 
 def _plan_on_demand(view: OnDemandFeatureView, projection: Any) -> OnDemandPlan:

@@ -20,6 +20,10 @@ from features.settings import FeatureSettings
 
 CONFIG_FILE = "feature_store.yaml"
 DEFINITIONS_FILE = "definitions.py"
+ONLINE_STORE = "features.online_store.NewestRowOnlineStore"
+REGISTRY_STORE = "features.registry_store.AtomicFileRegistryStore"
+# Rows that materialisation holds as messages, and writes to the online store as one.
+ROWS_PER_BATCH = 10_000
 
 
 def open_store(settings: FeatureSettings) -> FeatureStore:
@@ -61,13 +65,17 @@ def _repo_config(settings: FeatureSettings) -> RepoConfig:
     Feast takes relative file sources from `repo_path`, hence the tables folder there.
     """
     declared = _read_yaml(settings.feature_repo / CONFIG_FILE)
-    online = {"type": "features.online_store.NewestRowSqliteOnlineStore", **declared.pop("online_store", {})}
+    online = {"type": ONLINE_STORE, **declared.pop("online_store", {})}
+    if online["type"] == ONLINE_STORE:
+        online["address"] = settings.online_address
     offline = {"type": "features.offline_store.AsOfOfflineStore", **declared.pop("offline_store", {})}
+    batches = {"online_write_batch_size": ROWS_PER_BATCH, **declared.pop("materialization", {})}
     return RepoConfig(
         **declared,
-        registry={"path": str(settings.registry_db)},
-        online_store={**online, "path": str(settings.online_db)},
+        registry={"path": str(settings.registry_db), "registry_store_type": REGISTRY_STORE},
+        online_store=online,
         offline_store=offline,
+        materialization=batches,
         repo_path=settings.tables,
     )
 

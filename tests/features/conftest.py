@@ -1,5 +1,6 @@
-"""Ten real days in February, built once for the tests that look at real tables."""
+"""What tests of this room share: ten real days in February, and real servers for the online stores."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from features.build import build_tables
 from features.raw import RawTables, find_raw_dir, read_raw
+from tests.features.online_servers import Servers, running_servers
 
 # Ten days with a snowstorm (8 and 9 February 2013), cancellations, and quiet nights.
 START = datetime(2013, 2, 1, 5, tzinfo=UTC)
@@ -29,3 +31,10 @@ def days(raw_days: RawTables, tmp_path_factory: pytest.TempPathFactory) -> Path:
     tables = tmp_path_factory.mktemp("days") / "tables"
     build_tables(raw_days, tables)
     return tables
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """A Redis and a PostgreSQL."""
+    with running_servers() as servers:
+        yield servers

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,9 @@ DEVICES = [f"d{number}" for number in range(6)]
 SITES = [1, 2, 3]
 
 
-def build_world(folder: Path, seed: int = 7) -> FeatureSettings:
-    """Write the tables, apply the repository, and return its settings."""
-    settings = FeatureSettings(var=folder, feature_repo=REPOSITORY)
+def build_world(folder: Path, seed: int = 7, **changes: Any) -> FeatureSettings:
+    """Write the tables, apply the repository, and return its settings, changed as told."""
+    settings = FeatureSettings(var=folder, feature_repo=REPOSITORY, **changes)
     settings.tables.mkdir(parents=True)
     for name, table in make_tables(np.random.default_rng(seed)).items():
         table.to_parquet(settings.tables / f"{name}.parquet", coerce_timestamps="us")

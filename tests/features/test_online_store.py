@@ -1,34 +1,35 @@
-"""The online store keeps the newest row per key, nulls included, and lets Feast and other processes at it."""
+"""The online store keeps the newest row per key, nulls included, and lets Feast at it: in every database."""
 
-import multiprocessing
-import sqlite3
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 from feast import FeatureStore
-from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
-from feast.types import Float64, Int64, String
 
 from features.errors import OnlineStoreError
-from features.online_codec import KeyEncoder, decode_row, row_encoder
-from features.online_db import RowReader, connect_writer, create_table, upsert_rows
+from features.online_db import NewRow, RowDatabase, open_rows
 from features.settings import FeatureSettings
 from features.store import apply_repository, open_store
+from tests.features.online_servers import STORES, Servers, stored_rows
 from tests.features.small_world import DEVICES, HOURS, SITES, START, build_world
-from tests.features.step_writer import write_in_step
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 LOAD = ["site_load:load", "site_load:open"]
+STEPS = 20
+
+
+@pytest.fixture(params=STORES)
+def address(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> str:
+    return servers.fresh_address(request.param, tmp_path)
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> FeatureSettings:
-    return build_world(tmp_path)
+def settings(tmp_path: Path, address: str) -> FeatureSettings:
+    return build_world(tmp_path, online_store=address)
 
 
 @pytest.fixture
@@ -113,89 +114,126 @@ def test_applying_again_keeps_what_is_stored(settings: FeatureSettings, store: F
     assert read_level(open_store(settings)) == 1.0
 
 
-@pytest.mark.parametrize(
-    "row", [{"site": 3, "device": "d1"}, {"site": -1, "device": ""}, {"site": 0, "device": "é"}]
-)
-def test_keys_are_feasts_own_bytes(row: dict[str, Any]) -> None:
-    values = [Value(int64_val=row["site"]), Value(string_val=row["device"])]
-    key = EntityKey(join_keys=["site", "device"], entity_values=values)
-    encode = KeyEncoder({"site": "site", "device": "device"}, {"site": Int64, "device": String})
-    assert encode(row) == serialize_entity_key(key, 3)
-
-
-@pytest.mark.parametrize("site", [None, float("nan"), "1", 1.5, 2**70, True])
-def test_a_value_that_is_no_key_matches_nothing(site: object) -> None:
-    assert KeyEncoder({"site": "site"}, {"site": Int64})({"site": site}) is None
-    assert KeyEncoder({"site": "site"}, {"site": Int64})({}) is None
-
-
-def test_rows_come_back_as_they_were() -> None:
-    types = {"level": Float64, "mode": String, "count": Int64, "gone": Float64, "nan": Float64}
-    row = row_encoder(types)([0.1 + 0.2, "low", 7, None, float("nan")])
-    assert decode_row(row) == {"level": 0.1 + 0.2, "mode": "low", "count": 7, "gone": None, "nan": None}
-
-
-def test_a_reader_follows_a_replaced_file_and_names_what_is_wrong(tmp_path: Path) -> None:
-    # given
-    path = tmp_path / "online.db"
-    reader = RowReader(path)
-    with pytest.raises(OnlineStoreError, match="features apply"):
-        reader.fetch({"t": [b"k"]})
-    # when: it is there, then replaced, then damaged
-    for event in (1, 2):
-        path.unlink(missing_ok=True)
-        fill(path, event)
-        assert reader.fetch({"t": [b"k"]}) == {"t": {b"k": (event, b"row")}}
-    path.unlink()
-    path.write_bytes(b"this is no database at all" * 100)
-    # then
-    with pytest.raises(OnlineStoreError, match="delete it"):
-        reader.fetch({"t": [b"k"]})
-
-
-def fill(path: Path, event: int) -> None:
-    connection = connect_writer(path)
-    create_table(connection, "t")
-    upsert_rows(connection, {"t": [(b"k", event, None, b"row")]})
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
-
-
-def test_a_locked_file_is_named_as_such(tmp_path: Path) -> None:
-    # given: another connection holds it alone
-    path = tmp_path / "online.db"
-    fill(path, 1)
-    holder = sqlite3.connect(path)
-    holder.execute("PRAGMA journal_mode = DELETE")
-    holder.execute("BEGIN EXCLUSIVE")
-    # then
-    with pytest.raises(OnlineStoreError, match="another process"):
-        RowReader(path).fetch({"t": [b"k"]})
-    holder.close()
-
-
-def test_readers_see_whole_transactions_while_another_process_writes(tmp_path: Path) -> None:
-    # given: a process that moves two tables forward together
-    path = tmp_path / "online.db"
-    connection = connect_writer(path)
-    for table in ("a", "b"):
-        create_table(connection, table)
-    upsert_rows(connection, {table: [(b"k", 0, None, b"")] for table in ("a", "b")})
-    writer = multiprocessing.get_context("spawn").Process(target=write_in_step, args=(path, 300))
-    writer.start()
-    # when
-    reader, seen = RowReader(path), set()
-    while writer.is_alive():
-        found = reader.fetch({"a": [b"k"], "b": [b"k"]})
-        assert found["a"] == found["b"]
-        seen.add(found["a"][b"k"][0])
-    writer.join()
-    # then
-    assert writer.exitcode == 0
-    assert len(seen) > 1
-    assert reader.fetch({"a": [b"k"]})["a"][b"k"][0] == 300
-
-
 def test_unknown_keys_are_absent(store: FeatureStore) -> None:
     answer = store.get_online_features(["readings:level"], [{"device": name} for name in [*DEVICES, "new"]])
     assert answer.to_dict()["level"] == [None] * 7
+
+
+@pytest.fixture
+def rows(address: str) -> RowDatabase:
+    """A database with two tables, laid out and empty."""
+    rows = open_rows(address)
+    rows.lay_out(["a", "b"])
+    return rows
+
+
+def fetch(rows: RowDatabase, *keys: bytes) -> dict[bytes, tuple[int, bytes]]:
+    return rows.fetch({"a": list(keys)})["a"]
+
+
+def test_a_batch_ends_as_its_rows_written_in_turn(rows: RowDatabase, address: str) -> None:
+    # given: one key again and again: older, newer, of one instant with and without a creation time
+    batch: list[NewRow] = [
+        (b"k", 5, None, b"first"),
+        (b"k", 5, None, b"again"),
+        (b"k", 4, 9, b"older"),
+        (b"k", 5, 7, b"created"),
+        (b"k", 5, 6, b"created before"),
+        (b"l", -(2**53) - 1, -3, b""),
+    ]
+    # when
+    rows.upsert({"a": batch, "b": batch[:3]})
+    # then
+    assert stored_rows(address) == {
+        ("a", b"k"): (5, 7, b"created"),
+        ("a", b"l"): (-(2**53) - 1, -3, b""),
+        ("b", b"k"): (5, None, b"again"),
+    }
+
+
+def test_event_times_are_compared_to_the_microsecond_however_far(rows: RowDatabase) -> None:
+    # given: an event in the year 292,000; two such differ by less than a double can hold
+    far = 2**63 - 2
+    rows.upsert({"a": [(b"k", far, None, b"old")]})
+    # when
+    rows.upsert({"a": [(b"k", far + 1, None, b"new")]})
+    rows.upsert({"a": [(b"k", far, None, b"older")]})
+    # then
+    assert fetch(rows, b"k") == {b"k": (far + 1, b"new")}
+
+
+def test_many_rows_are_written_and_found(rows: RowDatabase) -> None:
+    keys = [number.to_bytes(4, "big") for number in range(25_000)]
+    rows.upsert({"a": [(key, 1, None, key) for key in keys]})
+    assert fetch(rows, *keys) == {key: (1, key) for key in keys}
+    assert rows.fetch({}) == {}
+    assert fetch(rows) == {}
+
+
+def test_clearing_forgets_rows_and_keeps_the_layout(rows: RowDatabase) -> None:
+    rows.upsert({"a": [(b"k", 5, None, b"new")], "b": [(b"k", 5, None, b"new")]})
+    rows.clear(["a"])
+    assert rows.fetch({"a": [b"k"], "b": [b"k"]}) == {"a": {}, "b": {b"k": (5, b"new")}}
+    rows.upsert({"a": [(b"k", 4, None, b"older")]})
+    assert fetch(rows, b"k") == {b"k": (4, b"older")}
+
+
+def test_what_was_never_laid_out_is_neither_read_nor_written(rows: RowDatabase, address: str) -> None:
+    rows.drop(["b"])
+    with pytest.raises(OnlineStoreError, match="python -m features apply"):
+        rows.fetch({"a": [b"k"], "b": [b"k"]})
+    with pytest.raises(OnlineStoreError, match="python -m features apply"):
+        rows.upsert({"a": [(b"k", 1, None, b"")], "b": [(b"k", 1, None, b"")]})
+    assert not stored_rows(address)
+
+
+def test_writers_at_once_leave_the_newest(rows: RowDatabase, address: str) -> None:
+    # given: writers with a connection each, the rows of each in another order
+    keys = [bytes([number]) for number in range(50)]
+
+    def write(event: int) -> None:
+        ordered = keys if event % 2 else list(reversed(keys))
+        open_rows(address).upsert({"a": [(key, event, None, bytes([event])) for key in ordered]})
+
+    # when
+    writers = [threading.Thread(target=write, args=(event,)) for event in range(1, 9)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    # then
+    assert fetch(rows, *keys) == {key: (8, bytes([8])) for key in keys}
+
+
+def test_a_reader_sees_whole_batches(rows: RowDatabase, address: str) -> None:
+    # given: a writer that moves two tables forward together
+    done = threading.Event()
+    rows.upsert({table: [(b"k", 0, None, b"")] for table in ("a", "b")})
+
+    def write() -> None:
+        step = 0
+        while not done.is_set():
+            step += 1
+            rows.upsert({table: [(b"k", step, None, b"")] for table in ("a", "b")})
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    # when
+    reader, seen = open_rows(address), set()
+    try:
+        while len(seen) < STEPS:
+            found = reader.fetch({"a": [b"k"], "b": [b"k"]})
+            seen.add(found["a"][b"k"][0])
+            # then
+            assert found["a"] == found["b"]
+    finally:
+        done.set()
+        writer.join()
+
+
+def test_a_torn_down_repository_leaves_no_rows(
+    settings: FeatureSettings, store: FeatureStore, address: str
+) -> None:
+    write(store, NOON, 1.0)
+    store.teardown()
+    assert not stored_rows(address)
