@@ -1,5 +1,11 @@
 """What can go wrong in the features room; every message says what to do next."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from features.events.event import Refusal
+
 
 class FeatureError(Exception):
     """Base of this room's errors."""
@@ -38,7 +44,7 @@ class OnlineStoreError(FeatureError):
 
 
 class TableLayoutError(TableQualityError):
-    """A table lacks a column, has one of another type, or its timestamps are not zoned or not in microseconds."""
+    """A table lacks a column, has one of another type, or timestamps without zone or not in microseconds."""
 
 
 class TableTimeError(TableQualityError):
@@ -55,3 +61,43 @@ class SparkUnavailableError(FeatureError):
 
 class LineageError(FeatureError):
     """Nothing was recorded under the name asked for, or the record of events cannot be read."""
+
+
+class EntityRowsError(UnsupportedRetrievalError):
+    """The rows to find features for lack a column, or have one twice, without values, or of a wrong type."""
+
+
+class RetrievalStoppedError(FeatureError):
+    """DuckDB ended a retrieval: out of memory, out of time, or a file that it cannot read."""
+
+
+class EventError(FeatureError):
+    """Base of what can be wrong with events; nothing of what was sent was taken."""
+
+
+class EventsMalformedError(EventError):
+    """The body is no JSON."""
+
+
+class TooManyEventsError(EventError):
+    """More events were sent than are taken at once."""
+
+
+class EventsRefusedError(EventError):
+    """Events that cannot be true, or are not as the schema says; `refusals` names each event and field."""
+
+    def __init__(self, message: str, refusals: "Sequence[Refusal]") -> None:
+        super().__init__(message)
+        self.refusals = tuple(refusals)
+
+
+class EventIdReusedError(EventsRefusedError):
+    """An event id was taken before for an event that said something else."""
+
+
+class EventJournalError(FeatureError):
+    """The journal of events cannot be opened or written, so nothing may be acknowledged."""
+
+
+class NoStreamError(FeatureError):
+    """The feature repository takes no events."""

@@ -1,20 +1,11 @@
 """The aircraft's last known leg, as an event stream: scheduled and waiting, gone, landed, given up."""
 
-from typing import Final
-
 import ibis
 import ibis.expr.types as ir
 
 from features.legs import instant
+from features.tables.aircraft_states import GIVEN_UP, GONE, LANDED, ORDER, WAITING
 from features.tables.operations import BACKLOG_PATIENCE
-
-WAITING: Final = "waiting"
-GONE: Final = "gone"
-LANDED: Final = "landed"
-GIVEN_UP: Final = "given_up"
-
-# When two things happen to one aircraft in the same minute, the later in this order is its state.
-ORDER = {GIVEN_UP: 0, LANDED: 1, WAITING: 2, GONE: 3}
 
 
 def build_aircraft_legs(legs: ir.Table) -> ir.Table:

@@ -1,0 +1,143 @@
+"""The live state of the legs: events in, rows of the feature tables out, as the batch build makes them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from heapq import heappop, heappush
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from features.events.aircraft_state import AircraftState
+from features.events.event import Event, Refusal
+from features.events.flight_events import LEG_EVENTS, LegEvent
+from features.events.leg_book import EPOCH, MINUTE, Leg, LegBook
+from features.events.window_state import NULL, RowColumns, WindowState
+from features.tables.carrier_operations import CARRIER_OPERATIONS
+from features.tables.destination_operations import DESTINATION_OPERATIONS
+from features.tables.origin_operations import ORIGIN_OPERATIONS
+
+DAY: Final = 1440
+# How far behind the clock a leg may lie and still be corrected.
+KEPT_DAYS: Final = 10
+# Legs further ahead wait: no window looks that far, and the state stays small.
+AHEAD: Final = DAY
+TABLES: Final = (ORIGIN_OPERATIONS, CARRIER_OPERATIONS, DESTINATION_OPERATIONS)
+AIRCRAFT: Final = "aircraft_legs"
+KEYS: Final = ("origin", "carrier", "dest")
+
+
+class FlightEngine:
+    """Keeps the operations tables and the aircraft's states up to date, event by event, in any order.
+
+    The rows that `advance` returns are those of the batch build from the same legs, except that a row once
+    returned is never withdrawn: it then repeats what holds at its minute, which no look-up can tell apart.
+    """
+
+    events = LEG_EVENTS
+
+    def __init__(self) -> None:
+        self._book = LegBook()
+        self._windows = {table.name: WindowState(table, KEPT_DAYS * DAY // table.grid) for table in TABLES}
+        self._aircraft = AircraftState()
+        self._counted: dict[str, Leg] = {}
+        self._waiting: list[tuple[int, str]] = []
+        self._clock: int | None = None
+
+    def check(self, events: Sequence[Event]) -> list[Refusal]:
+        """Return the events that cannot be true beside those applied; nothing changes."""
+        return self._book.admit(_legs_only(events), self._since)[1]
+
+    def apply(self, events: Sequence[Event]) -> None:
+        """Take in events that `check` lets pass."""
+        changes, _ = self._book.admit(_legs_only(events), self._since)
+        self._book.keep(changes)
+        self._recount(changes)
+
+    def advance(self, to: datetime) -> dict[str, pd.DataFrame]:
+        """Return the rows by view that are new up to `to`, and those whose numbers have changed since."""
+        until, frames = (to - EPOCH) // MINUTE, list[dict[str, pd.DataFrame]]()
+        while (step := self._next_step(until)) is not None:
+            self._clock = step
+            self._let_in()
+            frames.append(self._rows(step))
+            if step >= until:
+                break
+        self._forget()
+        return {view: pd.concat([frame[view] for frame in frames]) for view in frames[-1]} if frames else {}
+
+    @property
+    def _since(self) -> int:
+        return 0 if self._clock is None else self._clock - KEPT_DAYS * DAY
+
+    def _next_step(self, until: int) -> int | None:
+        """Return the next minute to stop at: a day at most, so that a gap in the events costs no memory."""
+        if self._clock is None:
+            first = self._waiting[0][0] - DAY if self._waiting else until
+            return min(first, until)
+        return max(self._clock, min(self._clock + DAY, until))
+
+    def _rows(self, minute: int) -> dict[str, pd.DataFrame]:
+        rows = {name: state.advance(minute) for name, state in self._windows.items()}
+        return {**rows, AIRCRAFT: self._aircraft.advance(minute)}
+
+    def _recount(self, names: Iterable[str]) -> None:
+        """Count the named legs as they are known now, instead of as they were."""
+        before, after = list[Leg](), list[Leg]()
+        for name in names:
+            known, counted = self._book.read(name), self._counted.pop(name, None)
+            if counted is not None:
+                before.append(counted)
+            if known is None or known.schedule is None:
+                continue
+            if self._clock is None or known.schedule.scheduled > self._clock + AHEAD:
+                heappush(self._waiting, (known.schedule.scheduled, name))
+                continue
+            self._counted[name] = known
+            after.append(known)
+        self._change(before, after)
+
+    def _change(self, before: Sequence[Leg], after: Sequence[Leg]) -> None:
+        rows = _columns([*before, *after], [-1] * len(before) + [1] * len(after))
+        for state in self._windows.values():
+            state.change(rows)
+        for sign, legs in ((-1, before), (1, after)):
+            for leg in legs:
+                self._aircraft.change(leg, sign)
+
+    def _let_in(self) -> None:
+        ready = set[str]()
+        while self._waiting and self._clock is not None and self._waiting[0][0] <= self._clock + AHEAD:
+            ready.add(heappop(self._waiting)[1])
+        self._recount(ready)
+
+    def _forget(self) -> None:
+        """Forget old legs, a day's worth at a time."""
+        horizon = self._since - 2 * DAY
+        oldest = next(iter(self._counted.values()), None)
+        if oldest is None or oldest.moment > horizon - DAY:
+            return
+        for name in self._book.forget(horizon):
+            self._counted.pop(name, None)
+        self._aircraft.forget(horizon)
+
+
+def _legs_only(events: Sequence[Event]) -> list[LegEvent]:
+    return [event for event in events if isinstance(event, LegEvent)]
+
+
+def _columns(legs: Sequence[Leg], signs: Sequence[int]) -> RowColumns:
+    published = [leg.schedule for leg in legs if leg.schedule is not None]
+    keys = {name: [getattr(schedule, name) for schedule in published] for name in KEYS}
+    scheduled = np.array([schedule.scheduled for schedule in published], np.int64)
+    due = np.array([schedule.due for schedule in published], np.int64)
+    departed = np.array([NULL if leg.departed is None else leg.departed for leg in legs], np.int64)
+    arrived = np.array([NULL if leg.arrived is None else leg.arrived for leg in legs], np.int64)
+    numbers = {
+        "scheduled": scheduled,
+        "departed": departed,
+        "arrived": arrived,
+        "dep_delay": np.where(departed == NULL, NULL, departed - scheduled),
+        "arr_delay": np.where(arrived == NULL, NULL, arrived - due),
+    }
+    return RowColumns(keys, numbers, np.array(signs, np.int64))
