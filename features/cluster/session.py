@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 OLDEST_JAVA = 17
 JAVA_TIMEOUT = 20.0
 LOOPBACK = "127.0.0.1"
+LOCAL_PARTITIONS = 4
 
 
 @contextmanager
@@ -65,7 +66,12 @@ def require_spark() -> None:
 def session_conf(settings: FeatureSettings) -> dict[str, str]:
     """Return what a session is configured with; Spark's own `spark-defaults.conf` may add to it."""
     folder = settings.var / "spark"
-    local = {"spark.driver.bindAddress": LOOPBACK, "spark.driver.host": LOOPBACK}
+    local = {
+        "spark.driver.bindAddress": LOOPBACK,
+        "spark.driver.host": LOOPBACK,
+        # Spark's 200 take longer to schedule on a few cores than these tables take to sort.
+        "spark.sql.shuffle.partitions": str(LOCAL_PARTITIONS),
+    }
     return {
         "spark.driver.memory": settings.spark_memory,
         "spark.local.dir": str(folder / "scratch"),
@@ -88,8 +94,6 @@ def _start(settings: FeatureSettings) -> "SparkSession":
     session = SparkSession.builder.master(settings.spark_master).appName("features").config(conf=conf)
     started = session.getOrCreate()
     started.sparkContext.setLogLevel("ERROR")
-    # Spark's default of 200 partitions takes longer to schedule than these tables take to sort.
-    started.conf.set("spark.sql.shuffle.partitions", 2 * started.sparkContext.defaultParallelism)
     return started
 
 

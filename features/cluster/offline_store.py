@@ -1,0 +1,83 @@
+"""Feast's own Spark offline store: its session from the settings, its answers in the rows' order."""
+
+import warnings
+from typing import Any
+
+import pandas as pd
+import pyspark.sql
+from feast import FeatureView
+from feast.infra.offline_stores.contrib.spark_offline_store.spark import (
+    SparkOfflineStore,
+    SparkOfflineStoreConfig,
+    SparkRetrievalJob,
+)
+from feast.infra.offline_stores.offline_store import RetrievalJob
+from feast.infra.registry.base_registry import BaseRegistry
+from feast.repo_config import RepoConfig
+from pydantic import Field
+
+from features.cluster.session import session_conf
+from features.settings import FeatureSettings
+
+ROW = "__row"
+
+
+def _configured() -> dict[str, str]:
+    settings = FeatureSettings()
+    return {"spark.master": settings.spark_master, **session_conf(settings)}
+
+
+class ClusterOfflineStoreConfig(SparkOfflineStoreConfig):
+    """`offline_store:` of `feature_store.yaml`; a `spark_conf` there replaces what the settings give."""
+
+    type: str = "features.cluster.offline_store.ClusterOfflineStore"
+    spark_conf: dict[str, str] | None = Field(default_factory=_configured)
+
+
+class ClusterOfflineStore(SparkOfflineStore):
+    """Feast's point-in-time SQL on Spark; a session that is already active is used as it is.
+
+    Unlike Feast's own, it leaves the caller's frame as it was and answers in that frame's order.
+    """
+
+    @staticmethod
+    def get_historical_features(
+        config: RepoConfig,
+        feature_views: list[FeatureView],
+        feature_refs: list[str],
+        entity_df: pd.DataFrame | str | pyspark.sql.DataFrame | None,
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        filter_by_created_timestamp: bool = False,
+        **options: Any,
+    ) -> RetrievalJob:
+        """Join each view's newest row at or before every entity row's `event_timestamp`, within its TTL."""
+        rows = entity_df
+        if isinstance(entity_df, pd.DataFrame):
+            rows = entity_df.assign(**{ROW: range(len(entity_df))})
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The spark offline store is an experimental", RuntimeWarning)
+            job = SparkOfflineStore.get_historical_features(
+                config,
+                feature_views,
+                feature_refs,
+                rows,
+                registry,
+                project,
+                full_feature_names,
+                filter_by_created_timestamp,
+                **options,
+            )
+        return job if rows is entity_df else InOrder(job)
+
+
+class InOrder(SparkRetrievalJob):
+    """A retrieval whose rows come in the order of the entity frame; joins on Spark keep none."""
+
+    def __init__(self, job: RetrievalJob) -> None:
+        vars(self).update(vars(job))
+
+    def to_spark_df(self) -> pyspark.sql.DataFrame:
+        """Run the join; the frame's row number orders it and goes."""
+        return super().to_spark_df().orderBy(ROW).drop(ROW)
