@@ -43,10 +43,27 @@ def apply() -> None:
 def materialize(
     as_of: Annotated[datetime, typer.Option(help="The moment to know everything of (UTC).")],
 ) -> None:
-    """Write the newest row per key known by `--as-of` to the online store."""
+    """Write the newest row per key known by `--as-of` to the online store, once they are sound."""
+    from features.quality.views import check_before_writing
     from features.store import open_store
 
-    open_store(FeatureSettings()).materialize(KNOWN_SINCE, as_of.replace(tzinfo=UTC))
+    settings, moment = FeatureSettings(), as_of.replace(tzinfo=UTC)
+    store = open_store(settings)
+    check_before_writing(settings, store, moment)
+    store.materialize(KNOWN_SINCE, moment)
+
+
+@app.command()
+def check(
+    as_of: Annotated[datetime, typer.Option(help="The present (UTC): a row after it is in the future.")],
+) -> None:
+    """Check every view's table as it lies: columns, types, instants, ranges, missing shares, freshness."""
+    from features.quality.views import check_tables
+    from features.store import open_store
+
+    settings = FeatureSettings()
+    for view, measure in check_tables(settings, open_store(settings), as_of.replace(tzinfo=UTC)).items():
+        typer.echo(f"{view}: {measure.rows} rows, newest {measure.newest}")
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -1,17 +1,18 @@
 """Raw files to feature tables: each is written beside its predecessor, swapped in when all are sound."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import ibis.expr.types as ir
-import pandas as pd
+import pyarrow.compute as pc
 
 from features.contract import EXAMPLES, OUTCOMES
 from features.engine import Engine, Sources, open_duckdb, put_in_place
 from features.errors import RawDataError
-from features.quality import check_table
+from features.expectations import EXPECTATIONS
+from features.quality.built import CheckBuilt, open_built_check
 from features.raw import RawTables, read_raw
 from features.tables.aircraft import build_aircraft_legs
 from features.tables.carrier_operations import build_carrier_operations
@@ -71,21 +72,45 @@ def build_tables(
 ) -> list[Path]:
     """Build every table from raw tables in memory; they replace their predecessors once all are sound.
 
+    What each table shows is added to `quality.jsonl` beside the folder, and the rows that a table was refused
+    for lie in `quarantine` there.
+
     Raises:
         RawDataError: there is no flight in `raw`.
-        TableQualityError: a built table breaks its schema; nothing was replaced.
+        TableQualityError: a built table is not what it must be; nothing was replaced.
     """
     if raw.flights.num_rows == 0:
         raise RawDataError("the period holds no flight: choose --start and --end within the raw data")
     tables.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=tables.parent, prefix=".building-") as folder:
-        built = _build_into(Path(folder), raw, builders, engine)
+    known, latest = _known_until(raw), _latest(raw)
+    with (
+        TemporaryDirectory(dir=tables.parent, prefix=".building-") as folder,
+        open_built_check(EXPECTATIONS, tables.parent, known, latest) as check,
+    ):
+        built = _build_into(Path(folder), raw, builders, engine, check)
         return [put_in_place(path, tables) for path in built]
 
 
-def _build_into(folder: Path, raw: RawTables, builders: Mapping[str, Builder], engine: Engine) -> list[Path]:
+def _build_into(
+    folder: Path, raw: RawTables, builders: Mapping[str, Builder], engine: Engine, check: CheckBuilt
+) -> list[Path]:
     with engine(raw, folder / "scratch") as (sources, write):
         for name, builder in builders.items():
             write(builder(sources), folder / name)
-            check_table(name, pd.read_parquet(folder / name))
+            check(folder / name)
     return [folder / name for name in builders]
+
+
+def _known_until(raw: RawTables) -> datetime:
+    """The last hour from which a departure is known: schedules are known ahead, and show no feed at work."""
+    departed = raw.flights.filter(pc.is_valid(raw.flights["dep_delay"]))
+    hours = departed["time_hour"] if departed.num_rows else raw.flights["time_hour"]
+    newest: datetime = pc.max(hours).as_py()
+    return newest
+
+
+def _latest(raw: RawTables) -> datetime:
+    """The end of the last hour that the raw data speaks of."""
+    hours = [pc.max(table["time_hour"]).as_py() for table in (raw.flights, raw.weather) if table.num_rows]
+    newest: datetime = max(hours)
+    return newest + timedelta(hours=1)

@@ -17,10 +17,10 @@ FEWEST_ROWS = 1_000
 class Expectation:
     """What one table must satisfy.
 
-    `schema` holds for every row. The rest holds for the table: `null_shares` the largest share of missing values
-    per column (`LARGEST_NULL_SHARE` for those not named, from `FEWEST_ROWS` rows on), `lifetime` how old the
-    newest row may be at the end of what is known, `largest_gap` the longest time without any row (the lifetime
-    if not set), `ahead` how far after that end a row may lie.
+    `schema` holds for every row. The rest holds for the table: `null_shares` is the largest share of missing
+    values per column (`LARGEST_NULL_SHARE` for those not named; from `FEWEST_ROWS` rows on), `lifetime` how
+    old the newest row may be at the end of what is known, `largest_gap` the longest time without any row
+    (the lifetime if not set), `ahead` how far after the end of the data a row may lie.
     """
 
     schema: pa.DataFrameSchema

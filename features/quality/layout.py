@@ -1,0 +1,72 @@
+"""Whether a table's files have the columns that they should, of the right kind, with exact timestamps."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from features.asof_sql import quote, read_parquet
+from features.quality.source import ColumnKind, TableSource
+from features.quality.violation import Violation
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+WHOLE = (
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "HUGEINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+)
+INSTANT = "TIMESTAMP WITH TIME ZONE"
+# A column without a single value has no type in Parquet; its null share is what speaks against it.
+UNTYPED = '"NULL"'
+FITTING: dict[ColumnKind, tuple[str, ...]] = {
+    "text": ("VARCHAR",),
+    "whole": WHOLE,
+    "number": ("DOUBLE", "FLOAT", "DECIMAL", *WHOLE),
+    "truth": ("BOOLEAN",),
+    "instant": (INSTANT,),
+}
+ADD = "write it into the table, or take it out of the view's schema and run `python -m features apply`"
+CAST = "cast it where the table is written, or change the field's type and run `python -m features apply`"
+ZONE = "say which zone it is in where the table is written: `frame[name].dt.tz_localize('UTC')`"
+MICROSECONDS = "write microseconds: `frame.to_parquet(path, coerce_timestamps='us')`"
+
+
+def read_types(connection: "DuckDBPyConnection", path: str) -> dict[str, str]:
+    """Return DuckDB's type of every column of the files."""
+    rows = connection.execute(f"DESCRIBE SELECT * FROM {read_parquet(path)}").fetchall()
+    return {name: dtype for name, dtype, *_ in rows}
+
+
+def find_layout_violations(types: dict[str, str], source: TableSource) -> list[Violation]:
+    """Return the columns that are missing or are not what they should be."""
+    return [found for name, kind in source.columns.items() for found in _check_column(name, kind, types)]
+
+
+def _check_column(name: str, kind: ColumnKind | None, types: dict[str, str]) -> Iterator[Violation]:
+    found = types.get(name)
+    if found is None:
+        yield Violation(name, "column is there", "no such column", ADD)
+    elif kind == "instant" and found != INSTANT:
+        yield _inexact_instant(name, found)
+    elif kind is not None and not found.startswith((*FITTING[kind], UNTYPED)):
+        yield Violation(name, f"column is {kind}", found, CAST)
+
+
+def _inexact_instant(name: str, found: str) -> Violation:
+    if found.endswith("_NS"):
+        return Violation(name, "timestamps in microseconds", f"nanoseconds ({found})", MICROSECONDS)
+    if found.startswith("TIMESTAMP"):
+        return Violation(name, "timestamps with a zone", f"none ({found})", ZONE)
+    return Violation(name, "timestamps", found, f"{CAST}; {MICROSECONDS}")
+
+
+def missing_condition(name: str, dtype: str) -> str:
+    """Return the SQL that is true where the column has no value; NaN counts as none."""
+    column = quote(name)
+    return f"({column} IS NULL OR isnan({column}))" if dtype in ("DOUBLE", "FLOAT") else f"({column} IS NULL)"

@@ -1,0 +1,29 @@
+"""A table to be checked: where it lies, and what its columns are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+ColumnKind = Literal["text", "whole", "number", "truth", "instant"]
+
+
+@dataclass(frozen=True)
+class TableSource:
+    """One table as files: `path` is what DuckDB's `read_parquet` takes.
+
+    `columns` has the kind of every column that must be there (None: any); `features` are those whose missing
+    values are counted. A table without `timestamp` has no bounds in time.
+    """
+
+    view: str
+    path: str
+    keys: tuple[str, ...]
+    features: tuple[str, ...]
+    columns: Mapping[str, ColumnKind | None]
+    timestamp: str | None = None
+    created: str | None = None
+
+    @property
+    def row_identity(self) -> list[str]:
+        """The columns that no two rows share: keys, event time, creation time."""
+        return [*self.keys, *(name for name in (self.timestamp, self.created) if name)]

@@ -1,0 +1,116 @@
+"""The tables behind a repository's views, checked before their rows are written online, or as they lie."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pandas as pd
+from feast import FeatureStore, FeatureView
+
+from features.asof_sql import connect_utc
+from features.quality.check import TableCheck
+from features.quality.from_view import read_expectations, view_expectation, view_table
+from features.quality.measure import TableMeasure
+from features.quality.quarantine import Quarantine, quarantine_folder
+from features.quality.record import RECORD_FILE
+from features.quality.source import TableSource
+from features.settings import FeatureSettings
+from features.view_source import batch_source
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+Read = Callable[[FeatureStore, FeatureView, TableSource, datetime], pd.DataFrame]
+
+
+def check_before_writing(
+    settings: FeatureSettings, store: FeatureStore, as_of: datetime
+) -> dict[str, TableMeasure]:
+    """Check what would be written to the online store as of a moment (UTC); later rows are not looked at.
+
+    Raises:
+        TableQualityError: a table is not fit to be used; its rows are kept in the quarantine.
+    """
+    views = [view for view in store.list_feature_views() if view.online]
+    with connect_utc() as connection:
+        check = TableCheck(
+            connection,
+            _quarantine(settings, as_of, "nothing was written to the online store"),
+            settings.features_dir / RECORD_FILE,
+            "materialize",
+            as_of,
+        )
+        return _run(settings, store, check, views, _newest_rows)
+
+
+def check_tables(settings: FeatureSettings, store: FeatureStore, as_of: datetime) -> dict[str, TableMeasure]:
+    """Check every row of every view's table; a row after `as_of` (UTC) is in the future.
+
+    Raises:
+        TableQualityError: a table is not fit to be used; its rows are kept in the quarantine.
+    """
+    with connect_utc() as connection:
+        check = TableCheck(
+            connection,
+            _quarantine(settings, as_of, "the table stays as it is"),
+            settings.features_dir / RECORD_FILE,
+            "check",
+            as_of,
+            latest=as_of,
+        )
+        return _run(settings, store, check, store.list_feature_views(), _all_rows)
+
+
+def _run(
+    settings: FeatureSettings, store: FeatureStore, check: TableCheck, views: list[FeatureView], read: Read
+) -> dict[str, TableMeasure]:
+    written = read_expectations(settings.feature_repo)
+    measures = {}
+    for view in views:
+        source = view_table(store, view)
+        expectation = view_expectation(view, source, written.get(view.name))
+        rows = _reader(read, store, view, source, check.as_of)
+        measures[view.name] = check.run(source, expectation, rows)
+    return measures
+
+
+def _reader(
+    read: Read, store: FeatureStore, view: FeatureView, source: TableSource, as_of: datetime
+) -> Callable[[], pd.DataFrame]:
+    return lambda: read(store, view, source, as_of)
+
+
+def _newest_rows(
+    store: FeatureStore, view: FeatureView, source: TableSource, as_of: datetime
+) -> pd.DataFrame:
+    """Read exactly what Feast's materialisation pulls."""
+    job = store._get_provider().offline_store.pull_latest_from_table_or_query(
+        store.config,
+        batch_source(view),
+        list(source.keys),
+        list(source.features),
+        str(source.timestamp),
+        source.created,
+        BEGINNING,
+        as_of,
+    )
+    return _as_frame(job)
+
+
+def _all_rows(store: FeatureStore, view: FeatureView, source: TableSource, as_of: datetime) -> pd.DataFrame:  # noqa: ARG001
+    job = store._get_provider().offline_store.pull_all_from_table_or_query(
+        store.config,
+        batch_source(view),
+        list(source.keys),
+        list(source.features),
+        str(source.timestamp),
+        source.created,
+    )
+    return _as_frame(job)
+
+
+def _as_frame(job: object) -> pd.DataFrame:
+    frame: pd.DataFrame = job.to_arrow().to_pandas()  # type: ignore[attr-defined]
+    return frame
+
+
+def _quarantine(settings: FeatureSettings, as_of: datetime, untouched: str) -> Quarantine:
+    return Quarantine(quarantine_folder(settings.features_dir), f"{as_of:%Y-%m-%dT%H%M%S}", untouched)
