@@ -1,9 +1,9 @@
 """DuckDB SQL of the point-in-time join: each source's newest row known at an entity row's instant."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -12,6 +12,14 @@ ENTITY_TABLE = "entity_rows"
 ROW = "__row"
 INSTANT = "__instant"
 EVENT = "__event"
+CREATED = "__created"
+KNOWN = "__known"
+PLACE = "__place"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+# A creation time before every other, for rows without one; the first moment that a timestamp can hold.
+NEVER_CREATED = -(2**63) + 1
+FIRST_MOMENT = -62_135_596_800_000_000
 
 
 @dataclass(frozen=True)
@@ -24,14 +32,30 @@ class SourceColumn:
 
 @dataclass(frozen=True)
 class AsOfSource:
-    """One Parquet source. `keys` answer with the entity frame's column names; no TTL: never expires."""
+    """One view's Parquet. `keys` answer with the entity frame's column names; no TTL: never expires.
 
-    path: str
+    `path`: a file, a pattern, or files in the order in which later ones win ties. `filesystem`: the fsspec
+    file system that reads them, where they are not local. `known_only`: a row counts from its creation time
+    on, not from its event time, where that is later.
+    """
+
+    path: str | tuple[str, ...]
     keys: tuple[SourceColumn, ...]
     columns: tuple[SourceColumn, ...]
     timestamp: str
     created: str | None
     ttl: timedelta | None
+    view: str = ""
+    filesystem: Any = field(default=None, compare=False)
+    known_only: bool = False
+
+
+@dataclass(frozen=True)
+class Span:
+    """Microseconds since 1970 UTC of the first and the last instant that is asked for."""
+
+    first: int
+    last: int
 
 
 def quote(identifier: str) -> str:
@@ -39,9 +63,14 @@ def quote(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-def read_parquet(path: str) -> str:
-    """Return the table function that reads a Parquet file, a folder of them, or a pattern."""
-    return "read_parquet('" + path.replace("'", "''") + "', file_row_number = true)"
+def read_parquet(path: str | Sequence[str]) -> str:
+    """Return the table function that reads Parquet files, or a pattern of them.
+
+    The virtual columns `file_index` and `file_row_number` say where a row stands.
+    """
+    paths = [path] if isinstance(path, str) else path
+    listed = ", ".join("'" + each.replace("'", "''") + "'" for each in paths)
+    return f"read_parquet([{listed}])"
 
 
 def instant_sql(column: str) -> str:
@@ -49,53 +78,86 @@ def instant_sql(column: str) -> str:
     return f"epoch_us(CAST({quote(column)} AS TIMESTAMPTZ))"
 
 
-def newest_per_instant(source: AsOfSource) -> str:
-    """Return the source's rows, one per key and event time.
+def microseconds(moment: datetime) -> int:
+    """Return microseconds since 1970 UTC; a naive moment is taken as UTC."""
+    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (zoned - EPOCH) // MICROSECOND
 
-    Ties go to the newest creation time, then to the row that stands last in the file: the answer must not
+
+def moment_sql(microseconds: int) -> str:
+    """Return microseconds since 1970 UTC as a timestamp that a Parquet column can be compared with."""
+    return f"make_timestamptz({microseconds})"
+
+
+def place_sql() -> str:
+    """Return where a row of Parquet stands, as one number: files in their order, then rows."""
+    return "(file_index << 40) + file_row_number"
+
+
+def loaded_rows(source: AsOfSource, span: Span | None) -> str:
+    """Return the source's columns, and its rows that some instant of the span could see.
+
+    A row needs an event time, and with `known_only` a creation time too (Feast reads them so).
+    """
+    keys = [f"{quote(key.source)} AS {_key(key)}" for key in source.keys]
+    columns = [f"{quote(column.source)} AS {quote(column.answer)}" for column in source.columns]
+    times = [f"{instant_sql(source.timestamp)} AS {EVENT}", f"{place_sql()} AS {PLACE}"]
+    needed = [f"{quote(source.timestamp)} IS NOT NULL", *_within(source, span)]
+    if source.created:
+        times.append(f"{instant_sql(source.created)} AS {CREATED}")
+    if source.created and source.known_only:
+        needed.append(f"{quote(source.created)} IS NOT NULL")
+    selected = ", ".join([*keys, *columns, *times])
+    return f"SELECT {selected} FROM {read_parquet(source.path)} WHERE {' AND '.join(needed)}"
+
+
+def newest_rows(source: AsOfSource) -> str:
+    """Return keys, the instant from which a row is known, its event time and its place, once per instant.
+
+    Ties go to the newest creation time, then to the row that stands last in the files: the answer must not
     depend on how threads were scheduled.
     """
-    keys = [f"{quote(key.source)} AS {quote(f'__key_{key.answer}')}" for key in source.keys]
-    columns = [f"{quote(column.source)} AS {quote(column.answer)}" for column in source.columns]
-    partition = ", ".join([*(quote(key.source) for key in source.keys), EVENT])
-    created = f"{quote(source.created)} DESC NULLS LAST, " if source.created else ""
-    return (
-        f"SELECT {', '.join([*keys, *columns, f'{instant_sql(source.timestamp)} AS {EVENT}'])} "
-        f"FROM {read_parquet(source.path)} "
-        f"QUALIFY row_number() OVER (PARTITION BY {partition} ORDER BY {created}file_row_number DESC) = 1"
-    )
+    keys = [_key(key) for key in source.keys]
+    if source.created and source.known_only:
+        return _newest_known(keys)
+    place = f"max({PLACE})"
+    if source.created:
+        place = f"arg_max({PLACE}, (coalesce({CREATED}, {NEVER_CREATED}), {PLACE}))"
+    grouped = ", ".join([*keys, EVENT])
+    return f"SELECT {grouped}, {EVENT} AS {KNOWN}, {place} AS {PLACE} FROM loaded GROUP BY {grouped}"
 
 
-def asof_rows(source: AsOfSource, *, expire: bool) -> str:
+def asof_rows(source: AsOfSource, *, expire: bool, span: Span | None = None) -> str:
     """Return `__row`, `__event` and the source's columns for every entity row that has a row known by then.
 
     With `expire`, a row older than the TTL at the entity row's instant is left out; one exactly as old as
-    the TTL is kept, as Feast does.
+    the TTL is kept, as Feast does. The join itself sees keys, instants and places only: sorting the features
+    with them costs twice as much. The files are read once, so that a file which is replaced meanwhile
+    cannot mix its rows with the old ones.
     """
-    matches = [f"e.{quote(key.answer)} = s.{quote(f'__key_{key.answer}')}" for key in source.keys]
-    condition = " AND ".join([*matches, f"e.{INSTANT} >= s.{EVENT}"])
-    answers = "".join(f", s.{quote(column.answer)}" for column in source.columns)
-    alive = ""
-    if expire and source.ttl:
-        alive = f" WHERE s.{EVENT} + {source.ttl // timedelta(microseconds=1)} >= e.{INSTANT}"
+    answers = "".join(f", l.{quote(column.answer)}" for column in source.columns)
     return (
-        f"SELECT e.{ROW}, s.{EVENT}{answers} FROM {ENTITY_TABLE} e "
-        f"ASOF JOIN ({newest_per_instant(source)}) s ON {condition}{alive}"
+        f"WITH loaded AS MATERIALIZED ({loaded_rows(source, span)}), matched AS ({_matched(source, expire)}) "
+        f"SELECT m.{ROW}, m.{EVENT}{answers} FROM matched m JOIN loaded l ON l.{PLACE} = m.{PLACE}"
     )
 
 
-def point_in_time_query(sources: Sequence[AsOfSource]) -> str:
-    """Return the query that answers every source's columns for every entity row, in the entity rows' order.
+def aligned_columns(source: AsOfSource, span: Span | None = None) -> str:
+    """Return the source's columns with one row per entity row, in the entity rows' order; null if unknown."""
+    answers = ", ".join(f"a.{quote(column.answer)}" for column in source.columns)
+    rows = asof_rows(source, expire=True, span=span)
+    return f"SELECT {answers} FROM {ENTITY_TABLE} e LEFT JOIN ({rows}) a USING ({ROW}) ORDER BY e.{ROW}"
 
-    Each source is joined on its own to the narrow entity table and then looked up by row: chaining the
-    as-of joins would sort ever wider rows.
-    """
-    parts = ", ".join(f"s{i} AS ({asof_rows(source, expire=True)})" for i, source in enumerate(sources))
-    columns = ", ".join(
-        f"s{i}.{quote(column.answer)}" for i, source in enumerate(sources) for column in source.columns
-    )
+
+def whole_query(entity_query: str, instant: str, sources: Sequence[AsOfSource]) -> str:
+    """Return one query that answers the entity query's columns and every source's, in its rows' order."""
+    rows = f"SELECT *, row_number() OVER () - 1 AS {ROW}, {instant_sql(instant)} AS {INSTANT}"
+    parts = [f"{ENTITY_TABLE} AS MATERIALIZED ({rows} FROM ({entity_query}))"]
+    parts += [f"s{i} AS ({asof_rows(source, expire=True)})" for i, source in enumerate(sources)]
+    columns = [f"s{i}.{quote(c.answer)}" for i, source in enumerate(sources) for c in source.columns]
+    selected = ", ".join([f"e.* EXCLUDE ({ROW}, {INSTANT})", *columns])
     joins = " ".join(f"LEFT JOIN s{i} ON s{i}.{ROW} = e.{ROW}" for i in range(len(sources)))
-    return f"WITH {parts} SELECT {columns} FROM {ENTITY_TABLE} e {joins} ORDER BY e.{ROW}"
+    return f"WITH {', '.join(parts)} SELECT {selected} FROM {ENTITY_TABLE} e {joins} ORDER BY e.{ROW}"
 
 
 def connect_utc() -> "DuckDBPyConnection":
@@ -105,3 +167,43 @@ def connect_utc() -> "DuckDBPyConnection":
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     return connection
+
+
+def _key(key: SourceColumn) -> str:
+    return quote(f"__key_{key.answer}")
+
+
+def _within(source: AsOfSource, span: Span | None) -> list[str]:
+    """Bound the event time on the raw column, so that Parquet's own statistics skip what cannot matter."""
+    if span is None:
+        return []
+    bounds = [f"{quote(source.timestamp)} <= {moment_sql(span.last)}"]
+    if source.ttl:
+        oldest = max(FIRST_MOMENT, span.first - source.ttl // MICROSECOND)
+        bounds.append(f"{quote(source.timestamp)} >= {moment_sql(oldest)}")
+    return bounds
+
+
+def _newest_known(keys: Sequence[str]) -> str:
+    """Return what becomes known when: rows that an event already known then has overtaken are left out."""
+    grouped = ", ".join([*keys, KNOWN])
+    partition = f"PARTITION BY {', '.join(keys)} " if keys else ""
+    best = f"max(({EVENT}, {CREATED}, {PLACE}))"
+    return (
+        f"SELECT {grouped}, best[1] AS {EVENT}, best[3] AS {PLACE} FROM ("
+        f"SELECT {grouped}, {best} AS best FROM "
+        f"(SELECT *, greatest({EVENT}, {CREATED}) AS {KNOWN} FROM loaded) GROUP BY {grouped}) "
+        f"QUALIFY best[1] = max(best[1]) OVER ({partition}ORDER BY {KNOWN})"
+    )
+
+
+def _matched(source: AsOfSource, expire: bool) -> str:
+    matches = [f"e.{quote(key.answer)} = s.{_key(key)}" for key in source.keys]
+    condition = " AND ".join([*matches, f"e.{INSTANT} >= s.{KNOWN}"])
+    alive = ""
+    if expire and source.ttl:
+        alive = f" WHERE e.{INSTANT} - s.{EVENT} <= {source.ttl // MICROSECOND}"
+    return (
+        f"SELECT e.{ROW}, s.{EVENT}, s.{PLACE} FROM {ENTITY_TABLE} e "
+        f"ASOF JOIN ({newest_rows(source)}) s ON {condition}{alive}"
+    )

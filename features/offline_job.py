@@ -1,35 +1,63 @@
-"""The historical retrieval itself: entity rows in, the same rows with features out."""
+"""The historical retrieval itself: entity rows in, the same rows with features out, slice by slice."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
 from feast import OnDemandFeatureView
+from feast.dqm.errors import ValidationFailed
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
+from feast.saved_dataset import SavedDatasetStorage
 
-from features.asof_sql import ENTITY_TABLE, INSTANT, ROW, AsOfSource, connect_utc, point_in_time_query
+from features.asof_sql import ENTITY_TABLE, AsOfSource, aligned_columns, whole_query
 from features.errors import UnsupportedRetrievalError
+from features.offline_checks import Layout
+from features.offline_engine import Engine
+from features.offline_entities import (
+    EntityBounds,
+    as_query,
+    check_key_types,
+    entity_bounds,
+    instant_column,
+    narrow_rows,
+    read_slices,
+    span_of,
+)
+from features.offline_write import save_dataset
 from features.on_demand import compute_columns
 from features.view_source import used_name
 
-EVENT_TIMESTAMP = "event_timestamp"
-MICROSECONDS_UTC = pa.timestamp("us", tz="UTC")
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 
 @dataclass(frozen=True)
 class Retrieval:
-    """What is asked: sources, entity rows (frame or DuckDB SQL), and how features are named."""
+    """What is asked: sources with what their files must hold, entity rows (frame or SQL), feature names.
+
+    `bounds`: the entity rows' keys and times where they are known without reading them.
+    """
 
     sources: tuple[AsOfSource, ...]
+    layouts: tuple[Layout, ...]
     entity_rows: pd.DataFrame | str
     feature_refs: tuple[str, ...]
     full_feature_names: bool
+    repo_path: str
+    engine: Engine
+    bounds: EntityBounds | None = None
 
 
 class AsOfRetrievalJob(RetrievalJob):
-    """Runs on `to_df` or `to_arrow`: the as-of joins in one DuckDB query, then the on-demand views."""
+    """Runs when its answer is asked for: per slice of entity rows the as-of joins, then on-demand views.
+
+    `to_df` and `to_arrow` hold the whole answer. `to_arrow_batches` and `persist` hold one slice of it, so
+    that memory stays bounded however many entity rows there are.
+    """
 
     def __init__(self, retrieval: Retrieval, on_demand: Sequence[OnDemandFeatureView]) -> None:
         self._retrieval = retrieval
@@ -47,18 +75,98 @@ class AsOfRetrievalJob(RetrievalJob):
 
     @property
     def metadata(self) -> RetrievalMetadata:
-        """The feature references; keys and time bounds are not read ahead of running the query."""
-        return RetrievalMetadata(features=list(self._retrieval.feature_refs), keys=[])
+        """The feature references, the entity rows' columns beside the instant, its first and last value."""
+        bounds = self._bounds
+        return RetrievalMetadata(list(self._retrieval.feature_refs), bounds.keys, bounds.first, bounds.last)
 
     def to_arrow(self, validation_reference: Any = None, timeout: int | None = None) -> pa.Table:
-        """Run the retrieval. Rows keep the entity rows' order.
+        """Run the retrieval. Rows keep the entity rows' order, repeated rows are each answered.
 
         Raises:
-            UnsupportedRetrievalError: a validation reference or a timeout was given.
+            EntityRowsError: the entity rows lack a column, an instant, or have keys of another type.
+            TableLayoutError: a feature table is not what its view declares.
+            RetrievalStoppedError: out of memory, or not done within `timeout` seconds.
+            ValidationFailed: the answer does not pass the reference's profile (Feast's own error).
         """
-        if validation_reference is not None or timeout is not None:
-            raise UnsupportedRetrievalError("validation references and timeouts are not supported; omit them")
-        joined = self._to_arrow_internal()
+        table = pa.concat_tables(self._tables(timeout))
+        if validation_reference is not None:
+            result = validation_reference.profile.validate(table.to_pandas())
+            if not result.is_success:
+                raise ValidationFailed(result)
+        return table
+
+    def to_arrow_batches(self, timeout: int | None = None) -> pa.RecordBatchReader:
+        """Run the retrieval as it is read; at most `slice_rows` entity rows are held at a time.
+
+        Raises:
+            EntityRowsError, TableLayoutError, RetrievalStoppedError: as `to_arrow`, here or while reading.
+        """
+        tables = self._tables(timeout)
+        first = next(tables)
+        return pa.RecordBatchReader.from_batches(first.schema, _batches(first, tables))
+
+    def to_sql(self) -> str:
+        """Return the DuckDB query of the stored features, where entity rows were given as SQL.
+
+        Raises:
+            UnsupportedRetrievalError: entity rows are a frame, or a source is not a local file.
+        """
+        rows = self._retrieval.entity_rows
+        if not isinstance(rows, str) or any(source.filesystem for source in self._retrieval.sources):
+            raise UnsupportedRetrievalError(
+                "give the entity rows as SQL, over local tables, to see the query"
+            )
+        with self._retrieval.engine.connect() as connection:
+            schema = connection.sql(f"SELECT * FROM ({as_query(rows)}) LIMIT 0").to_arrow_table().schema
+        return whole_query(as_query(rows), instant_column(schema), self._retrieval.sources)
+
+    def persist(
+        self, storage: SavedDatasetStorage, allow_overwrite: bool = False, timeout: int | None = None
+    ) -> None:
+        """Write the answer slice by slice: one Parquet file if the path ends in `.parquet`, else a folder.
+
+        Readers see all of it or nothing.
+
+        Raises:
+            SavedDatasetLocationAlreadyExists: something is there and may not be overwritten (Feast's error).
+            UnsupportedRetrievalError: the storage is not a Parquet SavedDatasetFileStorage.
+        """
+        save_dataset(
+            self.to_arrow_batches(timeout), storage, self._retrieval.repo_path, overwrite=allow_overwrite
+        )
+
+    @cached_property
+    def _bounds(self) -> EntityBounds:
+        if self._retrieval.bounds is not None:
+            return self._retrieval.bounds
+        with self._connect(None) as connection:
+            return entity_bounds(connection, self._retrieval.entity_rows)
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
+        return pa.concat_tables(self._joined(timeout))
+
+    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
+        frame: pd.DataFrame = self._to_arrow_internal(timeout).to_pandas()
+        return frame
+
+    def _tables(self, timeout: int | None) -> Iterator[pa.Table]:
+        return map(self._with_on_demand, self._joined(timeout))
+
+    def _joined(self, timeout: int | None) -> Iterator[pa.Table]:
+        asked = self._retrieval
+        with self._connect(timeout) as connection:
+            types = [
+                layout.check(connection, source.path)
+                for layout, source in zip(asked.layouts, asked.sources, strict=True)
+            ]
+            for rows in read_slices(connection, asked.entity_rows, asked.engine.slice_rows):
+                yield join_features(connection, rows, asked.sources, types)
+
+    def _connect(self, timeout: int | None) -> AbstractContextManager["DuckDBPyConnection"]:
+        filesystems = [source.filesystem for source in self._retrieval.sources]
+        return self._retrieval.engine.connect(filesystems, timeout)
+
+    def _with_on_demand(self, joined: pa.Table) -> pa.Table:
         answer, lists = joined, dict[str, list[Any]]()
         for view in self._on_demand:
             computed = compute_columns(view, joined, lists)
@@ -67,55 +175,35 @@ class AsOfRetrievalJob(RetrievalJob):
                 answer = answer.append_column(prefix + name, computed[name])
         return answer
 
-    def persist(self, *_: Any, **__: Any) -> None:
-        """Refuse: saved datasets are written by whoever asked for them."""
-        raise UnsupportedRetrievalError(
-            "persisting a retrieval is not supported; write `to_arrow()` yourself"
-        )
-
-    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:  # noqa: ARG002
-        with connect_utc() as connection:
-            entity_rows = _entity_table(self._retrieval.entity_rows, connection)
-            if not self._retrieval.sources:
-                return entity_rows
-            connection.register(ENTITY_TABLE, _narrow(entity_rows, self._retrieval.sources))
-            features = connection.sql(point_in_time_query(self._retrieval.sources)).to_arrow_table()
-        for name in features.column_names:
-            entity_rows = entity_rows.append_column(name, features[name])
-        return entity_rows
-
-    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:  # noqa: ARG002
-        frame: pd.DataFrame = self._to_arrow_internal().to_pandas()
-        return frame
-
     def _requested(self, view: OnDemandFeatureView) -> list[str]:
         refs = (ref.split(":", 1) for ref in self._retrieval.feature_refs)
         return [feature for name, feature in refs if name == used_name(view.projection)]
 
 
-def _entity_table(rows: pd.DataFrame | str, connection: Any) -> pa.Table:
-    """Return the entity rows as Arrow with a UTC `event_timestamp`; a naive one is taken as UTC."""
-    if isinstance(rows, str):
-        table = connection.sql(rows).to_arrow_table()
-    else:
-        table = pa.Table.from_pandas(rows, preserve_index=False)
-    if EVENT_TIMESTAMP not in table.column_names:
-        raise UnsupportedRetrievalError(
-            f"entity rows have no `{EVENT_TIMESTAMP}` column; add the instant at which each is asked"
-        )
-    position = table.column_names.index(EVENT_TIMESTAMP)
-    instants = pa.array(pd.to_datetime(table[EVENT_TIMESTAMP].to_pandas(), utc=True), MICROSECONDS_UTC)
-    return table.set_column(position, EVENT_TIMESTAMP, instants)
+def join_features(
+    connection: "DuckDBPyConnection",
+    rows: pa.Table,
+    sources: Sequence[AsOfSource],
+    types: Sequence[dict[str, str]],
+) -> pa.Table:
+    """Return checked entity rows with every source's columns.
+
+    One source after the other: all in one query would hold all their tables at once.
+    """
+    narrow = narrow_rows(rows, sources)
+    span = span_of(narrow)
+    connection.register(ENTITY_TABLE, narrow)
+    for source, kinds in zip(sources, types, strict=True):
+        check_key_types(connection, ENTITY_TABLE, source, kinds)
+        found = connection.sql(aligned_columns(source, span)).to_arrow_table()
+        for name in found.column_names:
+            rows = rows.append_column(name, found[name])
+    connection.unregister(ENTITY_TABLE)
+    return rows
 
 
-def _narrow(entity_rows: pa.Table, sources: Sequence[AsOfSource]) -> pa.Table:
-    keys = list(dict.fromkeys(key.answer for source in sources for key in source.keys))
-    missing = [key for key in keys if key not in entity_rows.column_names]
-    if missing:
-        raise UnsupportedRetrievalError(f"entity rows lack the join keys {missing}; add these columns")
-    instants = entity_rows[EVENT_TIMESTAMP].cast(pa.int64())
-    return (
-        entity_rows.select(keys)
-        .append_column(ROW, pa.array(range(entity_rows.num_rows), pa.int64()))
-        .append_column(INSTANT, instants)
-    )
+def _batches(first: pa.Table, others: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
+    yield from first.to_batches()
+    del first
+    for table in others:
+        yield from table.to_batches()

@@ -4,6 +4,7 @@ Feast imports this module whenever the repository is opened, also to serve, so D
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,28 +13,57 @@ import pandas as pd
 import pyarrow as pa
 from feast import FeatureView, OnDemandFeatureView
 from feast.data_source import DataSource
-from feast.infra.offline_stores.file_source import FileSource
+from feast.feature_logging import LoggingConfig, LoggingSource
+from feast.infra.offline_stores.file_source import FileLoggingDestination
 from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
+from pydantic import PositiveInt
 
+from features.asof_sql import AsOfSource
 from features.errors import UnsupportedRetrievalError
+from features.offline_checks import source_layout
+from features.offline_engine import DEFAULT_MEMORY_LIMIT, DEFAULT_SLICE_ROWS, Engine
+from features.offline_files import locate_files, parquet_source, source_path
 from features.offline_job import AsOfRetrievalJob, Retrieval
+from features.offline_scan import Scan, ScanJob
+from features.offline_write import append_rows, write_logs
 from features.view_source import batch_source, used_name, view_source
+
+__all__ = ["AsOfOfflineStore", "AsOfOfflineStoreConfig", "source_path"]
 
 
 class AsOfOfflineStoreConfig(FeastConfigBaseModel):
-    """`offline_store:` of `feature_store.yaml`. Relative sources are taken from the repository's path."""
+    """`offline_store:` of `feature_store.yaml`. Relative sources are taken from the repository's path.
+
+    `memory_limit`: what DuckDB may hold (such as `4GB`) before it spills to a folder of its own under
+    `temp_directory` (the system's, if not set). `threads`: all cores, if not set. `slice_rows`: how many
+    entity rows are joined at a time, and held at a time where the answer is streamed.
+    """
 
     type: str = "features.offline_store.AsOfOfflineStore"
+    memory_limit: str = DEFAULT_MEMORY_LIMIT
+    temp_directory: str | None = None
+    threads: PositiveInt | None = None
+    slice_rows: PositiveInt = DEFAULT_SLICE_ROWS
 
 
 class AsOfOfflineStore(OfflineStore):
-    """Point-in-time joins of Parquet file sources with DuckDB, answering as Feast's own file stores do.
+    """Point-in-time joins of Parquet file sources, local or on S3, answering as Feast's own file stores do.
 
-    Differences, both on purpose: of rows that tie on key, event time and creation time the last in the file
-    wins (Feast leaves it to chance), and an on-demand view sees only the inputs that it declares.
+    Differences, each on purpose:
+
+    - Rows that tie on key, event time and creation time: the last one in the file wins, and of several files
+      the one whose name comes last. Feast leaves it to how its threads ran.
+    - Entity rows that are alike are each answered, in their order. Feast's Dask store keeps one of them
+      (feast-dev/feast#6787).
+    - Without entity rows: see `features.offline_range`.
+    - An on-demand view sees only the inputs that it declares.
+    - A table whose times are not UTC in microseconds is refused; Feast takes naive ones as UTC, and fails on
+      nanoseconds when it materialises.
     """
+
+    supports_filter_by_created_timestamp = True
 
     @staticmethod
     def get_historical_features(
@@ -44,25 +74,44 @@ class AsOfOfflineStore(OfflineStore):
         registry: BaseRegistry,
         project: str,
         full_feature_names: bool = False,
-        **options: Any,
+        *,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+        filter_by_created_timestamp: bool = False,
     ) -> RetrievalJob:
         """Join each view's newest row at or before every entity row's `event_timestamp`, within its TTL.
 
+        `entity_df`: a frame, or one DuckDB query (or the path of a Parquet file); an instant without a zone
+        is UTC. Without it, `start_date` and `end_date` choose the keys, see `features.offline_range`. With
+        `filter_by_created_timestamp` a row counts only from its creation time on: what was written later,
+        such as a backfill, does not leak into history.
+
         Raises:
-            UnsupportedRetrievalError: no entity frame, a source that is not a Parquet file, or an option
-                that this store does not know.
+            UnsupportedRetrievalError: a source that is not a Parquet file, or keys that dates cannot choose.
+            TableMissingError: a view's file is not there.
         """
-        if entity_df is None or any(value is not None for value in options.values()):
-            raise UnsupportedRetrievalError(
-                "retrieval by date range is not supported; pass an entity frame with `event_timestamp`"
-            )
+        known_only = filter_by_created_timestamp
+        sources = tuple(
+            replace(_asof_source(config, view, feature_refs, full_feature_names), known_only=known_only)
+            for view in feature_views
+        )
+        on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
+        bounds = None
+        if entity_df is None:
+            from features.offline_range import key_bounds, keys_in_range
+
+            bounds = key_bounds(sources, on_demand, start_date, end_date)
+            entity_df = keys_in_range(sources, start_date, bounds)
         retrieval = Retrieval(
-            sources=tuple(_asof_sources(config, feature_views, feature_refs, full_feature_names)),
+            sources=sources,
+            layouts=tuple(map(source_layout, sources, feature_views)),
             entity_rows=entity_df,
             feature_refs=tuple(feature_refs),
             full_feature_names=full_feature_names,
+            repo_path=str(config.repo_path),
+            engine=_engine(config),
+            bounds=bounds,
         )
-        on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
         return AsOfRetrievalJob(retrieval, on_demand)
 
     @staticmethod
@@ -73,16 +122,18 @@ class AsOfOfflineStore(OfflineStore):
         feature_name_columns: list[str],
         timestamp_field: str,
         created_timestamp_column: str | None,
-        start_date: datetime,
-        end_date: datetime,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
     ) -> RetrievalJob:
-        """Return each key's newest row with `start_date <= event time <= end_date`: what is materialised."""
-        from features.offline_scan import Scan, ScanJob
+        """Return each key's newest row with `start_date <= event time <= end_date`: what is materialised.
 
+        Raises:
+            TableMissingError: the source's file is not there.
+        """
         columns = [*join_key_columns, *feature_name_columns]
-        path = source_path(config, data_source)
-        scan = Scan(path, tuple(columns), timestamp_field, created_timestamp_column, start_date, end_date)
-        return ScanJob(scan.latest_query(join_key_columns))
+        times = (timestamp_field, created_timestamp_column, start_date, end_date)
+        scan = _scan(config, data_source, columns, *times)
+        return ScanJob(scan, scan.latest_query(join_key_columns), _engine(config), str(config.repo_path))
 
     @staticmethod
     def pull_all_from_table_or_query(
@@ -95,13 +146,35 @@ class AsOfOfflineStore(OfflineStore):
         start_date: datetime | None = None,
         end_date: datetime | None = None,
     ) -> RetrievalJob:
-        """Return every row with `start_date <= event time <= end_date`; no bound where one is not given."""
-        from features.offline_scan import Scan, ScanJob
+        """Return every row with `start_date <= event time <= end_date`; no bound where one is not given.
 
+        Raises:
+            TableMissingError: the source's file is not there.
+        """
         columns = [*join_key_columns, *feature_name_columns]
-        path = source_path(config, data_source)
-        scan = Scan(path, tuple(columns), timestamp_field, created_timestamp_column, start_date, end_date)
-        return ScanJob(scan.all_query(join_key_columns))
+        times = (timestamp_field, created_timestamp_column, start_date, end_date)
+        scan = _scan(config, data_source, columns, *times)
+        return ScanJob(scan, scan.all_query(join_key_columns), _engine(config), str(config.repo_path))
+
+    @staticmethod
+    def write_logged_features(
+        config: RepoConfig,
+        data: pa.Table | Path,
+        source: LoggingSource,  # noqa: ARG004
+        logging_config: LoggingConfig,
+        registry: BaseRegistry,  # noqa: ARG004
+    ) -> None:
+        """Add the logs (a table, or a path of Parquet) as new files of the logging destination's folder.
+
+        Raises:
+            UnsupportedRetrievalError: the destination is not a FileLoggingDestination.
+        """
+        destination = logging_config.destination
+        if not isinstance(destination, FileLoggingDestination):
+            raise UnsupportedRetrievalError(
+                f"cannot log features to {type(destination).__name__}; configure a FileLoggingDestination"
+            )
+        write_logs(data, destination, str(config.repo_path))
 
     @staticmethod
     def offline_write_batch(
@@ -110,31 +183,44 @@ class AsOfOfflineStore(OfflineStore):
         table: pa.Table,
         progress: Callable[[int], Any] | None,
     ) -> None:
-        """Append to the view's Parquet file; readers see the old file or the new one, never a part."""
-        from features.offline_scan import append_rows
+        """Append to the view's Parquet; readers see it as it was or as it is, never a part.
 
-        append_rows(Path(source_path(config, batch_source(feature_view))), table)
+        Raises:
+            TableLayoutError: the rows' columns are not those of the file.
+        """
+        source = parquet_source(batch_source(feature_view))
+        append_rows(source, str(config.repo_path), feature_view.name, table)
         if progress:
             progress(table.num_rows)
 
 
-def source_path(config: RepoConfig, source: DataSource) -> str:
-    """Return where the source's Parquet lies; a relative path is taken from the repository's path.
-
-    Raises:
-        UnsupportedRetrievalError: the source is not a Parquet file.
-    """
-    if not isinstance(source, FileSource) or getattr(source.file_format, "delta", None):
-        raise UnsupportedRetrievalError(
-            f"source {getattr(source, 'name', source)!r} is not a Parquet FileSource; write it as Parquet"
-        )
-    path = str(FileSource.get_uri_for_file_path(config.repo_path, source.path))
-    return f"{path}/**/*.parquet" if Path(path).is_dir() else path
+def _asof_source(config: RepoConfig, view: FeatureView, refs: list[str], full_names: bool) -> AsOfSource:
+    name = used_name(view.projection)
+    wanted = dict.fromkeys(ref.split(":", 1)[1] for ref in refs if ref.split(":", 1)[0] == name)
+    files = locate_files(config, batch_source(view), view.name)
+    source = view_source(view, files.paths, list(wanted), f"{name}__" if full_names else "")
+    return replace(source, filesystem=files.filesystem)
 
 
-def _asof_sources(config: RepoConfig, views: list[FeatureView], refs: list[str], full_names: bool) -> Any:
-    for view in views:
-        name = used_name(view.projection)
-        wanted = dict.fromkeys(ref.split(":", 1)[1] for ref in refs if ref.split(":", 1)[0] == name)
-        prefix = f"{name}__" if full_names else ""
-        yield view_source(view, source_path(config, batch_source(view)), list(wanted), prefix)
+def _scan(
+    config: RepoConfig,
+    source: DataSource,
+    columns: list[str],
+    timestamp: str,
+    created: str | None,
+    start: datetime | None,
+    end: datetime | None,
+) -> Scan:
+    name = str(getattr(source, "name", source))
+    files = locate_files(config, source, name)
+    return Scan(files, name, tuple(columns), timestamp, created, start, end)
+
+
+def _engine(config: RepoConfig) -> Engine:
+    settings = config.offline_store
+    return Engine(
+        memory_limit=settings.memory_limit,
+        threads=settings.threads,
+        spill=Path(settings.temp_directory) if settings.temp_directory else None,
+        slice_rows=settings.slice_rows,
+    )

@@ -12,7 +12,9 @@ from features.asof_sql import AsOfSource, SourceColumn
 from features.errors import UnsupportedRetrievalError
 
 
-def view_source(view: FeatureView, path: str, features: Sequence[str], prefix: str = "") -> AsOfSource:
+def view_source(
+    view: FeatureView, path: str | tuple[str, ...], features: Sequence[str], prefix: str = ""
+) -> AsOfSource:
     """Describe the view's source at `path`, answering `features` under `prefix`.
 
     Keys answer with the entity frame's names, which a projection may change; without entities there are none.
@@ -27,6 +29,7 @@ def view_source(view: FeatureView, path: str, features: Sequence[str], prefix: s
         timestamp=in_file.get(source.timestamp_field, source.timestamp_field),
         created=in_file.get(created, created) if created else None,
         ttl=view.ttl if isinstance(view.ttl, timedelta) and view.ttl else None,
+        view=view.name,
     )
 
 

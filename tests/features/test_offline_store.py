@@ -140,8 +140,9 @@ def test_it_names_what_it_cannot_do(settings: FeatureSettings, store: FeatureSto
         store.get_historical_features(timeless, ["readings:level"]).to_df()
     with pytest.raises(UnsupportedRetrievalError, match="device"):
         store.get_historical_features(keyless, ["readings:level"]).to_df()
-    with pytest.raises(UnsupportedRetrievalError, match="entity frame"):
-        store.get_historical_features(features=["readings:level"], start_date=START, end_date=START)
+    both = ["readings:level", "site_load:load"]
+    with pytest.raises(UnsupportedRetrievalError, match="keys differ"):
+        store.get_historical_features(features=both, start_date=START, end_date=START)
     with pytest.raises(UnknownServiceError, match="small_v1"):
         historical_features(store, "no_such_service", keyless)
 

@@ -1,0 +1,146 @@
+"""Whether a feature table's files are what its view declares: told from footers, before any join."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from feast import FeatureView
+from feast.types import from_feast_to_pyarrow_type
+
+from features.asof_sql import AsOfSource, microseconds, moment_sql, quote, read_parquet
+from features.errors import TableLayoutError, TableTimeError
+from features.view_source import batch_source
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+ZONED = "TIMESTAMP WITH TIME ZONE"
+NAIVE = frozenset({"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "DATE"})
+WHOLE = frozenset(
+    {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT"}
+)
+FAMILIES = {
+    "text": frozenset({"VARCHAR", "UUID", "ENUM"}),
+    "a number": WHOLE | {"FLOAT", "DOUBLE", "DECIMAL"},
+    "true or false": frozenset({"BOOLEAN"}),
+    "bytes": frozenset({"BLOB"}),
+}
+# What DuckDB calls the type of a column that was written without a single value.
+ALL_NULL, ANY = '"NULL"', "any"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Columns that every file of a table must have. `families`: of which kind each is, where known."""
+
+    view: str
+    columns: tuple[str, ...]
+    times: tuple[str, ...]
+    families: Mapping[str, str]
+
+    def check(self, connection: "DuckDBPyConnection", paths: str | Sequence[str]) -> dict[str, str]:
+        """Return the first file's columns with DuckDB's types.
+
+        Raises:
+            TableLayoutError: a file lacks a column, or has one of another kind, or times that are not UTC in
+                microseconds; names the view, the file, the column and what to do.
+        """
+        files = [paths] if isinstance(paths, str) else paths
+        types = [self._check_file(connection, path) for path in files]
+        return types[0]
+
+    def _check_file(self, connection: "DuckDBPyConnection", path: str) -> dict[str, str]:
+        types = column_types(connection, path)
+        where = f"view {self.view!r}: {path.split('://', 1)[-1]}"
+        missing = [column for column in (*self.columns, *self.times) if column not in types]
+        if missing:
+            raise TableLayoutError(
+                f"{where} has no column {', '.join(map(repr, missing))} (it has {', '.join(types)}); "
+                "build the table again, or correct the view's schema or field mapping"
+            )
+        for column in self.times:
+            _check_instant(where, column, types[column])
+        for column in self.columns:
+            _check_family(where, column, types[column], self.families.get(column))
+        return types
+
+
+def column_types(connection: "DuckDBPyConnection", path: str) -> dict[str, str]:
+    """Return a Parquet file's columns with DuckDB's types, from its footer."""
+    rows = connection.execute(f"DESCRIBE SELECT * FROM {read_parquet(path)}").fetchall()
+    return {str(row[0]): str(row[1]) for row in rows}
+
+
+def source_layout(source: AsOfSource, view: FeatureView) -> Layout:
+    """Return what the source's files must hold for what is asked of the view."""
+    families = {field.name: _declared_family(field.dtype) for field in [*view.entity_columns, *view.features]}
+    in_file = {answer: column for column, answer in batch_source(view).field_mapping.items()}
+    times = (source.timestamp, *([source.created] if source.created else []))
+    return Layout(
+        view=view.name,
+        columns=tuple(column.source for column in [*source.keys, *source.columns]),
+        times=times,
+        families={in_file.get(name, name): family for name, family in families.items() if family},
+    )
+
+
+def check_no_future(
+    connection: "DuckDBPyConnection", view: str, path: str | tuple[str, ...], timestamp: str, as_of: datetime
+) -> None:
+    """Refuse a table with event times after `as_of` (UTC): what it claims to know has not happened yet.
+
+    For the moment of building or of materialising everything. A replay rightly reads tables that go on.
+
+    Raises:
+        TableTimeError: names the view, how many rows, and the latest.
+    """
+    column = quote(timestamp)
+    later = f"FROM {read_parquet(path)} WHERE {column} > {moment_sql(microseconds(as_of))}"
+    count, latest = connection.execute(f"SELECT count(*), max({column}) {later}").fetchall()[0]
+    if count:
+        raise TableTimeError(
+            f"view {view!r}: {count} rows of {path} lie after {as_of.astimezone(UTC)}, the latest at "
+            f"{latest}; build the table from what had happened by then, or correct {timestamp!r}"
+        )
+
+
+def _check_instant(where: str, column: str, kind: str) -> None:
+    if kind == ZONED:
+        return
+    if kind in NAIVE:
+        wrong, fix = f"{kind} without a zone", "write it as UTC: `.dt.tz_localize('UTC')`"
+    elif kind.endswith("_NS"):
+        wrong, fix = "in nanoseconds", "write microseconds: `to_parquet(..., coerce_timestamps='us')`"
+    else:
+        wrong, fix = f"{kind}, not a timestamp", "write it as a UTC timestamp in microseconds"
+    raise TableLayoutError(f"{where}: {column!r} is {wrong}; {fix}")
+
+
+def _check_family(where: str, column: str, kind: str, family: str | None) -> None:
+    found = type_family(kind)
+    if family is not None and found not in (family, ANY):
+        raise TableLayoutError(
+            f"{where}: {column!r} is {kind}, but the view declares {family}; build the table again, or "
+            "correct the view's schema"
+        )
+
+
+def type_family(kind: str) -> str | None:
+    """Return the family of a DuckDB type; `ANY` for a column without a single value, `None` for others."""
+    if kind == ALL_NULL:
+        return ANY
+    plain = kind.split("(", 1)[0]
+    return next((family for family, kinds in FAMILIES.items() if plain in kinds), None)
+
+
+def _declared_family(dtype: Any) -> str | None:
+    kind = from_feast_to_pyarrow_type(dtype)
+    if pa.types.is_string(kind):
+        return "text"
+    if pa.types.is_boolean(kind):
+        return "true or false"
+    if pa.types.is_binary(kind):
+        return "bytes"
+    return "a number" if pa.types.is_integer(kind) or pa.types.is_floating(kind) else None

@@ -1,0 +1,91 @@
+"""DuckDB as the offline store runs it: in memory, within a limit, spilling to a folder of its own."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import gettempdir
+from threading import Timer
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from features.asof_sql import connect_utc
+from features.errors import RetrievalStoppedError
+from features.offline_files import register_filesystem
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+DEFAULT_MEMORY_LIMIT = "4GB"
+DEFAULT_SLICE_ROWS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What one retrieval may use. `spill`: where its own folder is made if memory runs short.
+
+    `slice_rows`: how many entity rows are joined, and held with their features, at a time.
+    """
+
+    memory_limit: str = DEFAULT_MEMORY_LIMIT
+    threads: int | None = None
+    spill: Path | None = None
+    slice_rows: int = DEFAULT_SLICE_ROWS
+
+    @contextmanager
+    def connect(
+        self, filesystems: Sequence[Any] = (), timeout: int | None = None
+    ) -> Iterator["DuckDBPyConnection"]:
+        """Open a database that is gone afterwards, with what it has spilled.
+
+        Raises:
+            RetrievalStoppedError: a query on it ran out of memory, past `timeout` seconds from here, or met
+                a file that cannot be read.
+        """
+        import duckdb
+
+        with connect_utc() as connection:
+            self._limit(connection)
+            for filesystem in filesystems:
+                register_filesystem(connection, filesystem)
+            try:
+                with _interrupted(connection, timeout):
+                    yield connection
+            except duckdb.Error as error:
+                raise RetrievalStoppedError(_explain(error, self)) from error
+
+    def _limit(self, connection: "DuckDBPyConnection") -> None:
+        folder = (self.spill or Path(gettempdir())) / f"duckdb-{uuid4().hex}"
+        text = str(folder).replace("'", "''")
+        connection.execute(f"SET memory_limit = '{self.memory_limit}'")
+        connection.execute(f"SET temp_directory = '{text}'")
+        if self.threads:
+            connection.execute(f"SET threads = {self.threads}")
+
+
+@contextmanager
+def _interrupted(connection: "DuckDBPyConnection", seconds: int | None) -> Iterator[None]:
+    """Interrupt what the connection runs after so many seconds."""
+    if seconds is None:
+        yield
+        return
+    timer = Timer(seconds, connection.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _explain(error: Exception, engine: Engine) -> str:
+    import duckdb
+
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return (
+            f"out of memory at {engine.memory_limit}; raise `memory_limit` or lower `slice_rows` under "
+            f"`offline_store:` in feature_store.yaml: {error}"
+        )
+    if isinstance(error, duckdb.InterruptException):
+        return "the retrieval took longer than its timeout; give it more time or fewer entity rows"
+    return f"DuckDB could not finish; if it names a table's file, build that table again: {error}"
