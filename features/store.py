@@ -20,6 +20,7 @@ from features.settings import FeatureSettings
 
 CONFIG_FILE = "feature_store.yaml"
 DEFINITIONS_FILE = "definitions.py"
+OFFLINE_STORE = "features.offline_store.AsOfOfflineStore"
 ONLINE_STORE = "features.online_store.NewestRowOnlineStore"
 REGISTRY_STORE = "features.registry_store.AtomicFileRegistryStore"
 # Rows that materialisation holds as messages, and writes to the online store as one.
@@ -68,7 +69,9 @@ def _repo_config(settings: FeatureSettings) -> RepoConfig:
     online = {"type": ONLINE_STORE, **declared.pop("online_store", {})}
     if online["type"] == ONLINE_STORE:
         online["address"] = settings.online_address
-    offline = {"type": "features.offline_store.AsOfOfflineStore", **declared.pop("offline_store", {})}
+    offline = {"type": OFFLINE_STORE, **declared.pop("offline_store", {})}
+    if offline["type"] == OFFLINE_STORE:
+        offline.setdefault("temp_directory", str(settings.features_dir / "spill"))
     batches = {"online_write_batch_size": ROWS_PER_BATCH, **declared.pop("materialization", {})}
     return RepoConfig(
         **declared,
