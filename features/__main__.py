@@ -8,6 +8,7 @@ import typer
 from features.build import build
 from features.engine import EngineName, choose_engine
 from features.errors import FeatureError
+from features.events.commands import replay_events_command, stream_command
 from features.raw import find_raw_dir
 from features.settings import FeatureSettings
 from features.tables.facts import KNOWN_SINCE
@@ -64,6 +65,10 @@ def check(
     settings = FeatureSettings()
     for view, measure in check_tables(settings, open_store(settings), as_of.replace(tzinfo=UTC)).items():
         typer.echo(f"{view}: {measure.rows} rows, newest {measure.newest}")
+
+
+app.command(name="replay-events")(replay_events_command)
+app.command(name="stream")(stream_command)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

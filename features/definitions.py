@@ -5,7 +5,7 @@ Source paths are bare file names; the offline store looks for them in `FeatureSe
 
 from datetime import timedelta
 
-from feast import Entity, FeatureService, FeatureView, Field, FileSource, RequestSource, ValueType
+from feast import Entity, FeatureService, FeatureView, Field, FileSource, PushSource, RequestSource, ValueType
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Float64, Int64, PrimitiveFeastType, String, UnixTimestamp
 
@@ -27,18 +27,40 @@ KEY_TYPES = {"origin": String, "carrier": String, "dest": String, "flight": Int6
 NEVER = timedelta(0)
 
 
-def _view(name: str, entities: list[Entity], ttl: timedelta, **columns: PrimitiveFeastType) -> FeatureView:
+def _pushed(name: str) -> PushSource:
+    """Return a source that takes rows as events make them, beside the table that is built."""
+    return PushSource(name=f"{name}_push", batch_source=_table(name))
+
+
+def _table(name: str) -> FileSource:
+    return FileSource(name=f"{name}_table", path=f"{name}.parquet", timestamp_field="event_timestamp")
+
+
+def _view(
+    name: str,
+    entities: list[Entity],
+    ttl: timedelta,
+    source: PushSource | None = None,
+    /,
+    **columns: PrimitiveFeastType,
+) -> FeatureView:
     keys = [Field(name=entity.name, dtype=KEY_TYPES[entity.name]) for entity in entities]
     features = [Field(name=column, dtype=dtype) for column, dtype in columns.items()]
-    source = FileSource(name=f"{name}_table", path=f"{name}.parquet", timestamp_field="event_timestamp")
     return FeatureView(
-        name=name, entities=entities, ttl=ttl, schema=[*keys, *features], source=source, online=True
+        name=name,
+        entities=entities,
+        ttl=ttl,
+        schema=[*keys, *features],
+        source=source or _table(name),
+        online=True,
     )
 
 
-def _windows(table: WindowedTable, entities: list[Entity], ttl: timedelta) -> FeatureView:
+def _windows(
+    table: WindowedTable, entities: list[Entity], ttl: timedelta, source: PushSource | None = None
+) -> FeatureView:
     """Return the view of a declared table: a window more there is a field more here."""
-    return _view(table.name, entities, ttl, **_fields(Float64, *table.columns))
+    return _view(table.name, entities, ttl, source, **_fields(Float64, *table.columns))
 
 
 def _fields(dtype: PrimitiveFeastType, *names: str) -> dict[str, PrimitiveFeastType]:
@@ -56,12 +78,21 @@ weather = _view(
     **_fields(Float64, "precip_3h", "pressure_change"),
 )
 
+origin_operations_push = _pushed("origin_operations")
+carrier_operations_push = _pushed("carrier_operations")
+destination_operations_push = _pushed("destination_operations")
+aircraft_legs_push = _pushed("aircraft_legs")
+
 # The grid has a row every few minutes: half an hour without one means that the feed has stopped.
-origin_operations = _windows(ORIGIN_OPERATIONS, [origin], timedelta(minutes=30))
+origin_operations = _windows(ORIGIN_OPERATIONS, [origin], timedelta(minutes=30), origin_operations_push)
 
 # A row holds until something changes. Nothing in two days: the feed has stopped, or the season is over.
-carrier_operations = _windows(CARRIER_OPERATIONS, [origin, carrier], timedelta(days=2))
-destination_operations = _windows(DESTINATION_OPERATIONS, [dest], timedelta(days=2))
+carrier_operations = _windows(
+    CARRIER_OPERATIONS, [origin, carrier], timedelta(days=2), carrier_operations_push
+)
+destination_operations = _windows(
+    DESTINATION_OPERATIONS, [dest], timedelta(days=2), destination_operations_push
+)
 
 # A flight number not seen for two weeks was dropped, or is another flight now.
 flight_history = _view(
@@ -79,6 +110,7 @@ aircraft_legs = _view(
     "aircraft_legs",
     [tailnum],
     timedelta(days=2),
+    aircraft_legs_push,
     **_fields(String, "aircraft_status", "aircraft_from", "aircraft_to"),
     **_fields(Float64, "aircraft_departure_delay", "aircraft_arrival_delay"),
     **_fields(Float64, "aircraft_scheduled", "aircraft_expected_arrival", "aircraft_leg_minutes"),

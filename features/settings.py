@@ -76,6 +76,11 @@ class FeatureSettings(BaseSettings):
         return self.online_store or SecretStr(f"sqlite:///{self.online_db}")
 
     @property
+    def events_journal(self) -> Path:
+        """The journal of accepted events (SQLite)."""
+        return self.features_dir / "events" / "journal.db"
+
+    @property
     def registry_db(self) -> Path:
         """Feast's registry file."""
         return self.features_dir / "registry.db"

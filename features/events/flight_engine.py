@@ -22,6 +22,8 @@ DAY: Final = 1440
 KEPT_DAYS: Final = 10
 # Legs further ahead wait: no window looks that far, and the state stays small.
 AHEAD: Final = DAY
+# Long after the last thing that happened every window is empty, and there is nothing more to tell.
+QUIET: Final = 5 * DAY
 TABLES: Final = (ORIGIN_OPERATIONS, CARRIER_OPERATIONS, DESTINATION_OPERATIONS)
 AIRCRAFT: Final = "aircraft_legs"
 KEYS: Final = ("origin", "carrier", "dest")
@@ -38,11 +40,12 @@ class FlightEngine:
 
     def __init__(self) -> None:
         self._book = LegBook()
-        self._windows = {table.name: WindowState(table, KEPT_DAYS * DAY // table.grid) for table in TABLES}
+        self._windows = _fresh_windows()
         self._aircraft = AircraftState()
         self._counted: dict[str, Leg] = {}
         self._waiting: list[tuple[int, str]] = []
         self._clock: int | None = None
+        self._busy_until = 0
 
     def check(self, events: Sequence[Event]) -> list[Refusal]:
         """Return the events that cannot be true beside those applied; nothing changes."""
@@ -71,10 +74,13 @@ class FlightEngine:
         return 0 if self._clock is None else self._clock - KEPT_DAYS * DAY
 
     def _next_step(self, until: int) -> int | None:
-        """Return the next minute to stop at: a day at most, so that a gap in the events costs no memory."""
+        """Return the next minute to stop at: a day on at most, or at the end of a gap in the events."""
+        next_leg = self._waiting[0][0] - DAY if self._waiting else until
         if self._clock is None:
-            first = self._waiting[0][0] - DAY if self._waiting else until
-            return min(first, until)
+            return min(next_leg, until)
+        if self._clock > self._busy_until + QUIET and min(next_leg, until) > self._clock + DAY:
+            self._windows = _fresh_windows()
+            return min(next_leg, until)
         return max(self._clock, min(self._clock + DAY, until))
 
     def _rows(self, minute: int) -> dict[str, pd.DataFrame]:
@@ -94,6 +100,7 @@ class FlightEngine:
                 heappush(self._waiting, (known.schedule.scheduled, name))
                 continue
             self._counted[name] = known
+            self._busy_until = max(self._busy_until, known.schedule.scheduled, known.arrived or 0)
             after.append(known)
         self._change(before, after)
 
@@ -120,6 +127,10 @@ class FlightEngine:
         for name in self._book.forget(horizon):
             self._counted.pop(name, None)
         self._aircraft.forget(horizon)
+
+
+def _fresh_windows() -> dict[str, WindowState]:
+    return {table.name: WindowState(table, KEPT_DAYS * DAY // table.grid) for table in TABLES}
 
 
 def _legs_only(events: Sequence[Event]) -> list[LegEvent]:

@@ -116,16 +116,18 @@ class WindowState:
 
     def _wanted(self, end: int) -> Flags:
         """Return where there is a row to tell of, by key and instant: it is new, or its numbers changed."""
-        changed = np.cumsum(self._store.traces[:, :end], axis=1) != 0
+        changed: Flags = np.cumsum(self._store.traces[:, :end], axis=1) != 0
         self._store.traces[:] = 0
-        already = self._store.told[:, :end]
+        already: Flags = self._store.told[:, :end]
         if self.table.reach is None:
-            fresh: Flags = (self._store.touches[:, :end] > 0) & ~already
-            return fresh | (changed & already)
+            touched: Flags = self._store.touches[:, :end] > 0
+            return (touched & ~already) | (changed & already)
         grid, slots = self.table.grid, self._origin + np.arange(end)
-        within = (slots >= _ceiling(self._first - self.table.reach, grid)) & (slots * grid < self._last)
-        fresh = within & ~already
-        return fresh | (changed.any(axis=0) & already)
+        within: Flags = (slots >= _ceiling(self._first - self.table.reach, grid)) & (
+            slots * grid < self._last
+        )
+        anywhere: Flags = np.logical_or.reduce(changed, axis=0)
+        return (within & ~already) | (anywhere & already)
 
     def _totals_between(self, keys: Whole, start: int, told: int, end: int) -> Whole:
         """Return every total of the keys at each instant, found by going back from the last one told of."""

@@ -1,0 +1,44 @@
+"""The commands of events: write those that the raw data would have sent, take in a file of events."""
+
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from features.raw import find_raw_dir, read_raw
+from features.settings import FeatureSettings
+
+Bound = Annotated[datetime, typer.Option(help="Only flights of these hours (UTC).")]
+
+
+def replay_events_command(start: Bound, end: Bound) -> None:
+    """Print the events that the flights of a period would have sent, a JSON object per line."""
+    from features.events.replay import read_legs, replay_events
+
+    raw = read_raw(find_raw_dir(FeatureSettings().raw_dir))
+    with TemporaryDirectory() as scratch:
+        legs = read_legs(raw.between(start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)), Path(scratch))
+    for event in replay_events(legs):
+        typer.echo(event.model_dump_json())
+
+
+def stream_command(
+    events: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A JSON object per line.")],
+    batch: Annotated[int, typer.Option(min=1, help="Events taken in at once.")] = 500,
+) -> None:
+    """Take in a file of events, push what they change; what was taken in before counts once."""
+    from features.events.loading import load_stream
+
+    stream, now = load_stream(FeatureSettings()), datetime.now(UTC)
+    try:
+        with events.open("rb") as lines:
+            while some := list(islice(lines, batch)):
+                body = b'{"events": [' + b",".join(some) + b"]}"
+                receipt = stream.accept(stream.decode(body, batch), now)
+                stream.publish()
+                typer.echo(f"{receipt.accepted} accepted, {receipt.duplicates} known before")
+    finally:
+        stream.close()

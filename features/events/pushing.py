@@ -1,0 +1,78 @@
+"""Rows pushed to both stores through Feast: online as they come, offline many at a time."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from feast import FeatureStore, FeatureView
+from feast.data_source import PushMode, PushSource
+
+from features.errors import RepositoryError
+from features.settings import FeatureSettings
+from features.store import open_store
+
+EVENT_TIMESTAMP = "event_timestamp"
+
+
+class RowPusher:
+    """Pushes the rows of views to the stores; of rows for one key and instant the last given holds.
+
+    The offline store rewrites a file for what is appended to it, so its rows are collected until `flush`.
+    """
+
+    def __init__(self, settings: FeatureSettings) -> None:
+        self._store: FeatureStore = open_store(settings)
+        self._views = _pushed_views(self._store)
+        self._online: dict[str, list[pd.DataFrame]] = {}
+        self._offline: dict[str, list[pd.DataFrame]] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many rows the offline store does not have yet."""
+        return sum(len(frame) for frames in self._offline.values() for frame in frames)
+
+    def add(self, rows: Mapping[str, pd.DataFrame]) -> None:
+        """Take rows by view: keys, `event_timestamp`, features.
+
+        Raises:
+            RepositoryError: the registry has no push source for a view.
+        """
+        for view, frame in rows.items():
+            if view not in self._views:
+                raise RepositoryError(f"view {view!r} has no push source; run `python -m features apply`")
+            if len(frame):
+                self._online.setdefault(view, []).append(frame)
+                self._offline.setdefault(view, []).append(frame)
+
+    def push_online(self) -> None:
+        """Push each key's newest row; what fails is pushed again next time."""
+        for name in list(self._online):
+            view = self._views[name]
+            keys = [column.name for column in view.entity_columns]
+            rows = pd.concat(self._online[name]).sort_values(EVENT_TIMESTAMP, kind="stable")
+            self._push(view, rows.drop_duplicates(keys, keep="last"), PushMode.ONLINE)
+            del self._online[name]
+
+    def flush(self) -> None:
+        """Push what the offline store does not have yet, each key and instant once."""
+        for name in list(self._offline):
+            view = self._views[name]
+            keys = [column.name for column in view.entity_columns]
+            rows = pd.concat(self._offline[name]).drop_duplicates([*keys, EVENT_TIMESTAMP], keep="last")
+            self._push(view, rows, PushMode.OFFLINE)
+            del self._offline[name]
+
+    def _push(self, view: FeatureView, rows: pd.DataFrame, to: PushMode) -> None:
+        rows = rows.reset_index(drop=True)
+        features = [feature.name for feature in view.features]
+        if to == PushMode.ONLINE and bool(rows[features].isna().all(axis=None)):
+            # Feast's push leaves such rows out, and what was true before would go on being served.
+            self._store._get_provider().ingest_df(view, rows)
+            return
+        source: Any = view.stream_source
+        self._store.push(source.name, rows, to=to)
+
+
+def _pushed_views(store: FeatureStore) -> dict[str, FeatureView]:
+    views = store.list_feature_views()
+    return {view.name: view for view in views if isinstance(view.stream_source, PushSource)}

@@ -1,0 +1,190 @@
+"""A stream of events: checked, journaled, taken in, and turned into pushed rows, whatever they are about."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any, Final, Protocol
+
+import pandas as pd
+from pydantic import TypeAdapter
+
+from features.errors import EventIdReusedError
+from features.events.event import Event, Refusal, decode_events, refused
+from features.events.journal import Entry, EventJournal
+from features.events.pushing import RowPusher
+from features.settings import FeatureSettings
+
+# Clocks of senders may run ahead of ours by this much; what claims to be sent later is a mistake.
+CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+FLUSHED: Final = "flushed"
+
+
+class EventEngine(Protocol):
+    """What a repository's engine does with its events; the same events in any order give the same rows."""
+
+    def check(self, events: Sequence[Event]) -> list[Refusal]:
+        """Return the events that cannot be true beside those applied; nothing changes."""
+
+    def apply(self, events: Sequence[Event]) -> None:
+        """Take in events that `check` lets pass."""
+
+    def advance(self, to: datetime) -> dict[str, pd.DataFrame]:
+        """Return the rows by view that are new up to `to`, and those whose numbers have changed since."""
+
+
+@dataclass(frozen=True)
+class StreamDefinition:
+    """What `stream.py` of a feature repository says as `STREAM`: event types, and what makes rows of them."""
+
+    events: TypeAdapter[Any]
+    engine: Callable[[], EventEngine]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was taken in: events that are new, and repetitions of known ones."""
+
+    accepted: int
+    duplicates: int
+
+
+class EventStream:
+    """Takes events in from any thread. What `accept` has returned for survives the death of the process.
+
+    Rows are those of the engine: pushed online by `publish`, to the offline store by `flush` and `close`. Its
+    clock is the latest `sent_at`, or what `publish` is told: in quiet times windows run empty only if told.
+    """
+
+    def __init__(self, settings: FeatureSettings, definition: StreamDefinition) -> None:
+        self._events, self._engine = definition.events, definition.engine()
+        self._pusher = RowPusher(settings)
+        self._journal = EventJournal(settings.events_journal)
+        self._lock, self._pushing = threading.Lock(), threading.Lock()
+        self._latest: datetime | None = None
+        self._clock: datetime | None = None
+        self._place, self._unpublished = 0, False
+        self._recover()
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of a list of events."""
+        return self._events.json_schema()
+
+    @property
+    def clock(self) -> datetime | None:
+        """The moment up to which rows were made."""
+        return self._clock
+
+    def decode(self, body: bytes, limit: int) -> list[Event]:
+        """Return a body's events; raises what `decode_events` does."""
+        return decode_events(body, self._events, limit)
+
+    def accept(self, events: Sequence[Event], received_at: datetime) -> Receipt:
+        """Take all events in, or none: once this returns they are on the disk.
+
+        Raises:
+            EventIdReusedError: an id was taken before for another content.
+            EventsRefusedError: an event cannot be true, or was sent after `received_at`.
+            EventJournalError: they cannot be written.
+        """
+        _refuse_later(events, received_at)
+        contents = {event.event_id: event.model_dump_json() for event in events}
+        with self._lock:
+            known = self._journal.read_known(list(contents))
+            _refuse_reused(events, known)
+            fresh = list({event.event_id: event for event in events if event.event_id not in known}.values())
+            if refusals := self._engine.check(fresh):
+                raise refused(_in_request(refusals, fresh, events))
+            if fresh:
+                self._journal.append([(event.event_id, contents[event.event_id]) for event in fresh])
+                self._take_in(fresh)
+        return Receipt(len(fresh), len(events) - len(fresh))
+
+    def publish(self, to: datetime | None = None) -> int:
+        """Advance the clock, push what is new or changed to the online store; return how many rows."""
+        with self._pushing:
+            with self._lock:
+                rows = self._advance(to)
+                self._pusher.add(rows)
+            self._pusher.push_online()
+        return sum(map(len, rows.values()))
+
+    def flush(self) -> None:
+        """Push what was published to the offline store too, and remember that it has it."""
+        with self._pushing:
+            place = self._place
+            self._pusher.push_online()
+            self._pusher.flush()
+            with self._lock:
+                self._journal.mark(FLUSHED, place)
+
+    @property
+    def waiting(self) -> int:
+        """How many rows the offline store does not have yet."""
+        return self._pusher.waiting
+
+    def close(self) -> None:
+        """Publish, flush, and let another process take the journal."""
+        self.publish()
+        self.flush()
+        self._journal.close()
+
+    def _take_in(self, events: Sequence[Event]) -> None:
+        self._engine.apply(events)
+        sent = [event.sent_at for event in events]
+        self._latest = max([*sent, *([self._latest] if self._latest else [])])
+        self._unpublished = True
+
+    def _advance(self, to: datetime | None) -> dict[str, pd.DataFrame]:
+        moments = [moment for moment in (to or self._latest, self._clock) if moment]
+        if not moments or (max(moments) == self._clock and not self._unpublished):
+            return {}
+        self._clock, self._unpublished = max(moments), False
+        self._place = self._journal.append_advance(self._clock)
+        return self._engine.advance(self._clock)
+
+    def _recover(self) -> None:
+        """Go through the journal again; rows that the offline store does not have yet are pushed anew."""
+        flushed = self._journal.read_mark(FLUSHED)
+        for is_event, entries in groupby(self._journal.read(), key=lambda entry: entry.event_id is not None):
+            if is_event:
+                self._take_in(self._read_events(entries))
+                continue
+            for entry in entries:
+                self._clock, self._place, self._unpublished = entry.moment, entry.place, False
+                rows = self._engine.advance(self._clock)
+                if entry.place > flushed:
+                    self._pusher.add(rows)
+
+    def _read_events(self, entries: Iterator[Entry]) -> list[Event]:
+        read: list[Event] = self._events.validate_json(f"[{','.join(entry.content for entry in entries)}]")
+        return read
+
+
+def _refuse_later(events: Sequence[Event], received_at: datetime) -> None:
+    until = received_at + CLOCK_TOLERANCE
+    message = f"sent_at lies after {until.isoformat()}, now and a tolerance; set the sender's clock"
+    late = [index for index, event in enumerate(events) if event.sent_at > until]
+    if late:
+        raise refused([Refusal(index, "sent_at", "in_the_future", message) for index in late])
+
+
+def _refuse_reused(events: Sequence[Event], known: Mapping[str, str]) -> None:
+    said = dict(known)
+    for index, event in enumerate(events):
+        if said.setdefault(event.event_id, event.model_dump_json()) != event.model_dump_json():
+            message = f"event id {event.event_id!r} was taken for another event; give every event its own id"
+            raise EventIdReusedError(message, [Refusal(index, "event_id", "event_id_reused", message)])
+
+
+def _in_request(
+    refusals: Sequence[Refusal], fresh: Sequence[Event], events: Sequence[Event]
+) -> list[Refusal]:
+    """Return the refusals with the places that their events have in the request."""
+    places = {event.event_id: index for index, event in reversed(list(enumerate(events)))}
+    return [
+        Refusal(places[fresh[found.index].event_id], found.field, found.code, found.message)
+        for found in refusals
+    ]
