@@ -17,6 +17,9 @@ SHORTEST_LEG = 30
 
 MINUTES_PER_DAY = 1440
 
+# The raw tables that legs are made from, for whoever follows a table back to its files.
+MADE_FROM = ("flights", "airports")
+
 
 @ibis.udf.scalar.builtin(name=ZONE_FUNCTION)
 def _at_zone(zone: str, local: datetime) -> datetime:  # type: ignore[empty-body]

@@ -52,6 +52,21 @@ PLANES = {
 AIRPORTS = {"faa": TEXT, "tzone": TEXT, "lat": NUMBER, "lon": NUMBER, "alt": NUMBER}
 AIRLINES = {"carrier": TEXT, "name": TEXT}
 
+RAW_FILES = {
+    "flights": "flights.csv.zip",
+    "weather": "weather.csv",
+    "planes": "planes.csv",
+    "airports": "airports.csv",
+    "airlines": "airlines.csv",
+}
+COLUMNS = {
+    "flights": FLIGHTS,
+    "weather": WEATHER,
+    "planes": PLANES,
+    "airports": AIRPORTS,
+    "airlines": AIRLINES,
+}
+
 
 @dataclass(frozen=True)
 class RawTables:
@@ -92,13 +107,8 @@ def read_raw(raw_dir: Path) -> RawTables:
     Raises:
         RawDataError: a file is missing, damaged, cut short, empty, or lacks a column; the message names it.
     """
-    return RawTables(
-        flights=_read_table(raw_dir / "flights.csv.zip", FLIGHTS),
-        weather=_read_table(raw_dir / "weather.csv", WEATHER),
-        planes=_read_table(raw_dir / "planes.csv", PLANES),
-        airports=_read_table(raw_dir / "airports.csv", AIRPORTS),
-        airlines=_read_table(raw_dir / "airlines.csv", AIRLINES),
-    )
+    tables = {name: _read_table(raw_dir / file, COLUMNS[name]) for name, file in RAW_FILES.items()}
+    return RawTables(**tables)
 
 
 def _read_table(path: Path, columns: dict[str, pa.DataType]) -> pa.Table:

@@ -16,6 +16,7 @@ from feast.repo_contents import RepoContents
 from feast.repo_operations import extract_objects_for_apply_delete
 
 from features.errors import RepositoryError
+from features.lineage.registry import emit_registry, lineage_config
 from features.settings import FeatureSettings
 
 CONFIG_FILE = "feature_store.yaml"
@@ -37,7 +38,7 @@ def open_store(settings: FeatureSettings) -> FeatureStore:
         raise RepositoryError(
             f"no feature registry at {settings.registry_db}; write it with `python -m features apply`"
         )
-    return FeatureStore(config=_repo_config(settings))
+    return FeatureStore(config=_repo_config(settings, openlineage=lineage_config(settings)))
 
 
 def apply_repository(settings: FeatureSettings) -> None:
@@ -58,10 +59,11 @@ def apply_repository(settings: FeatureSettings) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "On demand feature view is an experimental", RuntimeWarning)
         store.apply(to_apply, objects_to_delete=to_delete, partial=False)
+    emit_registry(settings, store)
 
 
-def _repo_config(settings: FeatureSettings) -> RepoConfig:
-    """Read the repository's YAML and fill in its paths.
+def _repo_config(settings: FeatureSettings, **more: Any) -> RepoConfig:
+    """Read the repository's YAML and fill in its paths; `more` is what it may leave unsaid.
 
     Feast takes relative file sources from `repo_path`, hence the tables folder there.
     """
@@ -74,7 +76,7 @@ def _repo_config(settings: FeatureSettings) -> RepoConfig:
         offline.setdefault("temp_directory", str(settings.features_dir / "spill"))
     batches = {"online_write_batch_size": ROWS_PER_BATCH, **declared.pop("materialization", {})}
     return RepoConfig(
-        **declared,
+        **{**more, **declared},
         registry={"path": str(settings.registry_db), "registry_store_type": REGISTRY_STORE},
         online_store=online,
         offline_store=offline,
