@@ -87,6 +87,33 @@ def list_models() -> None:
         typer.echo(list_registry(settings, problem))
 
 
+@app.command("rank")
+def rank_features(
+    as_of: AsOf,
+    windows: Annotated[
+        int, typer.Option(min=1, help="Windows to judge on; the newest one is kept back to confirm on.")
+    ] = 3,
+    family: Annotated[str, typer.Option(help="The candidate that is fitted before each window.")] = "xgboost",
+    repeats: Annotated[int, typer.Option(min=1, help="How often each feature is shuffled.")] = 2,
+    rows: Annotated[
+        int, typer.Option(min=1, help="Rows to learn from before each window, at most.")
+    ] = 60_000,
+) -> None:
+    """Rank the features by what shuffling them costs, and say which could be dropped.
+
+    Each window is judged by a model of what was known before it; random columns beside the features show
+    what is chance. The ranking is logged to MLflow and compared with the last one there.
+    """
+    from training.ranking_run import RankingRequest, rank
+    from training.ranking_table import show_ranking
+
+    moment = parse_moment(as_of)
+    with reporting():
+        settings, problem = configuration()
+        outcome = rank(settings, problem, RankingRequest(moment, windows, family, repeats, rows))
+    typer.echo(show_ranking(outcome, problem.primary_metric))
+
+
 @app.command()
 def serve() -> None:
     """Serve the deployment "train/<problem>" until stopped; needs PREFECT_API_URL."""

@@ -55,3 +55,7 @@ class ParityError(TrainingError):
 
 class DeploymentError(TrainingError):
     """The deployment cannot be served."""
+
+
+class RankingError(TrainingError):
+    """Features cannot be ranked as asked."""
