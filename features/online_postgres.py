@@ -17,6 +17,9 @@ from features.online_db import SETTING, FoundRows, KeyBytes, NewRow, redacted, r
 CONNECTION: dict[str, Any] = {
     "connect_timeout": 2,
     "tcp_user_timeout": 5_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
     "application_name": "roundtrip",
 }
 LONGEST_NAME = 63

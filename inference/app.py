@@ -15,7 +15,7 @@ from inference.openapi import describe_requests
 from inference.request_counting import RequestCounting
 from inference.request_schema import RequestSchema
 from inference.responses import API_VERSION
-from inference.routes import health, metrics, model, predict
+from inference.routes import events, health, metrics, model, predict
 from inference.settings import InferenceSettings
 from training.problem import load_problem
 
@@ -36,7 +36,7 @@ def create_app(settings: InferenceSettings) -> FastAPI:
         await run_sync(app.state.running.close)
 
     app = FastAPI(title=problem.title, version=API_VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
-    for routes in (predict, model, health, metrics):
+    for routes in (predict, events, model, health, metrics):
         app.include_router(routes.router)
     app.add_middleware(RequestCounting)
     app.add_exception_handler(InferenceError, _answer_error)

@@ -87,7 +87,7 @@ class NoModelError(InferenceError):
 
 
 class FeaturesUnavailableError(InferenceError):
-    """The online features cannot be read."""
+    """The feature repository no longer computes what it declares."""
 
     status, code = 503, "features_unavailable"
 

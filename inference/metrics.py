@@ -30,6 +30,10 @@ class ServiceMetrics:
         self._predictions = self._counter("predictions", "Answered predictions by model version", "version")
         self._missing = self._counter("features_missing", "Features answered without a value", "feature")
         self._stale = self._counter("features_stale", "Features whose value had expired", "feature")
+        self._defaulted = self._counter(
+            "features_defaulted", "Features that could not be read and had their default", "feature"
+        )
+        self._degraded = self._counter("degraded_answers", "Predictions made while the online store was away")
         self._swaps = self._counter("model_loads", "Versions that were loaded and began to serve", "version")
         seconds = Histogram(
             f"{PREFIX}_stage_seconds",
@@ -67,6 +71,9 @@ class ServiceMetrics:
                 self._missing.labels(name).inc()
             for name in answer.stale:
                 self._stale.labels(name).inc()
+            for name in answer.defaulted:
+                self._defaulted.labels(name).inc()
+            self._degraded.inc(answer.degraded)
 
     def record_model(self, model: "ServedModel") -> None:
         """Say which model is served from now on."""
@@ -89,6 +96,9 @@ class ServiceMetrics:
         )
         self._gauge("follower_failing", "1 while the alias cannot be followed").set_function(
             lambda: float(follower.trouble is not None)
+        )
+        self._gauge("online_store_away", "1 while features cannot be read").set_function(
+            lambda: float(follower.served is not None and follower.served.reader.trouble is not None)
         )
         self._gauge("log_unsealed_segments", "Closed journal segments that wait to be sealed").set_function(
             lambda: log.unsealed_segments

@@ -1,7 +1,7 @@
 """One prediction from question to logged answer: features, score, log."""
 
-import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -40,20 +40,42 @@ class PredictionService:
     def __init__(self, follower: ModelFollower, log: PredictionLog, metrics: ServiceMetrics) -> None:
         self._follower, self._log, self._metrics = follower, log, metrics
 
-    def predict(self, questions: Sequence[Question], started: float) -> tuple[Answer, ...]:
+    async def predict(self, questions: Sequence[Question], started: float) -> tuple[Answer, ...]:
         """Answer every question, all with one model version; `started` is `perf_counter()` at arrival.
+
+        While the online store is away, features have their declared defaults and the answers say `degraded`.
 
         Raises:
             NoModelError: no model is loaded.
-            FeaturesUnavailableError: the online store cannot be read.
+            FeaturesUnavailableError: the feature repository does not compute what it declares.
             LogUnavailableError: the answers cannot be logged, so they are not given.
             RequestIdConflictError: a request id was answered before for other fields.
         """
+        model = self._served_model()
+        with self._metrics.timed("features"), _explained():
+            served = await model.reader.read(*_asked(questions))
+        return self._answer(model, questions, served, started)
+
+    def predict_blocking(self, questions: Sequence[Question], started: float) -> tuple[Answer, ...]:
+        """Do the same in a worker thread: for large requests."""
+        model = self._served_model()
+        with self._metrics.timed("features"), _explained():
+            served = model.reader.read_blocking(*_asked(questions))
+        return self._answer(model, questions, served, started)
+
+    def _served_model(self) -> ServedModel:
         model = self._follower.served
         if model is None:
             raise NoModelError(self._follower.reason)
-        with self._metrics.timed("features"):
-            served = self._read_features(model, questions)
+        return model
+
+    def _answer(
+        self,
+        model: ServedModel,
+        questions: Sequence[Question],
+        served: "Sequence[ServedFeatures]",
+        started: float,
+    ) -> tuple[Answer, ...]:
         with self._metrics.timed("score"):
             predictions = self._score(model, served)
         entries = _entries(model, questions, served, predictions, started)
@@ -61,16 +83,6 @@ class PredictionService:
             answers = self._append(entries, model.layout)
         self._metrics.count_answers(answers)
         return answers
-
-    def _read_features(self, model: ServedModel, questions: Sequence[Question]) -> "list[ServedFeatures]":
-        try:
-            return model.reader.read(
-                [question.fields for question in questions], [question.as_of for question in questions]
-            )
-        except (FeatureError, sqlite3.Error) as error:
-            raise FeaturesUnavailableError(
-                f"the online features cannot be read ({error}); run `python -m features apply`, try again"
-            ) from error
 
     def _score(self, model: ServedModel, served: "Sequence[ServedFeatures]") -> Floats:
         predictions = model.scorer.score_matrix(served_matrix(served, model.columns))
@@ -85,6 +97,20 @@ class PredictionService:
             raise RequestIdConflictError(str(error)) from error
         except (LogWriteError, OSError) as error:
             raise LogUnavailableError(f"{error}. Nothing was answered; try again") from error
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except FeatureError as error:
+        raise FeaturesUnavailableError(
+            f"the online features cannot be computed ({error}); run `python -m features apply`, try again"
+        ) from error
+
+
+def _asked(questions: Sequence[Question]) -> tuple[list[Mapping[str, object]], list[datetime]]:
+    return [question.fields for question in questions], [question.as_of for question in questions]
 
 
 def _entries(

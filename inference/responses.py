@@ -18,19 +18,25 @@ class Document(BaseModel):
 
 
 class PredictionDocument(Document):
-    """One answer; `missing` and `stale` name features that had no value, or only an expired one."""
+    """One answer; `missing` and `stale` name features that had no value, or only an expired one.
+
+    `degraded`: the online store was away, and the features in `defaulted` have the values declared for that.
+    """
 
     request_id: str
     prediction: float
     model_version: str
     missing: tuple[str, ...]
     stale: tuple[str, ...]
+    defaulted: tuple[str, ...]
+    degraded: bool
 
 
 class PredictionsDocument(Document):
-    """The answers, in the order of the instances."""
+    """The answers, in the order of the instances; `degraded` when any of them is."""
 
     predictions: tuple[PredictionDocument, ...]
+    degraded: bool
 
 
 class FollowerDocument(Document):

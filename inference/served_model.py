@@ -22,7 +22,7 @@ from training.problem import Problem
 from training.registry import ModelVersionRef, fetch_bundle
 
 if TYPE_CHECKING:
-    from features.online import OnlineReader
+    from features.online_cache import CachedOnlineReader
 
 WARM_UP_ROWS = (1, 32)
 
@@ -34,7 +34,7 @@ class ServedModel:
     ref: ModelVersionRef
     bundle: Bundle
     scorer: Scorer
-    reader: "OnlineReader"
+    reader: "CachedOnlineReader"
     layout: Layout
     since: datetime
 
@@ -57,6 +57,7 @@ def load_model(settings: InferenceSettings, problem: Problem, ref: ModelVersionR
         ModelRefusedError: the bundle is for another problem, or the feature service lacks its inputs.
     """
     from features.online import OnlineReader  # imports Feast, which takes seconds
+    from features.online_cache import CachedOnlineReader
 
     bundle = read_bundle(fetch_bundle(settings, ref))
     contract = bundle.contract
@@ -64,7 +65,7 @@ def load_model(settings: InferenceSettings, problem: Problem, ref: ModelVersionR
         raise ModelRefusedError(
             f"version {ref.version} predicts {contract.problem!r}, not {problem.name!r}; roll back"
         )
-    reader = OnlineReader(settings, contract.feature_service)
+    reader = CachedOnlineReader(OnlineReader(settings, contract.feature_service), settings.fresh_seconds)
     require_columns(contract.columns, reader.columns, contract.feature_service)
     layout = Layout(key_types(problem.fields), feature_types(contract.columns))
     model = ServedModel(ref, bundle, bundle.scorer(threads=1), reader, layout, datetime.now(UTC))
@@ -88,10 +89,13 @@ def require_columns(wanted: Sequence[FeatureColumn], offered: Sequence[FeatureCo
 
 
 def _warm(model: ServedModel, problem: Problem) -> None:
-    """Run whole predictions before the first caller does; a model that answers no number is refused."""
+    """Run whole predictions before the first caller does; a model that answers no number is refused.
+
+    An online store that is away does not keep a model from being served.
+    """
     fields = _example_fields(problem)
     for rows in WARM_UP_ROWS:
-        served = model.reader.read([fields] * rows, [model.since] * rows)
+        served = model.reader.read_blocking([fields] * rows, [model.since] * rows)
         predictions = model.scorer.score_matrix(served_matrix(served, model.columns))
         if predictions.shape != (rows,) or not np.isfinite(predictions).all():
             raise ModelRefusedError(f"version {model.version} answers no number for the example; roll back")

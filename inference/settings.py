@@ -19,9 +19,20 @@ class InferenceSettings(TrainingSettings):
     inline_items: int = Field(
         default=16, ge=0, description="Requests up to this size are answered without a worker thread."
     )
+    online_cache_seconds: float = Field(
+        default=1.0,
+        ge=0,
+        le=60,
+        description="How old an online row may be; 0 reads the store each time, as replay always does.",
+    )
     seal_rows: int = Field(default=2_000, ge=1, description="Journal lines after which a segment is sealed.")
     seal_seconds: float = Field(default=30.0, gt=0, description="Seconds after which a segment is sealed.")
     remembered_requests: int = Field(
         default=20_000, ge=1, description="Request ids whose answers a retry gets again."
     )
     drain_seconds: int = Field(default=10, ge=0, description="How long open requests may take at the end.")
+
+    @property
+    def fresh_seconds(self) -> float:
+        """How long an online row may be kept: not at all in replay, whose clock moves on between requests."""
+        return 0.0 if self.replay else self.online_cache_seconds

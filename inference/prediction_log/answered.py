@@ -6,30 +6,39 @@ import msgspec
 
 from inference.prediction_log.journal import Layout, LoggedPrediction
 
+FLAGGED = ("missing", "stale", "default")
+
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a caller was told: the prediction, who made it, and which features were missing or stale."""
+    """What a caller was told: the prediction, who made it, and which features were not as known.
+
+    `degraded`: some were not read, since the online store was away; `defaulted` names them.
+    """
 
     request_id: str
     prediction: float
     model_version: str
     missing: tuple[str, ...]
     stale: tuple[str, ...]
+    defaulted: tuple[str, ...]
+    degraded: bool
 
 
 def answer_of(entry: LoggedPrediction, layout: Layout) -> Answer:
     """The answer that a logged line stands for."""
-    flagged = [
-        (name, status)
-        for (name, _), status in zip(layout.features, entry.statuses, strict=True)
-        if status in ("missing", "stale")
-    ]
+    flagged: dict[str, list[str]] = {status: [] for status in FLAGGED}
+    for (name, _), status in zip(layout.features, entry.statuses, strict=True):
+        if status in flagged:
+            flagged[status].append(name)
+    missing, stale, defaulted = (tuple(names) for names in flagged.values())
     return Answer(
         entry.request_id,
         entry.prediction,
         entry.model_version,
-        tuple(name for name, status in flagged if status == "missing"),
-        tuple(name for name, status in flagged if status == "stale"),
+        missing,
+        stale,
+        defaulted,
+        degraded=bool(defaulted),
     )
 
 

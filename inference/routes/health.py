@@ -22,5 +22,7 @@ async def get_ready(request: Request) -> ReadyDocument:
     served = state.follower.served
     if served is None:
         raise NoModelError(state.follower.reason)
-    warnings = [warning for warning in (state.follower.trouble, state.log.last_error) if warning]
-    return ReadyDocument(model_version=served.version, warnings=tuple(warnings))
+    troubles = (state.follower.trouble, served.reader.trouble, state.log.last_error)
+    return ReadyDocument(
+        model_version=served.version, warnings=tuple(trouble for trouble in troubles if trouble)
+    )

@@ -20,7 +20,7 @@ REFUSALS: Final = {
     409: "A request id was answered before for other fields.",
     413: "Too many instances, or too many bytes.",
     422: "Not a request as described; `items` names each wrong field.",
-    503: "No model yet, no online features, or no prediction log.",
+    503: "No model yet, a broken feature repository, or no prediction log.",
 }
 RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"model": PredictionsDocument},
@@ -37,12 +37,13 @@ async def create_predictions(request: Request) -> Response:
     state = state_of(request)
     answers = await _answer(state, await read_body(request, state.settings.max_body_bytes), started)
     state.metrics.observe("total", perf_counter() - started)
-    return Response(_encode({"predictions": answers}), media_type="application/json")
+    degraded = any(answer.degraded for answer in answers)
+    return Response(_encode({"predictions": answers, "degraded": degraded}), media_type="application/json")
 
 
 async def _answer(state: ApplicationState, body: bytes, started: float) -> tuple[Answer, ...]:
     with state.metrics.timed("decode"):
         questions = state.schema.decode(body, datetime.now(UTC))
     if len(questions) <= state.settings.inline_items:
-        return state.service.predict(questions, started)
-    return await run_sync(state.service.predict, questions, started)
+        return await state.service.predict(questions, started)
+    return await run_sync(state.service.predict_blocking, questions, started)

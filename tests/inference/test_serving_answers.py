@@ -34,6 +34,8 @@ def test_one_bare_instance_is_answered_by_the_champion(shared_service: httpx.Cli
             "model_version": "1",
             "missing": [],
             "stale": [],
+            "defaulted": [],
+            "degraded": False,
         }
     ]
 

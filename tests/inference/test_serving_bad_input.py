@@ -148,4 +148,9 @@ def test_an_online_store_that_cannot_be_read_is_said(
     if damage == "damaged":
         settings.online_db.write_bytes(b"no database" * 1_000)
 
-    assert error_of(service.post("/v1/predict", json=instance()), 503).code == "features_unavailable"
+    answer = service.post("/v1/predict", json=instance()).json()
+
+    assert answer["degraded"]
+    [warning] = service.get("/health/ready").json()["warnings"]
+    assert "online.db" in warning
+    assert "python -m features apply" in warning
