@@ -9,6 +9,7 @@ from features.build import build
 from features.engine import EngineName, choose_engine
 from features.errors import FeatureError
 from features.events.commands import replay_events_command, stream_command
+from features.lineage.building import recorded_build
 from features.raw import find_raw_dir
 from features.settings import FeatureSettings
 from features.tables.facts import KNOWN_SINCE
@@ -25,9 +26,10 @@ EngineOption = Annotated[EngineName, typer.Option(help="Where the tables are com
 def build_command(start: Bound = None, end: Bound = None, engine: EngineOption = EngineName.DUCKDB) -> None:
     """Build every feature table from the raw files."""
     settings = FeatureSettings()
-    chosen = choose_engine(engine, settings)
-    for path in build(find_raw_dir(settings.raw_dir), settings.tables, _utc(start), _utc(end), chosen):
-        typer.echo(path)
+    raw_dir = find_raw_dir(settings.raw_dir)
+    with recorded_build(settings, raw_dir, choose_engine(engine, settings)) as recording:
+        for path in build(raw_dir, settings.tables, _utc(start), _utc(end), recording):
+            typer.echo(path)
 
 
 @app.command()

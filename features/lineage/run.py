@@ -1,10 +1,10 @@
 """One run of a job, recorded: it starts, it completes with what it read and wrote, or it fails."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -65,17 +65,32 @@ class RecordedRun:
 
 
 @contextmanager
-def recorded_run(settings: FeatureSettings, job: str, run_id: str = "") -> Iterator[RecordedRun]:
+def recorded_run(
+    settings: FeatureSettings,
+    job: str,
+    run_id: str = "",
+    describe: Callable[[RecordedRun], None] | None = None,
+) -> Iterator[RecordedRun]:
     """Record the body as one run of `job`: START before it, COMPLETE after it, FAIL when it raises.
 
-    `run_id` is a UUID; without one it is made.
+    `run_id` is a UUID; without one it is made. `describe` fills the run in before each event is made, so
+    that what goes wrong in it is lineage's trouble and not the body's.
     """
     run = RecordedRun(settings, job, run_id or str(uuid4()))
-    emit(settings, lambda: [run.event("START")])
+
+    def tell(state: str, error: BaseException | None = None) -> None:
+        emit(settings, lambda: [_described(run, describe).event(state, error)])
+
+    tell("START")
     try:
         yield run
     except BaseException as failure:
-        event = partial(run.event, "FAIL", failure)
-        emit(settings, lambda: [event()])
+        tell("FAIL", failure)
         raise
-    emit(settings, lambda: [run.event("COMPLETE")])
+    tell("COMPLETE")
+
+
+def _described(run: RecordedRun, describe: Callable[[RecordedRun], None] | None) -> RecordedRun:
+    if describe is not None:
+        describe(run)
+    return run

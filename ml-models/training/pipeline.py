@@ -22,6 +22,7 @@ from training.fitting import (
     load_candidates,
     shuffle_training_labels,
 )
+from training.lineage import TrainingRecord, recorded_training
 from training.outcome import TrainingOutcome, TrainingRequest
 from training.packaging import package_bundle
 from training.problem import Problem
@@ -74,6 +75,7 @@ class Training:
     code_version: str
     run: Stopwatch
     log: RunLog
+    record: TrainingRecord
 
 
 def train(
@@ -89,14 +91,17 @@ def train(
     open_client(settings, create=True)
     recover(settings, problem.name)
     version = code_version()
-    with open_run(settings, problem, f"train {request.as_of:%Y-%m-%d}", version) as log:
-        training = Training(settings, problem, request, version, Stopwatch(step), log)
-        return _run(training)
+    with (
+        open_run(settings, problem, f"train {request.as_of:%Y-%m-%d}", version) as log,
+        recorded_training(settings, problem, request, log.run_id, version) as record,
+    ):
+        return _run(Training(settings, problem, request, version, Stopwatch(step), log, record))
 
 
 def _run(training: Training) -> TrainingOutcome:
     run = training.run
     training_set = run("build training set", lambda: _build(training))
+    training.record.fingerprint = training_set.fingerprint
     windowed = run("validate", lambda: _validate(training, training_set))
     candidates = [_fit(training, windowed, it) for it in load_candidates(training.problem.candidates)]
     chosen = run("evaluate", lambda: choose_challenger(candidates, training.problem))
@@ -146,6 +151,8 @@ def _deliver(
         run("bundle", lambda: _package(training, bundle, windowed, exported, challenge))
         run("log", lambda: _log(training, Path(folder), windowed, challenge))
         version = run("register", lambda: _register(training, bundle, exported, challenge))
+    training.record.version = version
+    training.record.tags["gate"] = "accepted" if verdict.accepted else "refused"
     if verdict.accepted:
         run("promote", lambda: _promote(training, version, champion))
     training.log.log_metrics(run.seconds, "seconds/")
