@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from feast import OnDemandFeatureView
 from feast.types import from_feast_to_pyarrow_type
 
@@ -126,13 +126,18 @@ def _declared_columns(view: OnDemandFeatureView, joined: pa.Table) -> dict[str, 
 
 
 def _python_list(column: pa.ChunkedArray) -> list[Any]:
-    """Return the column's values, `None` for null and NaN, instants as UTC datetimes."""
-    if pa.types.is_timestamp(column.type):  # pyarrow takes seconds for what pandas does in a tenth of one
-        instants = pd.to_datetime(column.to_pandas(), utc=True).dt.as_unit("us")
-        values = instants.array.to_pydatetime()
-        values[instants.isna().to_numpy()] = None
-        return list(values)
-    if pa.types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), None, column)
-    listed: list[Any] = column.to_pylist()
-    return listed
+    """Return the column's values, `None` for null and NaN, instants as UTC datetimes.
+
+    By way of numpy where pyarrow would take several times as long.
+    """
+    if pa.types.is_timestamp(column.type):
+        moments = pd.DatetimeIndex(pd.to_datetime(column.to_pandas(), utc=True)).as_unit("us")
+        values, missing = moments.to_pydatetime(), moments.isna()
+    elif pa.types.is_floating(column.type):
+        numbers = column.to_numpy()
+        values, missing = numbers.astype(object), np.isnan(numbers)
+    else:
+        listed: list[Any] = column.to_pylist()
+        return listed
+    values[missing] = None
+    return list(values.tolist())
