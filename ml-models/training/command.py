@@ -96,7 +96,7 @@ def rank_features(
     family: Annotated[str, typer.Option(help="The candidate that is fitted before each window.")] = "xgboost",
     repeats: Annotated[int, typer.Option(min=1, help="How often each feature is shuffled.")] = 2,
     rows: Annotated[
-        int, typer.Option(min=1, help="Rows to learn from before each window, at most.")
+        int, typer.Option(min=1, help="Rows to learn from before the oldest window, about.")
     ] = 60_000,
 ) -> None:
     """Rank the features by what shuffling them costs, and say which could be dropped.

@@ -132,9 +132,9 @@ def _advise(values: np.ndarray, beyond: float, noise: np.ndarray) -> tuple[Advic
     if beyond == 0 and values.mean() <= 0:
         return "drop", f"shuffling it helps: {values.mean():+.2g} on average"
     if beyond == 0:
-        return "drop", f"in no window does shuffling it cost more than a {PROBE} ({noise.mean():.2g})"
+        return "drop", f"never costs more than a {PROBE} ({noise.mean():.2g})"
     if beyond < 1 and values.mean() <= noise.mean():
-        return "drop", f"beyond chance in {beyond:.0%} of the windows only, and below it on average"
+        return "drop", f"beyond chance in {beyond:.0%} of windows only, below it on average"
     return "keep", f"beyond chance in {beyond:.0%} of the windows"
 
 

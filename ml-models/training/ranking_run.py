@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from training.dataset import TrainingSet, build_training_set, validate_training_set
 from training.errors import RankingError
 from training.metrics import improvement, require_comparable
 from training.pipeline import Stopwatch, run_plainly
 from training.problem import Problem
 from training.ranking import RankedFeature, WindowImportance, proposed_drops, rank_features
+from training.ranking_data import RankingData, read_ranking_data
 from training.ranking_log import log_ranking, read_last_ranks
 from training.ranking_windows import (
     FAMILY,
-    LEARNED_ROWS,
     REPEATS,
     cheap_estimator,
     cut_window,
@@ -23,10 +22,10 @@ from training.ranking_windows import (
     window_ends,
 )
 from training.settings import TrainingSettings
-from training.windows import window_ranges
 
 Answer = TypeVar("Answer")
 WINDOWS = 3
+ROWS = 60_000
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class RankingRequest:
     windows: int = WINDOWS
     family: str = FAMILY
     repeats: int = REPEATS
-    rows: int = LEARNED_ROWS
+    rows: int = ROWS
 
 
 @dataclass(frozen=True)
@@ -77,40 +76,34 @@ def rank(settings: TrainingSettings, problem: Problem, request: RankingRequest) 
     require_comparable(problem.task, problem.primary_metric)
     estimator = cheap_estimator(problem, request.family)
     run = Stopwatch(run_plainly)
-    data = run("build training set", lambda: _build(settings, problem, request))
     ends = window_ends(problem, request.as_of, request.windows)
+    data = run("read", lambda: read_ranking_data(settings, problem, request.as_of, ends[-1], request.rows))
 
     def judge(end: datetime) -> WindowImportance:
-        window = cut_window(data, problem, end, settings.seed, request.rows)
+        window = cut_window(data, problem, end)
         return judge_window(window, problem, estimator, settings.seed, request.repeats)
 
     windows = [run(f"judge {end:%Y-%m-%d}", _bound(judge, end)) for end in ends]
     previous = read_last_ranks(settings, problem)
-    ranking = rank_features(data.columns, windows, previous)
+    ranking = rank_features(data.training_set.columns, windows, previous)
     drops = proposed_drops(ranking)
     confirmation = run("confirm", lambda: _confirm(settings, problem, request, data, drops))
     run_id = run("log", lambda: _log(settings, problem, request, windows, ranking, confirmation))
     return RankingOutcome(request, ranking, windows, drops, confirmation, bool(previous), run_id, run.seconds)
 
 
-def _build(settings: TrainingSettings, problem: Problem, request: RankingRequest) -> TrainingSet:
-    oldest = window_ends(problem, request.as_of, request.windows)[-1]
-    start = window_ranges(problem.windows, oldest).fit.start
-    return validate_training_set(build_training_set(settings, problem, request.as_of, start), problem)
-
-
 def _confirm(
     settings: TrainingSettings,
     problem: Problem,
     request: RankingRequest,
-    data: TrainingSet,
+    data: RankingData,
     drops: list[str],
 ) -> Confirmation | None:
     """Fit twice for the newest window; None where nothing, or everything, would be dropped."""
-    if not drops or len(drops) == len(data.columns):
+    if not drops or len(drops) == len(data.training_set.columns):
         return None
     estimator = cheap_estimator(problem, request.family)
-    window = cut_window(data, problem, request.as_of, settings.seed, request.rows)
+    window = cut_window(data, problem, request.as_of)
     everything = measure_window(window, problem, estimator, settings.seed)
     fewer = measure_window(window.without(drops), problem, estimator, settings.seed)
     gained = improvement(problem.task, problem.primary_metric, fewer, everything)

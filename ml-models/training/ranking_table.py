@@ -7,7 +7,7 @@ from rich.text import Text
 from training.ranking import RankedFeature
 from training.ranking_run import RankingOutcome
 
-WIDTH = 160
+WIDTH = 170
 
 
 def show_ranking(outcome: RankingOutcome, metric: str) -> str:
@@ -22,7 +22,7 @@ def _table(outcome: RankingOutcome, metric: str) -> RenderableType:
     table = Table(
         title=f"{metric}: how much worse when a feature is shuffled", title_justify="left", box=None
     )
-    for name in ("rank", "moved", "mean", "std", "hurts", "beyond chance"):
+    for name in ("rank", "moved", "mean", "std", "hurts", "past chance"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("feature", no_wrap=True)
     table.add_column("advice", no_wrap=True)
@@ -54,10 +54,11 @@ def _notes(outcome: RankingOutcome) -> list[Text]:
     if confirmed is None:
         notes.append(Text("Nothing to confirm: no feature, or every one, would be dropped."))
     else:
-        verdict = "holds" if confirmed.better_without >= 0 else "gives away"
+        change = confirmed.better_without
+        verdict = f"{abs(change):.5f} {'worse' if change < 0 else 'better'}"
         notes.append(
             Text(
-                f"Without the {len(outcome.drops)} proposed drops the newest window {verdict}: "
+                f"Without the {len(outcome.drops)} proposed drops the newest window is {verdict}: "
                 f"{confirmed.metric} {confirmed.without_drops:.5f} against {confirmed.with_all:.5f}."
             )
         )

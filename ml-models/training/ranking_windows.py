@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from features.schema import FeatureColumn
@@ -16,12 +17,11 @@ from training.fitting import load_candidates
 from training.matrix import FeatureMatrix, names_of, to_matrix
 from training.problem import Problem
 from training.ranking import WindowImportance, permutation_importance
+from training.ranking_data import RankingData
 from training.windows import TimeRange, WindowName, rows_within, window_ranges
 
 FAMILY = "xgboost"
 PROBES = 5
-LEARNED_ROWS = 60_000
-JUDGED_ROWS = 8_000
 REPEATS = 2
 
 
@@ -61,26 +61,20 @@ def window_ends(problem: Problem, as_of: datetime, windows: int) -> list[datetim
     return [as_of - number * problem.windows.gate for number in range(1, windows + 1)]
 
 
-def cut_window(
-    training_set: TrainingSet, problem: Problem, end: datetime, seed: int, learned_rows: int = LEARNED_ROWS
-) -> RankingWindow:
-    """Cut out the window that ends at `end` (UTC) and what was known when it began, sampled by the seed.
+def cut_window(data: RankingData, problem: Problem, end: datetime) -> RankingWindow:
+    """Cut out the window that ends at `end` (UTC) and, to learn from, what was known when it began.
 
     Raises:
         EmptyWindowError: nothing to learn from or to judge on.
         SingleClassError: a binary problem's window holds one class only.
     """
-    generator = np.random.default_rng(seed)
     ranges = window_ranges(problem.windows, end)
-    spans: dict[WindowName, TimeRange] = dict(ranges)
-    known = training_set.frame["known_at"] <= pd.Timestamp(ranges.gate.start)
-    parts = {
-        name: _sample(training_set, span, None if name == "gate" else known, generator, learned_rows)
-        for name, span in spans.items()
-    }
+    known = (data.training_set.frame["known_at"] <= pd.Timestamp(ranges.gate.start)).to_numpy()
+    usable = {"fit": known & data.drawn, "early_stopping": known, "calibration": known}
+    parts = {name: _cut(data.training_set, span, usable.get(name)) for name, span in ranges}
     for name, part in parts.items():
         _require_use(part, name, end, problem)
-    return RankingWindow(ranges.gate, parts, training_set.columns)
+    return RankingWindow(ranges.gate, parts, data.training_set.columns)
 
 
 def cheap_estimator(problem: Problem, family: str = FAMILY) -> Estimator:
@@ -128,20 +122,11 @@ def _fit(window: RankingWindow, estimator: Estimator, seed: int) -> FittedModel:
     return model.calibrate(parts["calibration"])
 
 
-def _sample(
-    training_set: TrainingSet,
-    span: TimeRange,
-    known: pd.Series | None,
-    generator: np.random.Generator,
-    learned_rows: int,
-) -> Dataset:
+def _cut(training_set: TrainingSet, span: TimeRange, usable: npt.NDArray[np.bool_] | None) -> Dataset:
     rows = rows_within(training_set.instants, span)
     places = np.arange(rows.start, rows.stop)
-    if known is not None:
-        places = places[known.to_numpy()[places]]
-    most = JUDGED_ROWS if known is None else learned_rows
-    if len(places) > most:
-        places = np.sort(generator.choice(places, most, replace=False))
+    if usable is not None:
+        places = places[usable[places]]
     frame = training_set.frame.iloc[places]
     return Dataset(to_matrix(frame, training_set.columns), training_set.label[places])
 
