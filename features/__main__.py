@@ -10,6 +10,7 @@ from features.engine import EngineName, choose_engine
 from features.errors import FeatureError
 from features.events.commands import replay_events_command, stream_command
 from features.lineage.building import recorded_build
+from features.lineage.command import lineage_command
 from features.raw import find_raw_dir
 from features.settings import FeatureSettings
 from features.tables.facts import KNOWN_SINCE
@@ -71,6 +72,7 @@ def check(
 
 app.command(name="replay-events")(replay_events_command)
 app.command(name="stream")(stream_command)
+app.command(name="lineage")(lineage_command)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

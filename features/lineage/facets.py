@@ -11,17 +11,27 @@ from features.lineage.names import FILES
 
 def raw_file_facets(path: Path) -> dict[str, Any]:
     """Describe a file that is read: its version is the SHA-256 of its bytes."""
+    with path.open("rb") as content:
+        return version_facet(hashlib.file_digest(content, "sha256").hexdigest())
+
+
+def version_facet(version: str) -> dict[str, Any]:
+    """Say which content of a dataset is meant."""
     from openlineage.client.facet_v2 import dataset_version_dataset
 
-    with path.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
-    return {"version": dataset_version_dataset.DatasetVersionDatasetFacet(digest)}
+    return {"version": dataset_version_dataset.DatasetVersionDatasetFacet(version)}
+
+
+def file_facet(path: Path) -> dict[str, Any]:
+    """Say where a table lies."""
+    from openlineage.client.facet_v2 import datasource_dataset
+
+    return {"dataSource": datasource_dataset.DatasourceDatasetFacet(path.name, path.as_uri())}
 
 
 def table_facets(path: Path) -> dict[str, Any]:
     """Describe a Parquet table (a file or a folder of files) that was written."""
     from openlineage.client.facet_v2 import (
-        datasource_dataset,
         output_statistics_output_dataset,
         schema_dataset,
         symlinks_dataset,
@@ -31,8 +41,8 @@ def table_facets(path: Path) -> dict[str, Any]:
     columns = [schema_dataset.SchemaDatasetFacetFields(each.name, str(each.type)) for each in table.schema]
     size = sum(Path(part).stat().st_size for part in table.files)
     return {
+        **file_facet(path),
         "schema": schema_dataset.SchemaDatasetFacet(columns),
-        "dataSource": datasource_dataset.DatasourceDatasetFacet(path.name, path.as_uri()),
         "symlinks": symlinks_dataset.SymlinksDatasetFacet(
             [symlinks_dataset.Identifier(FILES, str(path), "FILE")]
         ),

@@ -13,7 +13,7 @@ from features.lineage.transport import emit
 from features.settings import FeatureSettings
 
 if TYPE_CHECKING:
-    from openlineage.client.event_v2 import RunEvent
+    from openlineage.client.event_v2 import OutputDataset, RunEvent
 
 Facets = Mapping[str, Any]
 
@@ -37,7 +37,7 @@ class RecordedRun:
 
     def event(self, state: str, error: BaseException | None = None) -> "RunEvent":
         """Return the event that says that the run is in `state` now (START, COMPLETE, FAIL)."""
-        from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
+        from openlineage.client.event_v2 import InputDataset, Job, Run, RunEvent, RunState
 
         return RunEvent(
             eventTime=datetime.now(UTC).isoformat(),
@@ -45,7 +45,7 @@ class RecordedRun:
             run=Run(self.run_id, facets=self._facets(error)),
             job=Job(self.namespace, self.job),
             inputs=[InputDataset(*which, facets=dict(facets)) for which, facets in self.inputs.items()],
-            outputs=[OutputDataset(*which, facets=dict(facets)) for which, facets in self.outputs.items()],
+            outputs=[_output(*made) for made in self.outputs.items()],
             producer=PRODUCER,
         )
 
@@ -88,6 +88,16 @@ def recorded_run(
         tell("FAIL", failure)
         raise
     tell("COMPLETE")
+
+
+def _output(which: Dataset, facets: Facets) -> "OutputDataset":
+    """OpenLineage keeps what a run did to a dataset apart from what the dataset is."""
+    from openlineage.client.event_v2 import OutputDataset
+    from openlineage.client.facet_v2 import OutputDatasetFacet
+
+    done = {name: facet for name, facet in facets.items() if isinstance(facet, OutputDatasetFacet)}
+    lasting = {name: facet for name, facet in facets.items() if name not in done}
+    return OutputDataset(*which, facets=lasting, outputFacets=done)
 
 
 def _described(run: RecordedRun, describe: Callable[[RecordedRun], None] | None) -> RecordedRun:

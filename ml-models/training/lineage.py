@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from features.contract import EXAMPLES, OUTCOMES
+from features.lineage.facets import file_facet, version_facet
 from features.lineage.names import Dataset, model_version, table_name
 from features.lineage.run import RecordedRun, recorded_run
 from features.settings import FeatureSettings
@@ -27,14 +28,12 @@ class TrainingRecord:
 
     def describe(self, run: RecordedRun) -> None:
         """Fill the run in with what is known by now."""
-        from openlineage.client.facet_v2 import dataset_version_dataset
-
         run.tags |= self.tags
         if self.fingerprint:
-            version = dataset_version_dataset.DatasetVersionDatasetFacet(self.fingerprint)
-            tables = [Dataset(run.namespace, table_name(table)) for table in (EXAMPLES, OUTCOMES)]
-            run.inputs[Dataset(run.namespace, self.problem.feature_service)] = {"version": version}
-            run.inputs |= {table: {} for table in tables}
+            service = Dataset(run.namespace, self.problem.feature_service)
+            tables = {Dataset(run.namespace, table_name(table)): table for table in (EXAMPLES, OUTCOMES)}
+            run.inputs[service] = version_facet(self.fingerprint)
+            run.inputs |= {which: file_facet(run.settings.tables / table) for which, table in tables.items()}
         if self.version:
             run.outputs[model_version(self.problem.name, self.version)] = {}
 
