@@ -50,7 +50,8 @@ def read_newest_records(file: Path) -> dict[str, QualityRecord]:
     if not file.is_file():
         return {}
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        # A line without its end is being written.
+        lines = file.read_text(encoding="utf-8").split("\n")[:-1]
         records = [QualityRecord.model_validate_json(line) for line in lines]
     except ValidationError as error:
         raise QualityRecordError(

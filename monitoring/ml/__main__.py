@@ -1,8 +1,8 @@
-"""The monitoring room's commands: serve the monitor, evaluate one window, write its reports again."""
+"""The monitoring room's commands: serve the monitor, evaluate a window, write its reports, compare weeks."""
 
 import sys
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from monitoring.ml.app import KNOWN_ERRORS
 from monitoring.ml.monitor import Monitor
 from monitoring.ml.settings import MonitoringSettings
+from training.problem import ProblemError, load_problem
 
 app = typer.Typer(help="Watch the served model and ask for retraining when it drifts.", no_args_is_help=True)
 AsOf = Annotated[str, typer.Option(help="End of the window, ISO 8601 with a zone.")]
@@ -59,6 +60,29 @@ def report_command(as_of: AsOf) -> None:
         typer.echo(path)
 
 
+@app.command(name="feature-drift")
+def feature_drift_command(
+    start: Annotated[str, typer.Option(help="First week's start, ISO 8601 with a zone.")],
+    end: Annotated[str, typer.Option(help="End of the period; only whole weeks are compared.")],
+    reference_weeks: Annotated[int, typer.Option(min=1, help="Weeks before each that it is held to.")] = 4,
+    rows: Annotated[int, typer.Option(min=100, help="Examples looked at per week, at most.")] = 1_000,
+) -> None:
+    """Print how each feature moved from week to week, worst first; write history and heat map."""
+    from monitoring.ml.feature_drift import measure_weekly_drift
+    from monitoring.ml.feature_drift_report import show_weekly_drift, write_weekly_drift
+
+    settings, first, last = MonitoringSettings(), _parse(start), _parse(end)
+    try:
+        problem = load_problem(settings.problem)
+        drift = measure_weekly_drift(settings, problem, first, last, reference_weeks, rows)
+        paths = write_weekly_drift(drift, settings.feature_drift_dir)
+    except (*KNOWN_ERRORS, ProblemError) as error:
+        _fail(error)
+    typer.echo(show_weekly_drift(drift))
+    for path in paths:
+        typer.echo(path)
+
+
 def _parse(as_of: str) -> datetime:
     try:
         return TypeAdapter(AwareDatetime).validate_python(as_of)
@@ -68,7 +92,7 @@ def _parse(as_of: str) -> datetime:
         ) from error
 
 
-def _fail(error: Exception) -> None:
+def _fail(error: Exception) -> NoReturn:
     typer.echo(f"error: {error}", err=True)
     sys.exit(1)
 

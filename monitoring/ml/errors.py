@@ -25,3 +25,7 @@ class TriggerError(MonitoringError):
 
 class ReportError(MonitoringError):
     """A window's reports cannot be written or found."""
+
+
+class FeatureDriftError(MonitoringError):
+    """The weeks asked for cannot be compared."""

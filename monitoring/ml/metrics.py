@@ -6,7 +6,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from features.quality.record import RECORD_FILE
 from monitoring.ml.decisions import Decision
+from monitoring.ml.feature_metrics import FeatureQualityCollector
 from monitoring.ml.monitor import Monitor
 
 PREFIX = "roundtrip_monitoring_"
@@ -54,6 +56,7 @@ def make_registry(monitor: Monitor) -> CollectorRegistry:
     """A registry of its own for one monitor."""
     registry = CollectorRegistry()
     registry.register(MonitorCollector(monitor))
+    registry.register(FeatureQualityCollector(monitor.settings.features_dir / RECORD_FILE))
     return registry
 
 

@@ -48,6 +48,11 @@ class MonitoringSettings(InferenceSettings):
         return self.monitoring_dir / "workspace"
 
     @property
+    def feature_drift_dir(self) -> Path:
+        """The weekly drift of the features: history, matrix and heat map."""
+        return self.monitoring_dir / "feature-drift"
+
+    @property
     def html_dir(self) -> Path:
         """Self-contained HTML reports of the windows that asked for retraining."""
         return self.monitoring_dir / "html"
