@@ -8,7 +8,7 @@ by itself.
 
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from feast.repo_config import OpenLineageConfig
 
@@ -27,7 +27,7 @@ logger = logging.getLogger("features.lineage")
 class LineageConfig(OpenLineageConfig):
     """`openlineage:` of Feast's configuration, with the whole of the transport's own."""
 
-    transport: dict[str, str | bool] = {}
+    transport: dict[str, Any] = {}
 
     def to_openlineage_config(self) -> "EmitterConfig":
         """Return what Feast's emitter is made of."""

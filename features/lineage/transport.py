@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 OFF = "off"
 TO_FILE = "file"
+# A server that is away must not hold a build up: OpenLineage itself would try six times for ten seconds.
+TIMEOUT, RETRIES = 2.0, 1
 
 logger = logging.getLogger("features.lineage")
 
@@ -22,7 +24,7 @@ def transport_config(settings: FeatureSettings) -> dict[str, Any]:
     """Return the configuration of OpenLineage's transport that `settings.lineage` names."""
     if settings.lineage == TO_FILE:
         return {"type": "file", "log_file_path": str(settings.lineage_file), "append": True}
-    return {"type": "http", "url": settings.lineage}
+    return {"type": "http", "url": settings.lineage, "timeout": TIMEOUT, "retry": {"total": RETRIES}}
 
 
 def emit(settings: FeatureSettings, make: Callable[[], Iterable["RunEvent"]]) -> None:
