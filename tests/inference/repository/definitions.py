@@ -27,7 +27,7 @@ facts = FeatureView(
     ttl=timedelta(0),
     schema=[
         Field(name="site", dtype=String),
-        Field(name="capacity", dtype=Int64),
+        Field(name="capacity", dtype=Int64, tags={"default": "100"}),
         Field(name="district", dtype=String),
     ],
     source=FileSource(name="facts_table", path="facts.parquet", timestamp_field="event_timestamp"),
