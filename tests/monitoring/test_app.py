@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 import monitoring.ml
+from features.quality.measure import TableMeasure
+from features.quality.record import RECORD_FILE, append_records, make_record
 from monitoring.ml.settings import MonitoringSettings
 from tests.monitoring.orders import POLICY, PROBLEM, START, WEEK, draw_orders
 from tests.monitoring.world import live_through, world_settings
@@ -26,10 +28,13 @@ END = START + 2 * WEEK
 
 @pytest.fixture(scope="module")
 def var(untouched_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two weeks: the first like the reference, the second with features that moved."""
+    """Two weeks: the first like the reference, the second with features that moved; and a checked table."""
     var = copytree(untouched_world, tmp_path_factory.mktemp("served") / "var")
     weeks = [draw_orders(START, 1_200, seed=1), draw_orders(START + WEEK, 1_200, seed=2, bigger=1.5)]
     live_through(world_settings(var), weeks)
+    measure = TableMeasure(rows=1, newest=START, largest_gap_seconds=60.0, null_rate={"amount": 0.0})
+    record = make_record("orders", "build", END, measure, WEEK.total_seconds(), {"amount": 0.5})
+    append_records(var / "features" / RECORD_FILE, [record])
     return var
 
 
