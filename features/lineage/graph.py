@@ -83,7 +83,8 @@ class LineageGraph:
         ending = f"/{version}" if version else ""
         found = list(dict.fromkeys(each for each in made if each.name.endswith(ending)))
         if not found:
-            raise LineageError(f"no model version {version or ''} was recorded; recorded are {_names(made)}")
+            which = f" {version}" if version else ""
+            raise LineageError(f"no model version{which} was recorded; recorded are {_names(made)}")
         if version and len(found) > 1:
             raise LineageError(f"version {version} could be any of {_names(found)}; say NAME/{version}")
         return made[-1] if version is None else found[0]
