@@ -45,6 +45,10 @@ class FeatureSettings(BaseSettings):
         description="Where OpenLineage events go: file (under var), off, or the URL of a lineage server.",
     )
 
+    event_flush_seconds: float = Field(
+        default=300.0, gt=0, description="How long rows made of events may wait for the offline store."
+    )
+
     @field_validator("var", "feature_repo", "raw_dir")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from features.events.leg_book import Leg, Schedule
@@ -131,7 +132,9 @@ def _happening(
 
 
 def _frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=["tailnum", "event_timestamp", *COLUMNS])
-    moments = pd.to_datetime(frame["event_timestamp"].astype("int64") * 60, unit="s", utc=True)
-    numbers = dict.fromkeys(COLUMNS[3:], "float64")
-    return frame.assign(event_timestamp=moments.dt.as_unit("us")).astype(numbers)
+    columns = list(zip(*rows, strict=True)) or [()] * (2 + len(COLUMNS))
+    text = {name: np.array(column, object) for name, column in zip(COLUMNS[:3], columns[2:], strict=False)}
+    numbers = {name: np.array(column, float) for name, column in zip(COLUMNS[3:], columns[5:], strict=True)}
+    instants = pd.to_datetime(np.array(columns[1], np.int64) * 60, unit="s", utc=True).as_unit("us")
+    keys = {"tailnum": np.array(columns[0], object), "event_timestamp": instants}
+    return pd.DataFrame(keys | text | numbers)

@@ -70,14 +70,10 @@ def decode_events(body: bytes, events: TypeAdapter[Any], limit: int) -> list[Eve
     if len(listed) > limit:
         raise TooManyEventsError(f"{len(listed)} events at once; send at most {limit} at a time")
     try:
-        decoded: list[Event] = events.validate_json(body if "events" not in document else _dump(listed))
+        decoded: list[Event] = events.validate_json(json.dumps(listed))
     except ValidationError as error:
         raise refused([_refusal(found) for found in error.errors(include_url=False)]) from None
     return decoded
-
-
-def _dump(listed: list[Any]) -> bytes:
-    return json.dumps(listed).encode()
 
 
 def _refusal(error: ErrorDetails) -> Refusal:

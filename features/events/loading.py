@@ -9,7 +9,7 @@ from features.errors import NoStreamError, RepositoryError
 from features.settings import FeatureSettings
 
 if TYPE_CHECKING:
-    from features.events.stream import EventStream
+    from features.events.stream import EventStream, StreamDefinition
 
 STREAM_FILE = "stream.py"
 STREAM = "STREAM"
@@ -23,15 +23,27 @@ def load_stream(settings: FeatureSettings) -> "EventStream":
         RepositoryError: `stream.py` has no `STREAM`, or the repository was never applied.
         EventJournalError: another process takes its events in.
     """
+    from features.events.stream import EventStream  # imports Feast, which takes seconds
+
+    return EventStream(settings, read_definition(settings))
+
+
+def read_definition(settings: FeatureSettings) -> "StreamDefinition":
+    """Return what `stream.py` declares; opens nothing.
+
+    Raises:
+        NoStreamError: the repository has no `stream.py`.
+        RepositoryError: `stream.py` has no `STREAM`.
+    """
     path = settings.feature_repo / STREAM_FILE
     if not path.is_file():
         raise NoStreamError(f"this feature repository takes no events: it has no {STREAM_FILE}")
-    from features.events.stream import EventStream, StreamDefinition  # import Feast, which takes seconds
+    from features.events.stream import StreamDefinition
 
     definition = _read_declared(path)
     if not isinstance(definition, StreamDefinition):
         raise RepositoryError(f"{path} must say `{STREAM} = StreamDefinition(events=..., engine=...)`")
-    return EventStream(settings, definition)
+    return definition
 
 
 def _read_declared(path: Path) -> Any:

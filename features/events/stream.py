@@ -41,6 +41,11 @@ class StreamDefinition:
     events: TypeAdapter[Any]
     engine: Callable[[], EventEngine]
 
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of a list of events."""
+        return self.events.json_schema()
+
 
 @dataclass(frozen=True)
 class Receipt:
@@ -66,11 +71,6 @@ class EventStream:
         self._clock: datetime | None = None
         self._place, self._unpublished = 0, False
         self._recover()
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        """The JSON schema of a list of events."""
-        return self._events.json_schema()
 
     @property
     def clock(self) -> datetime | None:

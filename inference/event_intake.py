@@ -1,0 +1,127 @@
+"""Takes events into the feature repository's stream, and publishes in the background what they change."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from features.errors import (
+    EventIdReusedError,
+    EventsMalformedError,
+    EventsRefusedError,
+    FeatureError,
+    NoStreamError,
+    TooManyEventsError,
+)
+from features.events.loading import load_stream, read_definition
+from inference.errors import ErrorItem, InferenceError
+from inference.event_errors import (
+    EventIdConflictError,
+    EventsUnavailableError,
+    InvalidEventsError,
+    MalformedEventsError,
+    NoEventsError,
+    TooManyItemsAtOnceError,
+)
+from inference.settings import InferenceSettings
+
+if TYPE_CHECKING:
+    from features.events.stream import EventStream, Receipt
+
+# In quiet times too, windows run empty as the clock goes on.
+TICK_SECONDS: Final = 30.0
+ANSWERS: Final[dict[type[FeatureError], type[InferenceError]]] = {
+    NoStreamError: NoEventsError,
+    EventsMalformedError: MalformedEventsError,
+    TooManyEventsError: TooManyItemsAtOnceError,
+    EventIdReusedError: EventIdConflictError,
+    EventsRefusedError: InvalidEventsError,
+}
+
+logger = logging.getLogger(__name__)
+
+
+class EventIntake:
+    """Opens the stream when the first event comes, so that only a service that is sent events holds it.
+
+    In replay the stream's clock follows the events; otherwise it follows the time.
+    """
+
+    def __init__(self, settings: InferenceSettings) -> None:
+        self._settings = settings
+        self._opening, self._news = threading.Lock(), threading.Event()
+        self._stream: EventStream | None = None
+        self._publisher: threading.Thread | None = None
+        self._closed = False
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schema of a list of events.
+
+        Raises:
+            NoEventsError: the repository takes none.
+        """
+        with _answered():
+            return read_definition(self._settings).schema
+
+    def take(self, body: bytes) -> "Receipt":
+        """Take a body's events in: once this returns they survive the death of the service.
+
+        Raises:
+            InferenceError: one of `inference.event_errors`; nothing was taken.
+        """
+        with _answered():
+            stream = self._opened()
+            events = stream.decode(body, self._settings.max_items)
+            receipt = stream.accept(events, datetime.now(UTC))
+        self._news.set()
+        return receipt
+
+    def close(self) -> None:
+        """Publish what is left, and let another process take events in."""
+        with self._opening:
+            self._closed = True
+        self._news.set()
+        if self._publisher is not None:
+            self._publisher.join()
+        if self._stream is not None:
+            self._stream.close()
+
+    def _opened(self) -> "EventStream":
+        with self._opening:
+            if self._closed:
+                raise EventsUnavailableError("the service is stopping; send the events again")
+            if self._stream is None:
+                self._stream = load_stream(self._settings)
+                self._publisher = threading.Thread(target=self._publish, args=(self._stream,), daemon=True)
+                self._publisher.start()
+            return self._stream
+
+    def _publish(self, stream: "EventStream") -> None:
+        flushed = monotonic()
+        while not self._closed:
+            self._news.wait(TICK_SECONDS)
+            self._news.clear()
+            try:
+                stream.publish(None if self._settings.replay else datetime.now(UTC))
+                if monotonic() - flushed > self._settings.event_flush_seconds:
+                    stream.flush()
+                    flushed = monotonic()
+            except FeatureError:
+                # What was not pushed is pushed with the next events, or after a restart.
+                logger.exception("rows made of events could not be pushed; they are tried again")
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    """Answer the features room's errors in this room's terms."""
+    try:
+        yield
+    except FeatureError as error:
+        items = [
+            ErrorItem(index=found.index, field=found.field, code=found.code, message=found.message)
+            for found in getattr(error, "refusals", ())
+        ]
+        raise ANSWERS.get(type(error), EventsUnavailableError)(str(error), items) from error

@@ -1,0 +1,73 @@
+"""`/v1/events`: what happens is told to the feature repository, whose features follow it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, FastAPI, Request
+
+from inference.application_state import state_of
+from inference.body import read_body
+from inference.errors import ErrorDocument
+from inference.event_intake import EventIntake
+from inference.responses import Document
+
+REFUSALS: Final = {
+    400: "The body is no JSON.",
+    404: "The feature repository takes no events.",
+    409: "An event id was taken before for another event.",
+    413: "Too many events, or too many bytes.",
+    422: "An event is not as the schema says, or cannot be true; `items` names each wrong field.",
+    503: "Events cannot be made durable here.",
+}
+RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    code: {"model": ErrorDocument, "description": text} for code, text in REFUSALS.items()
+}
+BODY: Final[dict[str, Any]] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "description": "One event, or many as `events`; `/v1/events/schema` says what each may be.",
+            }
+        }
+    },
+}
+
+
+class ReceiptDocument(Document):
+    """What was taken in and is durable; a repetition of a known event counts as a duplicate."""
+
+    accepted: int
+    duplicates: int
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    app.state.events = EventIntake(app.state.running.settings)
+    yield
+    await run_sync(app.state.events.close)
+
+
+router = APIRouter(prefix="/v1/events", tags=["events"], lifespan=_lifespan)
+
+
+@router.post("", responses=RESPONSES, openapi_extra={"requestBody": BODY})
+async def create_events(request: Request) -> ReceiptDocument:
+    """Take one or many events in, all or none. What is acknowledged survives the death of the service."""
+    body = await read_body(request, state_of(request).settings.max_body_bytes)
+    receipt = await run_sync(_intake(request).take, body)
+    return ReceiptDocument(accepted=receipt.accepted, duplicates=receipt.duplicates)
+
+
+@router.get("/schema", responses={404: RESPONSES[404]})
+async def get_schema(request: Request) -> dict[str, Any]:
+    """The JSON schema of a list of events, as the feature repository declares them."""
+    return await run_sync(_intake(request).schema)
+
+
+def _intake(request: Request) -> EventIntake:
+    intake: EventIntake = request.app.state.events
+    return intake
