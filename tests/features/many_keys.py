@@ -16,9 +16,13 @@ from features.settings import FeatureSettings
 from features.store import apply_repository
 from tests.features.small_world import REPOSITORY, START
 
-KEYS = 3_000
-ROWS_PER_BATCH = 500
+KEYS = 1_500
+ROWS_PER_BATCH = 250
 END = START + timedelta(hours=2)
+PRELOADED = [
+    *("features.__main__", "features.store", "features.offline_store", "features.quality.views"),
+    *("features.online_redis", "features.online_postgres", "pandera.backends.pandas.register"),
+]
 FORKING = multiprocessing.get_context("forkserver")
 
 
@@ -53,7 +57,7 @@ def make_tables(random: np.random.Generator) -> Mapping[str, pd.DataFrame]:
 
 def start_materialising(settings: FeatureSettings, as_of: datetime) -> ForkServerProcess:
     """`python -m features materialize` in a process forked off one that has its imports done."""
-    FORKING.set_forkserver_preload(["features.__main__", "features.store", "features.quality.views"])
+    FORKING.set_forkserver_preload(PRELOADED)
     process = FORKING.Process(target=run_command, args=(settings, as_of))
     process.start()
     return process
