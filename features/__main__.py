@@ -19,7 +19,16 @@ app = typer.Typer(
     help="Raw data to feature tables, and the Feast repository over them.", no_args_is_help=True
 )
 
-Bound = Annotated[datetime | None, typer.Option(help="Only raw data of these hours (UTC).")]
+FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S"]
+Bound = Annotated[
+    datetime | None, typer.Option(formats=FORMATS, help="Only raw data of these hours; UTC without a zone.")
+]
+AsOf = Annotated[
+    datetime, typer.Option(formats=FORMATS, help="The moment to know everything of; UTC without a zone.")
+]
+Present = Annotated[
+    datetime, typer.Option("--as-of", formats=FORMATS, help="The present: a row after it is in the future.")
+]
 EngineOption = Annotated[EngineName, typer.Option(help="Where the tables are computed.")]
 
 
@@ -29,7 +38,7 @@ def build_command(start: Bound = None, end: Bound = None, engine: EngineOption =
     settings = FeatureSettings()
     raw_dir = find_raw_dir(settings.raw_dir)
     with recorded_build(settings, raw_dir, choose_engine(engine, settings)) as recording:
-        for path in build(raw_dir, settings.tables, _utc(start), _utc(end), recording):
+        for path in build(raw_dir, settings.tables, start and _utc(start), end and _utc(end), recording):
             typer.echo(path)
 
 
@@ -44,29 +53,25 @@ def apply() -> None:
 
 
 @app.command()
-def materialize(
-    as_of: Annotated[datetime, typer.Option(help="The moment to know everything of (UTC).")],
-) -> None:
+def materialize(as_of: AsOf) -> None:
     """Write the newest row per key known by `--as-of` to the online store, once they are sound."""
     from features.quality.views import check_before_writing
     from features.store import open_store
 
-    settings, moment = FeatureSettings(), as_of.replace(tzinfo=UTC)
+    settings, moment = FeatureSettings(), _utc(as_of)
     store = open_store(settings)
     check_before_writing(settings, store, moment)
     store.materialize(KNOWN_SINCE, moment)
 
 
 @app.command()
-def check(
-    as_of: Annotated[datetime, typer.Option(help="The present (UTC): a row after it is in the future.")],
-) -> None:
+def check(as_of: Present) -> None:
     """Check every view's table as it lies: columns, types, instants, ranges, missing shares, freshness."""
     from features.quality.views import check_tables
     from features.store import open_store
 
     settings = FeatureSettings()
-    for view, measure in check_tables(settings, open_store(settings), as_of.replace(tzinfo=UTC)).items():
+    for view, measure in check_tables(settings, open_store(settings), _utc(as_of)).items():
         typer.echo(f"{view}: {measure.rows} rows, newest {measure.newest}")
 
 
@@ -75,8 +80,8 @@ app.command(name="stream")(stream_command)
 app.command(name="lineage")(lineage_command)
 
 
-def _utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.replace(tzinfo=UTC)
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def main() -> None:

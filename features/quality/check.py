@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -47,6 +47,7 @@ class TableCheck:
             TableTimeError: the table stopped, has a hole, or has rows in the future.
             TableQualityError: too much is missing, or rows break the schema.
         """
+        self._reach(source.filesystem)
         types = read_types(self.connection, source.path)
         self._refuse(source, find_layout_violations(types, source), layout=True)
         measure = measure_table(self.connection, source, types, self.as_of)
@@ -57,6 +58,12 @@ class TableCheck:
         if found:
             self.quarantine.refuse(source.view, found, rows, layout=False)
         return measure
+
+    def _reach(self, filesystem: Any) -> None:
+        if filesystem is not None:
+            from features.offline_files import register_filesystem  # imports Feast, which takes seconds
+
+            register_filesystem(self.connection, filesystem)
 
     def _find_future(self, source: TableSource, expectation: Expectation) -> list[Violation]:
         if self.latest is None or source.timestamp is None:

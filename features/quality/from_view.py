@@ -12,7 +12,7 @@ from feast.types import Bool, FeastType, Float32, Float64, Int32, Int64, String,
 from feast.utils import _get_column_names
 
 from features.errors import RepositoryError
-from features.offline_store import source_path
+from features.offline_files import locate_files
 from features.quality.expectation import Expectation
 from features.quality.source import ColumnKind, TableSource
 from features.view_source import batch_source
@@ -30,16 +30,22 @@ KINDS: dict[FeastType, ColumnKind] = {
 
 
 def view_table(store: FeatureStore, view: FeatureView) -> TableSource:
-    """Describe the view's table in the names that its files use."""
+    """Describe the view's table in the names that its files use.
+
+    Raises:
+        TableMissingError: there is no such table.
+    """
     entities = [store.get_entity(name, allow_registry_cache=True) for name in view.entities]
     keys, features, timestamp, created = _get_column_names(view, entities)
     in_file = {answer: column for column, answer in batch_source(view).field_mapping.items()}
     kinds = {in_file.get(field.name, field.name): KINDS.get(field.dtype) for field in view.schema}
     instants = [name for name in (timestamp, created) if name]
     wanted = dict.fromkeys([*keys, *features])
+    files = locate_files(store.config, batch_source(view), view.name)
     return TableSource(
         view=view.name,
-        path=source_path(store.config, batch_source(view)),
+        path=files.paths,
+        filesystem=files.filesystem,
         keys=tuple(keys),
         features=tuple(features),
         columns={name: kinds.get(name) for name in wanted} | dict.fromkeys(instants, "instant"),

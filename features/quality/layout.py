@@ -1,6 +1,6 @@
 """Whether a table's files have the columns that they should, of the right kind, with exact timestamps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from features.asof_sql import quote, read_parquet
@@ -37,7 +37,7 @@ ZONE = "say which zone it is in where the table is written: `frame[name].dt.tz_l
 MICROSECONDS = "write microseconds: `frame.to_parquet(path, coerce_timestamps='us')`"
 
 
-def read_types(connection: "DuckDBPyConnection", path: str) -> dict[str, str]:
+def read_types(connection: "DuckDBPyConnection", path: str | Sequence[str]) -> dict[str, str]:
     """Return DuckDB's type of every column of the files."""
     rows = connection.execute(f"DESCRIBE SELECT * FROM {read_parquet(path)}").fetchall()
     return {name: dtype for name, dtype, *_ in rows}

@@ -1,5 +1,6 @@
 """What a table shows as a whole: rows, when the newest is from, the longest hole, and what is missing."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,9 @@ def measure_table(
     )
 
 
-def newest_instant(connection: "DuckDBPyConnection", path: str, timestamp: str) -> datetime | None:
+def newest_instant(
+    connection: "DuckDBPyConnection", path: str | Sequence[str], timestamp: str
+) -> datetime | None:
     """Return the newest instant (UTC) of all rows; None when there are none."""
     query = f"SELECT max({quote(timestamp)}) FROM {read_parquet(path)}"
     ((newest,),) = connection.execute(query).fetchall()

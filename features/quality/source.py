@@ -2,26 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 ColumnKind = Literal["text", "whole", "number", "truth", "instant"]
 
 
 @dataclass(frozen=True)
 class TableSource:
-    """One table as files: `path` is what DuckDB's `read_parquet` takes.
+    """One table as files: what DuckDB's `read_parquet` takes, through `filesystem` if they are not local.
 
     `columns` has the kind of every column that must be there (None: any); `features` are those whose missing
     values are counted. A table without `timestamp` has no bounds in time.
     """
 
     view: str
-    path: str
+    path: str | tuple[str, ...]
     keys: tuple[str, ...]
     features: tuple[str, ...]
     columns: Mapping[str, ColumnKind | None]
     timestamp: str | None = None
     created: str | None = None
+    filesystem: Any = None
 
     @property
     def row_identity(self) -> list[str]:
