@@ -56,15 +56,15 @@ class AircraftState:
                     del minutes[minute]
             self._mark(tailnum, minute)
 
-    def advance(self, minute: int) -> pd.DataFrame:
-        """Return the new and the changed rows up to `minute`, in order of time; `event_timestamp` is UTC."""
+    def advance(self, minute: int) -> pd.DataFrame | None:
+        """Return the new and the changed rows up to `minute` in order of time, `None` if there are none."""
         self._until = max(self._until, minute)
         while self._coming and self._coming[0][0] <= self._until:
             at, tailnum = heappop(self._coming)
             self._changed.add((tailnum, at))
         rows = list(self._rows(self._with_held_rows(self._changed)))
         self._changed = set()
-        return _frame(rows)
+        return _frame(rows) if rows else None
 
     def forget(self, before: int) -> None:
         """Forget what happened before a minute, but for each aircraft's last state by then."""
@@ -132,7 +132,7 @@ def _happening(
 
 
 def _frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
-    columns = list(zip(*rows, strict=True)) or [()] * (2 + len(COLUMNS))
+    columns = list(zip(*rows, strict=True))
     text = {name: np.array(column, object) for name, column in zip(COLUMNS[:3], columns[2:], strict=False)}
     numbers = {name: np.array(column, float) for name, column in zip(COLUMNS[3:], columns[5:], strict=True)}
     instants = pd.to_datetime(np.array(columns[1], np.int64) * 60, unit="s", utc=True).as_unit("us")

@@ -1,6 +1,7 @@
 """The live state of the legs: events in, rows of the feature tables out, as the batch build makes them."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from heapq import heappop, heappush
 from typing import Final
@@ -59,33 +60,44 @@ class FlightEngine:
 
     def advance(self, to: datetime) -> dict[str, pd.DataFrame]:
         """Return the rows by view that are new up to `to`, and those whose numbers have changed since."""
-        until, frames = (to - EPOCH) // MINUTE, list[dict[str, pd.DataFrame]]()
-        while (step := self._next_step(until)) is not None:
-            self._clock = step
+        until, frames = (to - EPOCH) // MINUTE, defaultdict[str, list[pd.DataFrame]](list)
+        for minute in self._steps(until):
+            self._clock = minute
             self._let_in()
-            frames.append(self._rows(step))
-            if step >= until:
-                break
+            for view, rows in self._rows(minute):
+                frames[view].append(rows)
         self._forget()
-        return {view: pd.concat([frame[view] for frame in frames]) for view in frames[-1]} if frames else {}
+        return {view: pd.concat(rows) if len(rows) > 1 else rows[0] for view, rows in frames.items()}
+
+    def needs(self, event: Event) -> bool:
+        """Return whether an applied event may still change a row."""
+        return isinstance(event, LegEvent) and self._book.read(event.leg) is not None
 
     @property
     def _since(self) -> int:
         return 0 if self._clock is None else self._clock - KEPT_DAYS * DAY
 
-    def _next_step(self, until: int) -> int | None:
-        """Return the next minute to stop at: a day on at most, or at the end of a gap in the events."""
-        next_leg = self._waiting[0][0] - DAY if self._waiting else until
-        if self._clock is None:
-            return min(next_leg, until)
-        if self._clock > self._busy_until + QUIET and min(next_leg, until) > self._clock + DAY:
-            self._windows = _fresh_windows()
-            return min(next_leg, until)
-        return max(self._clock, min(self._clock + DAY, until))
+    def _steps(self, until: int) -> Iterator[int]:
+        """Return the minutes to stop at: a day apart at most, over a gap in the events at its end."""
+        minute = self._clock
+        if minute is not None and minute >= until:
+            yield minute
+        while minute is None or minute < until:
+            next_leg = min(self._waiting[0][0] - DAY if self._waiting else until, until)
+            if minute is None:
+                minute = next_leg
+            elif minute > self._busy_until + QUIET and next_leg > minute + DAY:
+                self._windows, minute = _fresh_windows(), next_leg
+            else:
+                minute = min(minute + DAY, until)
+            yield minute
 
-    def _rows(self, minute: int) -> dict[str, pd.DataFrame]:
-        rows = {name: state.advance(minute) for name, state in self._windows.items()}
-        return {**rows, AIRCRAFT: self._aircraft.advance(minute)}
+    def _rows(self, minute: int) -> Iterator[tuple[str, pd.DataFrame]]:
+        states: dict[str, WindowState | AircraftState] = {**self._windows, AIRCRAFT: self._aircraft}
+        for name, state in states.items():
+            rows = state.advance(minute)
+            if rows is not None:
+                yield name, rows
 
     def _recount(self, names: Iterable[str]) -> None:
         """Count the named legs as they are known now, instead of as they were."""

@@ -12,6 +12,7 @@ from features.errors import EventJournalError
 
 WAIT_SECONDS: Final = 2.0
 READ_AT_ONCE: Final = 5_000
+FORGOTTEN: Final = ""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 # FULL: a commit is on the disk when it returns. EXCLUSIVE: one consumer at a time, until its process ends.
@@ -59,7 +60,7 @@ class EventJournal:
                 self._connection.execute(statement)
 
     def read_known(self, event_ids: Sequence[str]) -> dict[str, str]:
-        """Return the content of those events that were accepted before."""
+        """Return what those events said that were accepted before, `FORGOTTEN` where it no longer matters."""
         query = "SELECT content FROM entries WHERE event_id = ?"
         with self._explained():
             found = {name: self._connection.execute(query, (name,)).fetchone() for name in event_ids}
@@ -78,16 +79,27 @@ class EventJournal:
         return done.lastrowid or 0
 
     def read(self) -> Iterator[Entry]:
-        """Return every entry in order."""
+        """Return every entry in order, but for what is forgotten."""
         place = 0
-        query = "SELECT place, event_id, content FROM entries WHERE place > ? ORDER BY place LIMIT ?"
+        query = (
+            "SELECT place, event_id, content FROM entries WHERE place > ? AND content <> ? "
+            "ORDER BY place LIMIT ?"
+        )
         while True:
             with self._explained():
-                rows = self._connection.execute(query, (place, READ_AT_ONCE)).fetchall()
+                rows = self._connection.execute(query, (place, FORGOTTEN, READ_AT_ONCE)).fetchall()
             if not rows:
                 return
             yield from (Entry(*row) for row in rows)
             place = rows[-1][0]
+
+    def forget(self, events: Sequence[int], before: datetime) -> None:
+        """Forget what the events at some places said, but not their ids; delete the moments before one."""
+        forgetting = f"UPDATE entries SET content = '{FORGOTTEN}' WHERE place = ?"
+        moments = "DELETE FROM entries WHERE event_id IS NULL AND CAST(content AS INTEGER) < ?"
+        with self._transaction():
+            self._connection.executemany(forgetting, [(place,) for place in events])
+            self._connection.execute(moments, ((before - EPOCH) // MICROSECOND,))
 
     def mark(self, name: str, place: int) -> None:
         """Remember a place under a name."""

@@ -1,9 +1,9 @@
 """A stream of events: checked, journaled, taken in, and turned into pushed rows, whatever they are about."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final, Protocol
 
@@ -12,13 +12,16 @@ from pydantic import TypeAdapter
 
 from features.errors import EventIdReusedError
 from features.events.event import Event, Refusal, decode_events, refused
-from features.events.journal import Entry, EventJournal
+from features.events.journal import FORGOTTEN, Entry, EventJournal
 from features.events.pushing import RowPusher
 from features.settings import FeatureSettings
 
 # Clocks of senders may run ahead of ours by this much; what claims to be sent later is a mistake.
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 FLUSHED: Final = "flushed"
+# Rows that may wait in memory for the offline store.
+MOST_WAITING: Final = 250_000
+FORGETTING_EVERY: Final = timedelta(days=1)
 
 
 class EventEngine(Protocol):
@@ -33,13 +36,20 @@ class EventEngine(Protocol):
     def advance(self, to: datetime) -> dict[str, pd.DataFrame]:
         """Return the rows by view that are new up to `to`, and those whose numbers have changed since."""
 
+    def needs(self, event: Event) -> bool:
+        """Return whether an applied event may still change a row; if not, the journal forgets it."""
+
 
 @dataclass(frozen=True)
 class StreamDefinition:
-    """What `stream.py` of a feature repository says as `STREAM`: event types, and what makes rows of them."""
+    """What `stream.py` of a feature repository says as `STREAM`: event types, and what makes rows of them.
+
+    Rows further back than `kept` no longer change, whatever comes.
+    """
 
     events: TypeAdapter[Any]
     engine: Callable[[], EventEngine]
+    kept: timedelta = timedelta(days=30)
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -63,12 +73,13 @@ class EventStream:
     """
 
     def __init__(self, settings: FeatureSettings, definition: StreamDefinition) -> None:
-        self._events, self._engine = definition.events, definition.engine()
+        self._events, self._engine, self._kept = definition.events, definition.engine(), definition.kept
         self._pusher = RowPusher(settings)
         self._journal = EventJournal(settings.events_journal)
         self._lock, self._pushing = threading.Lock(), threading.Lock()
         self._latest: datetime | None = None
         self._clock: datetime | None = None
+        self._forgotten = datetime.min.replace(tzinfo=UTC)
         self._place, self._unpublished = 0, False
         self._recover()
 
@@ -109,16 +120,15 @@ class EventStream:
                 rows = self._advance(to)
                 self._pusher.add(rows)
             self._pusher.push_online()
+            if self._pusher.waiting > MOST_WAITING:
+                self._flush()
         return sum(map(len, rows.values()))
 
     def flush(self) -> None:
         """Push what was published to the offline store too, and remember that it has it."""
         with self._pushing:
-            place = self._place
             self._pusher.push_online()
-            self._pusher.flush()
-            with self._lock:
-                self._journal.mark(FLUSHED, place)
+            self._flush()
 
     @property
     def waiting(self) -> int:
@@ -130,6 +140,24 @@ class EventStream:
         self.publish()
         self.flush()
         self._journal.close()
+
+    def _flush(self) -> None:
+        place = self._place
+        self._pusher.flush()
+        with self._lock:
+            self._journal.mark(FLUSHED, place)
+            if self._clock and self._clock >= self._forgotten + FORGETTING_EVERY:
+                self._forget(self._clock)
+
+    def _forget(self, clock: datetime) -> None:
+        """Have the journal forget what no longer matters, so that going through it again stays short."""
+        over = list[int]()
+        for entry in self._journal.read():
+            if entry.event_id is not None:
+                (event,) = self._read_events([entry])
+                over += [] if self._engine.needs(event) else [entry.place]
+        self._journal.forget(over, before=clock - self._kept)
+        self._forgotten = clock
 
     def _take_in(self, events: Sequence[Event]) -> None:
         self._engine.apply(events)
@@ -158,7 +186,7 @@ class EventStream:
                 if entry.place > flushed:
                     self._pusher.add(rows)
 
-    def _read_events(self, entries: Iterator[Entry]) -> list[Event]:
+    def _read_events(self, entries: Iterable[Entry]) -> list[Event]:
         read: list[Event] = self._events.validate_json(f"[{','.join(entry.content for entry in entries)}]")
         return read
 
@@ -172,7 +200,7 @@ def _refuse_later(events: Sequence[Event], received_at: datetime) -> None:
 
 
 def _refuse_reused(events: Sequence[Event], known: Mapping[str, str]) -> None:
-    said = dict(known)
+    said = {event_id: content for event_id, content in known.items() if content != FORGOTTEN}
     for index, event in enumerate(events):
         if said.setdefault(event.event_id, event.model_dump_json()) != event.model_dump_json():
             message = f"event id {event.event_id!r} was taken for another event; give every event its own id"

@@ -57,17 +57,28 @@ class WindowState:
         if self.table.reach is not None:
             self._extend_reach(rows)
 
-    def advance(self, minute: int) -> pd.DataFrame:
-        """Return the new and the changed rows up to `minute`: keys, `event_timestamp` (UTC), features."""
+    def advance(self, minute: int) -> pd.DataFrame | None:
+        """Return the new and the changed rows up to `minute`, `None` if there are none.
+
+        Columns: keys, `event_timestamp` (UTC), features.
+        """
         limit = max(self._until, minute // self.table.grid)
-        if self._base is None or not self._keys:
-            return self._frame(np.zeros((0, 2), np.int64), np.zeros((0, len(self._totals))))
+        if self._base is None or (limit == self._until and self._is_told()):
+            return None
         self._make_room(limit)
         places, totals = self._changed_rows(limit)
         self._until = limit
-        frame = self._frame(places, totals)
+        frame = self._frame(places, totals) if len(places) else None
         self._forget()
         return frame
+
+    def _is_told(self) -> bool:
+        """Return whether nothing that was told of has changed: most events only change what is to come."""
+        told = self._until - self._origin + 1
+        told_of, traces = self._store.told[:, :told], self._store.traces[:, :told]
+        if self.table.reach is not None and not told_of[:, -1].all():
+            return False
+        return not traces.any() and not ((self._store.touches[:, :told] > 0) & ~told_of).any()
 
     def _move(self, span: Span, keys: Whole, rows: RowColumns) -> None:
         enter = _to_grid(_moment(rows, span.enter), self.table.grid)

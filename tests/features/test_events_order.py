@@ -17,7 +17,7 @@ from tests.features import event_worlds as worlds
 WEEK = timedelta(days=7)
 SEED, QUICK_WEEKS, WEEKS = 20130101, 10, 100
 # A part of each week's flights: whether they are all there is the same to the engine and to the batch build.
-SHARE = 0.15
+SHARE = 0.1
 LATE_SHARE, LATEST = 0.5, timedelta(days=3)
 REPEATED_SHARE = 0.2
 

@@ -51,6 +51,9 @@ class Counts:
             if isinstance(event, Counted)
         ]
 
+    def needs(self, event: Event) -> bool:
+        return True
+
     def advance(self, to: datetime) -> dict[str, pd.DataFrame]:
         rows, self._rows = self._rows, []
         return {"load": pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)}
