@@ -104,6 +104,7 @@ def test_ten_weeks_in_any_order(legs: pa.Table, batch: worlds.BatchTables) -> No
 
 
 @pytest.mark.slow
-def test_a_hundred_weeks_in_any_order(legs: pa.Table, batch: worlds.BatchTables) -> None:
-    corrected = [check_week(legs, batch, SEED + number) for number in range(QUICK_WEEKS, WEEKS)]
+@pytest.mark.parametrize("first", range(QUICK_WEEKS, WEEKS, QUICK_WEEKS))
+def test_ninety_more_weeks(first: int, legs: pa.Table, batch: worlds.BatchTables) -> None:
+    corrected = [check_week(legs, batch, SEED + number) for number in range(first, first + QUICK_WEEKS)]
     assert min(corrected) > 0
