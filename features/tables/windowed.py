@@ -68,8 +68,8 @@ def _every_instant(rows: ir.Table, table: WindowedTable, reach: int) -> ir.Table
 def _add_sums_over_keys(totals: ir.Table, table: WindowedTable) -> ir.Table:
     summed = [feature for feature in table.features if feature.over_all_keys]
     names = dict.fromkeys(name for feature in summed for name in (feature.total, feature.per) if name)
-    sums = totals.group_by("minute").agg(**{_over_keys(name): totals[name].sum() for name in names})
-    return totals.join(sums, "minute")
+    everyone = ibis.window(group_by="minute")
+    return totals.mutate(**{_over_keys(name): totals[name].sum().over(everyone) for name in names})
 
 
 def _feature(totals: ir.Table, feature: Feature) -> ir.NumericValue:
