@@ -29,21 +29,26 @@ def world_settings(var: Path, **changes: Any) -> InferenceSettings:
     )
 
 
-def build_world(var: Path) -> InferenceSettings:
+def build_world(var: Path, **changes: Any) -> InferenceSettings:
     """Tables, an applied repository and online rows as known at `NOON`."""
-    settings = world_settings(var)
+    settings = world_settings(var, **changes)
     settings.tables.mkdir(parents=True)
     tables = {"load": load_rows(), "facts": fact_rows()}
     for name, rows in tables.items():
         rows.to_parquet(settings.tables / f"{name}.parquet", index=False)
     example_rows().to_parquet(settings.tables / "examples.parquet", index=False)
-    apply_repository(settings)
-    store = open_store(settings)
-    for name, rows in tables.items():
-        newest = rows.sort_values("event_timestamp").drop_duplicates("site", keep="last")
-        store.write_to_online_store(name, newest)
+    fill_online_store(settings)
     open_client(settings, create=True).create_registered_model(PROBLEM.name)
     return settings
+
+
+def fill_online_store(settings: InferenceSettings) -> None:
+    """Apply the repository and write each site's newest rows."""
+    apply_repository(settings)
+    store = open_store(settings)
+    for name, rows in {"load": load_rows(), "facts": fact_rows()}.items():
+        newest = rows.sort_values("event_timestamp").drop_duplicates("site", keep="last")
+        store.write_to_online_store(name, newest)
 
 
 def load_rows() -> pd.DataFrame:
