@@ -3,7 +3,9 @@
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 from feast import FeatureStore
+from feast.types import String
 
 from features.request_types import frame_dtype
 from features.service_plan import ServicePlan, plan_service
@@ -31,6 +33,40 @@ def historical_features(store: FeatureStore, service: str, examples: pd.DataFram
         column.name: model_column(retrieved[column.name], plan.types[column.name]) for column in plan.columns
     }
     return pd.DataFrame(inputs | features, index=examples.index)
+
+
+def historical_batches(store: FeatureStore, service: str, examples: str) -> pa.RecordBatchReader:
+    """Stream `examples`, one DuckDB query or the path of a Parquet file, with the service's features added.
+
+    Rows, their order and every input column stay; features come after them in model order: text, and numbers
+    as float64, null where missing. At most `slice_rows` of the offline store's settings are held at a time,
+    so that memory stays bounded however many examples there are.
+
+    Raises:
+        UnknownServiceError: the registry has no such service.
+        EntityRowsError: the query fails, or its rows lack a join key or an instant; here or while reading.
+    """
+    plan = plan_service(store, service)
+    job: Any = store.get_historical_features(entity_df=examples, features=plan.service)
+    reader = job.to_arrow_batches()
+    schema = pa.schema([*_inputs(plan, reader.schema), *_features(plan)])
+    batches = (batch.select(schema.names).cast(schema) for batch in reader)
+    return pa.RecordBatchReader.from_batches(schema, batches)
+
+
+def _inputs(plan: ServicePlan, answered: pa.Schema) -> list[pa.Field]:
+    """Return the examples' own columns: what is neither asked for nor read by an on-demand view."""
+    read = {feature for view in plan.views for feature in view.features}
+    added = read | {column.name for column in plan.columns}
+    return [field for field in answered if field.name not in added]
+
+
+def _features(plan: ServicePlan) -> list[pa.Field]:
+    return [pa.field(column.name, _arrow_type(plan.types[column.name])) for column in plan.columns]
+
+
+def _arrow_type(dtype: Any) -> pa.DataType:
+    return pa.string() if dtype == String else pa.float64()
 
 
 def _entity_rows(plan: ServicePlan, examples: pd.DataFrame) -> pd.DataFrame:

@@ -34,6 +34,9 @@ from features.view_source import used_name
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# On-demand views work on Python values, which take several times the memory of the columns.
+COMPUTED_ROWS = 100_000
+
 
 @dataclass(frozen=True)
 class Retrieval:
@@ -150,7 +153,10 @@ class AsOfRetrievalJob(RetrievalJob):
         return frame
 
     def _tables(self, timeout: int | None) -> Iterator[pa.Table]:
-        return map(self._with_on_demand, self._joined(timeout))
+        for joined in self._joined(timeout):
+            step = COMPUTED_ROWS if self._on_demand else max(joined.num_rows, 1)
+            for start in range(0, max(joined.num_rows, 1), step):
+                yield self._with_on_demand(joined.slice(start, step))
 
     def _joined(self, timeout: int | None) -> Iterator[pa.Table]:
         asked = self._retrieval
