@@ -111,6 +111,19 @@ def test_a_spoilt_table_is_refused(
     assert (kept / REASON_FILE).read_text().strip() == message
 
 
+def test_a_table_of_several_files_is_one_table(days: Path, tmp_path: Path) -> None:
+    # Given a folder of files, one of which holds a row that another one has too
+    table = pd.read_parquet(days / WEATHER)
+    folder = tmp_path / WEATHER
+    folder.mkdir()
+    table.to_parquet(folder / "part-0.parquet", index=False)
+    with open_built_check(EXPECTATIONS, tmp_path, KNOWN_UNTIL, END) as check:
+        check(folder)
+        table.tail(1).to_parquet(folder / "part-1.parquet", index=False)
+        with pytest.raises(TableQualityError, match="multiple_fields_uniqueness"):
+            check(folder)
+
+
 def test_the_offending_rows_are_kept(days: Path, tmp_path: Path) -> None:
     def spoil(table: pd.DataFrame) -> pd.DataFrame:
         table.loc[[3, 7], "backlog"] = -5.0

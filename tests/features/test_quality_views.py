@@ -10,7 +10,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from features import __main__ as commands
-from features.errors import RepositoryError, TableLayoutError, TableQualityError, TableTimeError
+from features.errors import (
+    RepositoryError,
+    TableLayoutError,
+    TableMissingError,
+    TableQualityError,
+    TableTimeError,
+)
 from features.quality.quarantine import ROWS_FILE
 from features.quality.record import RECORD_FILE, read_newest_records
 from features.quality.views import check_before_writing, check_tables
@@ -174,6 +180,20 @@ def test_every_check_is_on_record(settings: FeatureSettings, monkeypatch: pytest
     assert records[VIEW].freshness_seconds == (PRESENT - table["event_timestamp"].max()).total_seconds()
     assert records[VIEW].freshness_limit_seconds == timedelta(hours=6).total_seconds()
     assert records["station_facts"].freshness_limit_seconds is None
+
+
+@pytest.mark.parametrize("moment", ["2024-03-21", "2024-03-21T00:00:00Z", "2024-03-21T02:00:00+02:00"])
+def test_a_moment_may_carry_a_zone_and_is_utc_without(
+    settings: FeatureSettings, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    assert run(settings, monkeypatch, "materialize", "--as-of", moment).exit_code == 0
+    assert read_newest_records(settings.features_dir / RECORD_FILE)[VIEW].as_of == AS_OF
+
+
+def test_a_table_that_is_not_there_is_named(settings: FeatureSettings) -> None:
+    (settings.tables / TABLE).unlink()
+    with pytest.raises(TableMissingError, match=VIEW):
+        check_before_writing(settings, open_store(settings), AS_OF)
 
 
 def test_hand_written_expectations_come_on_top(settings: FeatureSettings, tmp_path: Path) -> None:
