@@ -109,8 +109,8 @@ class EventIntake:
                 if monotonic() - flushed > self._settings.event_flush_seconds:
                     stream.flush()
                     flushed = monotonic()
-            except FeatureError:
-                # What was not pushed is pushed with the next events, or after a restart.
+            except Exception:
+                # Whatever a store raises: what was not pushed is pushed with the next events or after a restart.
                 logger.exception("rows made of events could not be pushed; they are tried again")
 
 

@@ -136,10 +136,12 @@ class EventStream:
         return self._pusher.waiting
 
     def close(self) -> None:
-        """Publish, flush, and let another process take the journal."""
-        self.publish()
-        self.flush()
-        self._journal.close()
+        """Publish, flush, and let another process take the journal, also where a store does not answer."""
+        try:
+            self.publish()
+            self.flush()
+        finally:
+            self._journal.close()
 
     def _flush(self) -> None:
         place = self._place

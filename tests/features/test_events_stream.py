@@ -17,13 +17,15 @@ from typer.testing import CliRunner
 
 from features import __main__ as commands
 from features.errors import EventIdReusedError, EventJournalError, EventsRefusedError, NoStreamError
-from features.events.flight_events import LegEvent
+from features.events.flight_events import Departed, LegEvent
 from features.events.loading import load_stream
 from features.events.replay import read_legs, replay_events
 from features.events.stream import CLOCK_TOLERANCE, EventStream
+from features.historical import historical_features
 from features.online import OnlineReader
 from features.raw import RawTables
 from features.settings import REPOSITORY, FeatureSettings
+from features.store import open_store
 from tests.features import event_worlds as worlds
 from tests.features.small_world import REPOSITORY as SMALL_REPOSITORY
 
@@ -129,6 +131,44 @@ def test_what_is_forgotten_by_the_journal_is_not_missed(
     with pytest.raises(EventsRefusedError, match="too long ago"):
         again.accept([events[-1].model_copy(update={"event_id": "new"})], RECEIVED)
     abandon(again)
+
+
+def test_a_correction_replaces_in_both_stores_what_was_pushed_before(
+    settings: FeatureSettings, legs: pa.Table, events: list[LegEvent], tmp_path: Path
+) -> None:
+    # Given departures that come when everything else has long been pushed to both stores
+    late = [event for event in events if isinstance(event, Departed) and "-JFK-" in event.leg]
+    stream = load_stream(settings)
+    stream.accept([event for event in events if event not in late], RECEIVED)
+    stream.publish(END)
+    stream.flush()
+
+    # When they come
+    stream.accept(late, RECEIVED)
+    stream.publish()
+    stream.close()
+
+    # Then history is what the batch build makes, and so is what is served
+    built = worlds.make_settings(tmp_path / "built", worlds.BatchTables(legs.schema).build(legs))
+    asked = legs.to_pandas().sample(300, random_state=3)[["origin", "carrier", "dest", "tailnum"]]
+    instants = [events[-1].sent_at] * 200 + [END - timedelta(hours=hour) for hour in range(10)] * 10
+    questions = asked.assign(event_timestamp=instants).reset_index(drop=True)
+    pushed, expected = (
+        historical_features(open_store(one), worlds.SERVICE, questions) for one in (settings, built)
+    )
+    pd.testing.assert_frame_equal(pushed, expected, check_exact=True)
+    assert len(pd.read_parquet(settings.tables / "carrier_operations.parquet")) > len(
+        stored(settings)["carrier_operations"]
+    )
+    assert_served(settings, expected.iloc[:200])
+
+
+def assert_served(settings: FeatureSettings, expected: pd.DataFrame) -> None:
+    rows = expected.to_dict("records")
+    answers = OnlineReader(settings, worlds.SERVICE).read(rows, [row["event_timestamp"] for row in rows])
+    for answer, row in zip(answers, rows, strict=True):
+        for name, value in answer.values.items():
+            assert value == row[name] or (value is None and pd.isna(row[name])), name
 
 
 def test_the_newest_row_is_served_at_once(
