@@ -1,6 +1,5 @@
-"""The feed writes at each instant what its examples need, all of it known by then, and each row once."""
+"""The feed writes at each instant what its examples need, known by then, each row once: in every store."""
 
-import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,14 +9,15 @@ import pytest
 from features.feed import OnlineFeed, clear_online_store
 from features.online import OnlineReader
 from features.settings import FeatureSettings
+from tests.features.online_servers import STORES, Servers, stored_rows
 from tests.features.small_world import START, build_world, make_examples
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> FeatureSettings:
-    return build_world(tmp_path)
+@pytest.fixture(params=STORES)
+def settings(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> FeatureSettings:
+    return build_world(tmp_path, online_store=servers.fresh_address(request.param, tmp_path))
 
 
 def instants_of(examples: pd.DataFrame) -> list[datetime]:
@@ -25,15 +25,8 @@ def instants_of(examples: pd.DataFrame) -> list[datetime]:
 
 
 def stored_events(settings: FeatureSettings) -> dict[tuple[str, bytes], datetime]:
-    with sqlite3.connect(settings.online_db) as connection:
-        tables = [
-            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        ]
-        return {
-            (table, key): EPOCH + timedelta(microseconds=event)
-            for table in tables
-            for key, event in connection.execute(f'SELECT entity_key, event_us FROM "{table}"')
-        }
+    stored = stored_rows(settings.online_address.get_secret_value())
+    return {place: EPOCH + timedelta(microseconds=event) for place, (event, _, _) in stored.items()}
 
 
 def test_nothing_is_written_before_it_is_known(settings: FeatureSettings) -> None:
