@@ -61,11 +61,6 @@ class CachedOnlineReader:
         found, unread = _settled(self._look_up.fetch(asked.wanted), asked.wanted)
         return self._reader.answer(asked, as_of, found, unread)
 
-    def forget(self) -> None:
-        """Drop what is kept, so that what was just written is read; to be called on the event loop."""
-        if self._rows is not None:
-            self._rows.forget()
-
 
 class RowCache:
     """Rows by table and key, each with the look-up that brings or brought it. One event loop may use it."""
@@ -90,10 +85,6 @@ class RowCache:
             elif key in rows[table]:
                 found[table][key] = rows[table][key]
         return found, unread
-
-    def forget(self) -> None:
-        """Drop every row."""
-        self._kept.clear()
 
     def _look_ups(self, wanted: Wanted) -> dict[tuple[str, KeyBytes], LookUp]:
         """The look-up of every key: a kept or running one, else one new for all the others."""

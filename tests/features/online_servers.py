@@ -85,6 +85,18 @@ class Servers:
             connection.execute(f"CREATE SCHEMA world_{number}")
         return f"{self._postgres}&options={quote(f'-csearch_path=world_{number}')}"
 
+    def drop_connections(self, address: str) -> None:
+        """Have the server of this address, if there is one, end every connection but this one."""
+        if address.startswith("redis"):
+            with redis.Redis.from_url(address) as client:
+                client.client_kill_filter(_type="normal", skipme=True)
+        if address.startswith("postgresql"):
+            with psycopg.connect(address) as connection:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+                )
+
 
 @contextmanager
 def running_servers() -> Iterator[Servers]:

@@ -95,8 +95,6 @@ def test_what_is_kept_is_as_old_as_is_allowed(settings: FeatureSettings) -> None
     time.sleep(SHORT)
     # then
     assert [reader_level(reader) for reader in (fresh, short)] == [1.0, 2.0]
-    fresh.forget()
-    assert reader_level(fresh) == 2.0
 
 
 def reader_level(reader: CachedOnlineReader) -> object:

@@ -231,6 +231,17 @@ def test_a_reader_sees_whole_batches(rows: RowDatabase, address: str) -> None:
         writer.join()
 
 
+def test_a_connection_that_the_server_dropped_is_replaced(
+    rows: RowDatabase, servers: Servers, address: str
+) -> None:
+    rows.upsert({"a": [(b"k", 1, None, b"")]})
+    servers.drop_connections(address)
+    assert fetch(rows, b"k") == {b"k": (1, b"")}
+    servers.drop_connections(address)
+    rows.upsert({"a": [(b"k", 2, None, b"")]})
+    assert fetch(rows, b"k") == {b"k": (2, b"")}
+
+
 def test_a_torn_down_repository_leaves_no_rows(
     settings: FeatureSettings, store: FeatureStore, address: str
 ) -> None:
