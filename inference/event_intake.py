@@ -110,7 +110,7 @@ class EventIntake:
                     stream.flush()
                     flushed = monotonic()
             except Exception:
-                # Whatever a store raises: what was not pushed is pushed with the next events or after a restart.
+                # Whatever a store raises: what was not pushed is pushed with the next events.
                 logger.exception("rows made of events could not be pushed; they are tried again")
 
 
