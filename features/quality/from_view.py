@@ -1,6 +1,6 @@
 """A Feast view as a source to check, and what its table must satisfy because of it."""
 
-import importlib.util
+import runpy
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -78,12 +78,7 @@ def read_expectations(repository: Path) -> Mapping[str, Expectation]:
     path = repository / EXPECTATIONS_FILE
     if not path.is_file():
         return {}
-    spec = importlib.util.spec_from_file_location(f"expectations_{abs(hash(str(path)))}", path)
-    module = importlib.util.module_from_spec(spec) if spec and spec.loader else None
-    if spec is None or spec.loader is None or module is None:
-        raise RepositoryError(f"{path} cannot be imported; it holds a dict `EXPECTATIONS` by view")
-    spec.loader.exec_module(module)
-    found: Mapping[str, Expectation] | None = getattr(module, "EXPECTATIONS", None)
+    found: Mapping[str, Expectation] | None = runpy.run_path(str(path)).get("EXPECTATIONS")
     if found is None:
         raise RepositoryError(f"{path} defines no `EXPECTATIONS`; write a dict of `Expectation` by view")
     return found
