@@ -9,15 +9,15 @@ from feast import FeatureStore
 
 from features.cluster.session import open_spark
 from features.contract import read_examples
-from features.historical import historical_features
 from features.settings import FeatureSettings
 from features.store import apply_repository, open_store
+from features.tables.facts import KNOWN_SINCE
 from tests.features.conftest import END, START
 
 pytestmark = pytest.mark.spark
 
-SERVICE = "flight_delay_v1"
 QUESTIONS = 2_000
+STORED, SERVED = ("carrier_operations", "aircraft_legs"), 100
 
 
 @pytest.fixture(scope="module")
@@ -41,25 +41,32 @@ def test_every_view_answers_as_the_asof_store_does(
     stores: tuple[FeatureStore, FeatureStore], questions: pd.DataFrame
 ) -> None:
     asof, spark = stores
-    for view in asof.list_feature_views():
-        refs = [f"{view.name}:{field.name}" for field in view.features]
-        keys = [column.name for column in view.entity_columns]
-        rows = questions[[*keys, "event_timestamp"]]
-        expected = asof.get_historical_features(rows, refs).to_df()[[ref.split(":")[1] for ref in refs]]
-        answered = spark.get_historical_features(rows, refs).to_df()[expected.columns]
-        pd.testing.assert_frame_equal(
-            answered.fillna(float("nan")), expected.fillna(float("nan")), check_dtype=False, obj=view.name
+    views = [*asof.list_batch_feature_views(), *asof.list_on_demand_feature_views()]
+    refs = [f"{view.name}:{field.name}" for view in views for field in view.features]
+    asked = questions.copy()
+    answered = spark.get_historical_features(asked, refs, full_feature_names=True).to_df()
+    pd.testing.assert_frame_equal(asked, questions)
+    expected = asof.get_historical_features(questions, refs, full_feature_names=True).to_df()
+    for name in (ref.replace(":", "__") for ref in refs):
+        one, other = (
+            frame[name].astype(object).where(frame[name].notna(), None) for frame in (answered, expected)
         )
+        pd.testing.assert_series_equal(one, other, obj=name)
 
 
-def test_a_service_with_on_demand_views_answers_alike(
+def test_what_is_materialised_from_spark_is_what_the_asof_store_gives(
     stores: tuple[FeatureStore, FeatureStore], questions: pd.DataFrame
 ) -> None:
     asof, spark = stores
-    before = questions.copy()
-    answered = historical_features(spark, SERVICE, questions)
-    pd.testing.assert_frame_equal(answered, historical_features(asof, SERVICE, questions))
-    pd.testing.assert_frame_equal(questions, before)
+    refs = [
+        f"{view.name}:{field.name}" for view in map(asof.get_feature_view, STORED) for field in view.features
+    ]
+    rows = questions[["origin", "carrier", "tailnum"]].dropna().head(SERVED).to_dict("records")
+    for store in stores:
+        store.materialize(KNOWN_SINCE, END, feature_views=list(STORED))
+    expected = asof.get_online_features(refs, rows).to_dict()
+    assert any(value is not None for value in expected["aircraft_status"])
+    assert spark.get_online_features(refs, rows).to_dict() == expected
 
 
 def _applied(days: Path, var: Path, repository: str, environment: pytest.MonkeyPatch) -> FeatureStore:
