@@ -56,6 +56,7 @@ class Engine:
 
     def _limit(self, connection: "DuckDBPyConnection") -> None:
         folder = (self.spill or Path(gettempdir())) / f"duckdb-{uuid4().hex}"
+        folder.parent.mkdir(parents=True, exist_ok=True)
         text = str(folder).replace("'", "''")
         connection.execute(f"SET memory_limit = '{self.memory_limit}'")
         connection.execute(f"SET temp_directory = '{text}'")

@@ -113,4 +113,6 @@ def _parquet_paths(filesystem: Any, uri: str) -> list[str]:
 
 
 def _is_whole(name: str) -> bool:
-    return name.endswith(PARQUET) and not any(part.startswith((".", "_")) for part in name.split("/") if part)
+    """Whether a file in a folder is to be read; `__log_date=...` is a partition, `_temporary` is not."""
+    hidden = (part for part in name.split("/") if part.startswith((".", "_")) and "=" not in part)
+    return name.endswith(PARQUET) and not any(hidden)
