@@ -26,6 +26,10 @@ PER_VIEW: dict[str, tuple[str, Reading]] = {
         "The longest time without any row, up to that check.",
         lambda record: record.largest_gap_seconds,
     ),
+    "newest_timestamp_seconds": (
+        "The view's newest row, in seconds since 1970.",
+        lambda record: record.newest.timestamp() if record.newest else None,
+    ),
     "rows": ("Rows known at that check.", lambda record: float(record.rows)),
     "checked_timestamp_seconds": (
         "The moment of that check, in seconds since 1970.",

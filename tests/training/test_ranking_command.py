@@ -131,6 +131,13 @@ def test_the_command_prints_the_table(settings: TrainingSettings, monkeypatch: p
     assert "Logged as MLflow run" in done.output
 
 
+def test_the_command_explains_itself(settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = run(settings, monkeypatch, "--help")
+    assert done.exit_code == 0
+    for said in ("--as-of", "--windows", "--family", "--repeats", "--rows", "shuffling"):
+        assert said in done.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
