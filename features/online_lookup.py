@@ -39,7 +39,8 @@ class RowLookup:
         try:
             return self._threads.submit(self._fetch, wanted, monotonic()).result(LOOKUP_SECONDS)
         except TimeoutError:
-            return self._too_slow()
+            self._give_up()
+            return None
 
     def _fetch_at_once(self, wanted: Wanted) -> tuple[bool, FoundRows | None]:
         if not self.outage.allows():
@@ -58,7 +59,8 @@ class RowLookup:
         try:
             return await asyncio.wait_for(fetching, LOOKUP_SECONDS)
         except TimeoutError:
-            return self._too_slow()
+            self._give_up()
+            return None
 
     def _fetch(self, wanted: Wanted, asked_at: float) -> FoundRows | None:
         if self.outage.began_since(asked_at):
@@ -71,7 +73,7 @@ class RowLookup:
         self.outage.end()
         return found
 
-    def _too_slow(self) -> None:
+    def _give_up(self) -> None:
         self.outage.begin(
             OnlineStoreError(
                 f"the online store has not answered within {LOOKUP_SECONDS:g} s; see what keeps it"
