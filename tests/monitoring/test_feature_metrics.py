@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.utils import floatToGoString
 
 from features.quality.measure import TableMeasure
 from features.quality.record import QualityRecord, append_records, make_record
@@ -35,7 +36,10 @@ def test_each_views_last_check_is_shown(tmp_path: Path) -> None:
     assert 'roundtrip_feature_freshness_seconds{view="meters"} 300.0' in text
     assert f'roundtrip_feature_freshness_limit_seconds{{view="meters"}} {LIMIT}' in text
     assert 'roundtrip_feature_freshness_seconds{view="sites"} 0.0' in text
-    assert f'roundtrip_feature_newest_timestamp_seconds{{view="sites"}} {CHECKED.timestamp()}' in text
+    assert (
+        f'roundtrip_feature_newest_timestamp_seconds{{view="sites"}} {floatToGoString(CHECKED.timestamp())}'
+        in text
+    )
     assert 'roundtrip_feature_null_rate{feature="level",view="meters"} 0.25' in text
     assert 'roundtrip_feature_null_rate_limit{feature="level",view="meters"} 0.5' in text
     assert "roundtrip_feature_record_readable 1.0" in text
