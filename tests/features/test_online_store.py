@@ -2,8 +2,10 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from feast import FeatureStore
@@ -20,6 +22,7 @@ from tests.features.small_world import DEVICES, HOURS, SITES, START, build_world
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 LOAD = ["site_load:load", "site_load:open"]
 STEPS = 20
+SEED, ORDERS = 5, 10
 
 
 @pytest.fixture(params=STORES)
@@ -149,6 +152,23 @@ def test_a_batch_ends_as_its_rows_written_in_turn(rows: RowDatabase, address: st
         ("a", b"l"): (-(2**53) - 1, -3, b""),
         ("b", b"k"): (5, None, b"again"),
     }
+
+
+def test_rows_in_any_order_and_any_batches_leave_the_newest(rows: RowDatabase, address: str) -> None:
+    # given: many rows of few keys, no two of a key at one event and creation time
+    random = np.random.default_rng(SEED)
+    ranks = [(event, created) for event in range(12) for created in (None, 3, 8)]
+    written = [(bytes([key]), event, created, b"%d" % event) for key in range(8) for event, created in ranks]
+    newest = {("a", bytes([key])): (11, 8, b"11") for key in range(8)}
+    for _ in range(ORDERS):
+        order = [written[position] for position in random.permutation(len(written))]
+        cuts = [0, *sorted(random.integers(0, len(order), 5)), len(order)]
+        # when
+        rows.clear(["a"])
+        for start, end in pairwise(cuts):
+            rows.upsert({"a": order[start:end]})
+        # then
+        assert stored_rows(address) == newest
 
 
 def test_event_times_are_compared_to_the_microsecond_however_far(rows: RowDatabase) -> None:
