@@ -73,4 +73,7 @@ def emit_registry(settings: FeatureSettings, store: "FeatureStore") -> None:
 def _emitter(config: LineageConfig) -> "FeastOpenLineageEmitter":
     from feast.openlineage.emitter import FeastOpenLineageEmitter
 
-    return FeastOpenLineageEmitter(config.to_openlineage_config())
+    from features.lineage.feast_client import ImpatientClient
+
+    emitted = config.to_openlineage_config()
+    return FeastOpenLineageEmitter(emitted, ImpatientClient(emitted))

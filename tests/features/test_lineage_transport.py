@@ -106,6 +106,15 @@ def test_a_transport_that_is_broken_is_a_warning_and_nothing_more(
     assert "lineage could not be recorded" in warnings[0].message
 
 
+def test_a_server_that_is_away_is_waited_for_once_by_a_registry(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    build_world(tmp_path, lineage="http://127.0.0.1:9")
+    failed = [record for record in caplog.records if "Failed to emit OpenLineage event" in record.message]
+    assert len(failed) == 1
+    assert "events of the registry were not recorded" in caplog.text
+
+
 def test_a_repository_without_a_name_does_not_stop_a_run(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from features.__main__ import app
 from features.build import TABLES, build_tables
 from features.cluster.engine import spark_engine
 from features.cluster.session import OLDEST_JAVA, open_spark
 from features.contract import read_examples
 from features.engine import put_in_place
 from features.errors import SparkUnavailableError
+from features.lineage.graph import read_graph
+from features.lineage.names import Dataset, project_of, table_name
 from features.raw import RawTables
 from features.settings import FeatureSettings
 from tests.features.conftest import END, START
@@ -22,6 +26,7 @@ from tests.features.tables_equal import layout_of, rows_in, rows_missing
 pytestmark = pytest.mark.spark
 
 YEAR_TIMEOUT = 600
+HOUR = "%Y-%m-%dT%H:%M:%S"
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +41,14 @@ def _one_session(settings: FeatureSettings) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def spark_days(raw_days: RawTables, settings: FeatureSettings) -> Path:
-    tables = settings.var / "days"
-    build_tables(raw_days, tables, engine=spark_engine(settings))
-    return tables
+def spark_days(settings: FeatureSettings) -> Path:
+    """The tables of the ten days, built by the command."""
+    period = ["--start", f"{START:{HOUR}}", "--end", f"{END:{HOUR}}"]
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ROUNDTRIP_VAR", str(settings.var))
+        built = CliRunner().invoke(app, ["build", *period, "--engine", "spark"])
+    assert built.exit_code == 0, built.output
+    return settings.tables
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -66,6 +75,18 @@ def test_the_whole_year_is_the_same_rows(raw_year: RawTables, settings: FeatureS
         for name in TABLES
     }
     assert different == dict.fromkeys(TABLES, (0, 0))
+
+
+def test_lineage_knows_the_files_behind_spark_s_tables_too(
+    settings: FeatureSettings, spark_days: Path
+) -> None:
+    graph = read_graph(settings.lineage_file)
+    for name in TABLES:
+        table = Dataset(project_of(settings), table_name(name))
+        step = graph.made_by(table)
+        assert step is not None
+        assert step.inputs, name
+        assert step.rows[table] == rows_in(spark_days / name)
 
 
 def test_timestamps_are_written_in_microseconds_of_utc(spark_days: Path) -> None:
