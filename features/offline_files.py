@@ -72,7 +72,12 @@ def locate_files(config: RepoConfig, source: DataSource, view: str) -> SourceFil
     """
     uri = source_uri(config, source)
     filesystem = open_filesystem(parquet_source(source), uri)
-    paths = _parquet_paths(filesystem or LocalFileSystem(), uri)
+    try:
+        paths = _parquet_paths(filesystem or LocalFileSystem(), uri)
+    except OSError as error:
+        raise TableMissingError(
+            f"view {view!r}: {uri} cannot be looked up; check its endpoint and credentials: {error}"
+        ) from error
     if not paths:
         raise TableMissingError(
             f"view {view!r}: no Parquet at {uri}; build the table, or correct the path of its FileSource"
@@ -107,8 +112,12 @@ def _parquet_paths(filesystem: Any, uri: str) -> list[str]:
     path = filesystem._strip_protocol(uri)
     if WILDCARDS.intersection(path):
         return sorted(filesystem.glob(path))
-    if not filesystem.isdir(path):
-        return [path] if filesystem.isfile(path) else []
+    try:
+        kind = filesystem.info(path)["type"]
+    except FileNotFoundError:
+        return []
+    if kind == "file":
+        return [path]
     return sorted(found for found in filesystem.find(path) if _is_whole(found.removeprefix(path)))
 
 

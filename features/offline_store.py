@@ -3,7 +3,7 @@
 Feast imports this module whenever the repository is opened, also to serve, so DuckDB is imported where used.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from features.offline_checks import source_layout
 from features.offline_engine import DEFAULT_MEMORY_LIMIT, DEFAULT_SLICE_ROWS, Engine
 from features.offline_files import locate_files, parquet_source, source_path
 from features.offline_job import AsOfRetrievalJob, Retrieval
+from features.offline_range import key_bounds, keys_in_range
 from features.offline_scan import Scan, ScanJob
 from features.offline_write import append_rows, write_logs
 from features.view_source import batch_source, used_name, view_source
@@ -90,28 +91,17 @@ class AsOfOfflineStore(OfflineStore):
             UnsupportedRetrievalError: a source that is not a Parquet file, or keys that dates cannot choose.
             TableMissingError: a view's file is not there.
         """
-        known_only = filter_by_created_timestamp
-        sources = tuple(
-            replace(_asof_source(config, view, feature_refs, full_feature_names), known_only=known_only)
-            for view in feature_views
-        )
+        found = _asof_sources(config, feature_views, feature_refs, full_feature_names)
+        sources = tuple(replace(source, known_only=filter_by_created_timestamp) for source in found)
+        layouts = tuple(map(source_layout, sources, feature_views))
         on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
         bounds = None
         if entity_df is None:
-            from features.offline_range import key_bounds, keys_in_range
-
             bounds = key_bounds(sources, on_demand, start_date, end_date)
             entity_df = keys_in_range(sources, start_date, bounds)
-        retrieval = Retrieval(
-            sources=sources,
-            layouts=tuple(map(source_layout, sources, feature_views)),
-            entity_rows=entity_df,
-            feature_refs=tuple(feature_refs),
-            full_feature_names=full_feature_names,
-            repo_path=str(config.repo_path),
-            engine=_engine(config),
-            bounds=bounds,
-        )
+        names = (tuple(feature_refs), full_feature_names)
+        place = (_repo_path(config), _engine(config))
+        retrieval = Retrieval(sources, layouts, entity_df, *names, *place, bounds)
         return AsOfRetrievalJob(retrieval, on_demand)
 
     @staticmethod
@@ -133,7 +123,7 @@ class AsOfOfflineStore(OfflineStore):
         columns = [*join_key_columns, *feature_name_columns]
         times = (timestamp_field, created_timestamp_column, start_date, end_date)
         scan = _scan(config, data_source, columns, *times)
-        return ScanJob(scan, scan.latest_query(join_key_columns), _engine(config), str(config.repo_path))
+        return ScanJob(scan, scan.latest_query(join_key_columns), _engine(config), _repo_path(config))
 
     @staticmethod
     def pull_all_from_table_or_query(
@@ -154,7 +144,7 @@ class AsOfOfflineStore(OfflineStore):
         columns = [*join_key_columns, *feature_name_columns]
         times = (timestamp_field, created_timestamp_column, start_date, end_date)
         scan = _scan(config, data_source, columns, *times)
-        return ScanJob(scan, scan.all_query(join_key_columns), _engine(config), str(config.repo_path))
+        return ScanJob(scan, scan.all_query(join_key_columns), _engine(config), _repo_path(config))
 
     @staticmethod
     def write_logged_features(
@@ -174,7 +164,7 @@ class AsOfOfflineStore(OfflineStore):
             raise UnsupportedRetrievalError(
                 f"cannot log features to {type(destination).__name__}; configure a FileLoggingDestination"
             )
-        write_logs(data, destination, str(config.repo_path))
+        write_logs(data, destination, _repo_path(config))
 
     @staticmethod
     def offline_write_batch(
@@ -189,17 +179,20 @@ class AsOfOfflineStore(OfflineStore):
             TableLayoutError: the rows' columns are not those of the file.
         """
         source = parquet_source(batch_source(feature_view))
-        append_rows(source, str(config.repo_path), feature_view.name, table)
+        append_rows(source, _repo_path(config), feature_view.name, table)
         if progress:
             progress(table.num_rows)
 
 
-def _asof_source(config: RepoConfig, view: FeatureView, refs: list[str], full_names: bool) -> AsOfSource:
-    name = used_name(view.projection)
-    wanted = dict.fromkeys(ref.split(":", 1)[1] for ref in refs if ref.split(":", 1)[0] == name)
-    files = locate_files(config, batch_source(view), view.name)
-    source = view_source(view, files.paths, list(wanted), f"{name}__" if full_names else "")
-    return replace(source, filesystem=files.filesystem)
+def _asof_sources(
+    config: RepoConfig, views: list[FeatureView], refs: list[str], full_names: bool
+) -> Iterator[AsOfSource]:
+    for view in views:
+        name = used_name(view.projection)
+        wanted = dict.fromkeys(ref.split(":", 1)[1] for ref in refs if ref.split(":", 1)[0] == name)
+        files = locate_files(config, batch_source(view), view.name)
+        source = view_source(view, files.paths, list(wanted), f"{name}__" if full_names else "")
+        yield replace(source, filesystem=files.filesystem)
 
 
 def _scan(
@@ -214,6 +207,10 @@ def _scan(
     name = str(getattr(source, "name", source))
     files = locate_files(config, source, name)
     return Scan(files, name, tuple(columns), timestamp, created, start, end)
+
+
+def _repo_path(config: RepoConfig) -> str:
+    return str(config.repo_path)
 
 
 def _engine(config: RepoConfig) -> Engine:

@@ -66,6 +66,13 @@ def test_a_table_that_is_not_on_s3_is_named(cloud: Cloud) -> None:
         store.get_historical_features(ASKED, LEVEL)
 
 
+def test_credentials_that_do_not_hold_are_said_to(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_cloud(cloud, "refused", "refused/levels.parquet")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "guessed")
+    with pytest.raises(TableMissingError, match="check its endpoint and credentials"):
+        store.get_historical_features(ASKED, LEVEL)
+
+
 @pytest.mark.parametrize("path", ["added/levels.parquet", "added/levels"])
 def test_rows_are_appended_on_s3(cloud: Cloud, path: str) -> None:
     store = open_cloud(cloud, path.replace("/", "-"), path)
