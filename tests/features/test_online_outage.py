@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import redis
 from feast import Field
 from feast.types import Bool, Float64, Int64, String
 from pydantic import SecretStr
@@ -96,6 +97,15 @@ def test_an_address_that_names_no_store_is_refused_without_being_quoted(address:
         open_rows(address)
     assert PASSWORD not in str(refused.value)
     assert PASSWORD not in repr(FeatureSettings(online_store=address))
+
+
+@pytest.mark.parametrize("user", ["", f":not-{PASSWORD}@"])
+def test_a_refused_password_is_said_and_not_quoted(redis_server: RedisServer, user: str) -> None:
+    with redis.Redis.from_url(redis_server.address) as client:
+        client.config_set("requirepass", PASSWORD)
+    with pytest.raises(OnlineStoreError, match="correct user and password in ROUNDTRIP") as refused:
+        open_rows(redis_server.address.replace("//", f"//{user}")).lay_out(["t"])
+    assert PASSWORD not in str(refused.value)
 
 
 def test_a_store_that_never_answers_is_given_up(settings: FeatureSettings, redis_server: RedisServer) -> None:
