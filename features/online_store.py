@@ -1,7 +1,8 @@
 """Feast's online store made true to time: newest row per key, an older event never wins, in any database."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from pydantic import SecretStr
 
-from features.errors import UnsupportedRetrievalError
+from features.errors import OnlineStoreError, UnsupportedRetrievalError
 from features.online_codec import decode_messages, encode_messages
 from features.online_db import NewRow, RowDatabase, open_rows
 
@@ -65,7 +66,8 @@ class NewestRowOnlineStore(OnlineStore):
             (serialize_entity_key(key, 3), to_microseconds(at), _optional(created), encode_messages(values))
             for key, values, at, created in data
         ]
-        self.write_rows(config, {table_name(config, table): rows})
+        with _naming(table):
+            self.write_rows(config, {table_name(config, table): rows})
         if progress:
             progress(len(rows))
 
@@ -91,7 +93,8 @@ class NewestRowOnlineStore(OnlineStore):
         """Return each key's stored event time and features; `(None, None)` for a key without a row."""
         name = table_name(config, table)
         keys = [serialize_entity_key(key, 3) for key in entity_keys]
-        stored = self.rows(config).fetch({name: list(dict.fromkeys(keys))})[name]
+        with _naming(table):
+            stored = self.rows(config).fetch({name: list(dict.fromkeys(keys))})[name]
         found = [stored.get(key) for key in keys]
         return [
             (EPOCH + row[0] * MICROSECOND, decode_messages(row[1])) if row else (None, None) for row in found
@@ -136,6 +139,14 @@ def online_store_of(store: FeatureStore) -> NewestRowOnlineStore:
             "reading and feeding need `online_store: type: features.online_store.NewestRowOnlineStore`"
         )
     return online
+
+
+@contextmanager
+def _naming(view: FeatureView) -> Iterator[None]:
+    try:
+        yield
+    except OnlineStoreError as error:
+        raise OnlineStoreError(f"view {view.name!r}: {error}") from error
 
 
 def table_name(config: RepoConfig, view: FeatureView) -> str:

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from features.build import build_tables
 from features.raw import RawTables, find_raw_dir, read_raw
-from tests.features.online_servers import Servers, running_servers
+
+if TYPE_CHECKING:
+    from tests.features.online_servers import Servers
 
 # Ten days with a snowstorm (8 and 9 February 2013), cancellations, and quiet nights.
 START = datetime(2013, 2, 1, 5, tzinfo=UTC)
@@ -34,7 +37,9 @@ def days(raw_days: RawTables, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
+def servers() -> "Iterator[Servers]":
     """A Redis and a PostgreSQL."""
+    from tests.features.online_servers import running_servers  # imports what few tests need
+
     with running_servers() as servers:
         yield servers

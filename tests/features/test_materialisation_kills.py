@@ -58,7 +58,7 @@ def kill_after(settings: FeatureSettings, rows: int, seconds: float) -> Contents
 
 @pytest.mark.parametrize(
     ("kind", "kills"),
-    [("sqlite", 3), ("redis", 3), ("postgresql", 3), pytest.param("sqlite", 10, marks=pytest.mark.slow)],
+    [("sqlite", 3), ("redis", 2), ("postgresql", 2), pytest.param("sqlite", 10, marks=pytest.mark.slow)],
 )
 def test_killed_anywhere_and_run_again_is_as_never_killed(
     kind: str, kills: int, servers: Servers, tmp_path: Path
