@@ -92,7 +92,7 @@ def open_filesystem(source: FileSource, uri: str) -> Any:
     Its protocol is its own, so that sources with several endpoints can be read in one query.
     """
     resolved = source.resolve_credentials()
-    endpoint = source.s3_endpoint_override
+    endpoint = source.s3_endpoint_override or ""
     found, _ = FileSource.create_filesystem_and_path(uri, endpoint, resolved)
     if found is None:
         return None

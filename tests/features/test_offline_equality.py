@@ -18,6 +18,9 @@ from hypothesis import strategies as st
 from features.offline_store import AsOfOfflineStore
 
 EXAMPLES = 80
+OURS = "features.offline_store.AsOfOfflineStore"
+# Fewer than are asked, so that answers are put together from slices.
+SLICE_ROWS = 3
 START = datetime(2024, 3, 1, tzinfo=UTC)
 STEP = timedelta(minutes=10)
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -115,7 +118,7 @@ def make_config(folder: Path, offline: str) -> RepoConfig:
         project="worlds",
         provider="local",
         registry=str(folder / "registry.db"),
-        offline_store={"type": offline},
+        offline_store={"type": offline, **({"slice_rows": SLICE_ROWS} if offline == OURS else {})},
         online_store={"type": "sqlite", "path": str(folder / "online.db")},
         repo_path=folder,
         entity_key_serialization_version=3,
@@ -221,7 +224,7 @@ def retrieve(store: Any, world: World, folder: Path, registry: Any, offline: str
 @given(world=worlds)
 def test_every_row_is_answered_as_by_feasts_own_store(world: World, folder: Path, registry: Any) -> None:
     write_tables(world, folder)
-    ours = retrieve(AsOfOfflineStore, world, folder, registry, "features.offline_store.AsOfOfflineStore")
+    ours = retrieve(AsOfOfflineStore, world, folder, registry, OURS)
     theirs = retrieve(DuckDBOfflineStore, world, folder, registry, "duckdb")
     assert [row["row"] for row in ours] == list(range(len(world.asked)))
     assert ours == theirs
