@@ -119,14 +119,23 @@ def narrow_rows(rows: pa.Table, sources: Sequence[AsOfSource]) -> pa.Table:
     missing = [key for key in keys if key not in rows.column_names]
     if missing:
         raise EntityRowsError(f"entity rows lack the join keys {missing}; add these columns")
-    taken = [c.answer for source in sources for c in source.columns if c.answer in rows.column_names]
+    check_untaken(rows, [column.answer for source in sources for column in source.columns])
+    instants = rows[instant_column(rows.schema)].cast(pa.int64())
+    numbers = pa.array(np.arange(rows.num_rows, dtype=np.int64))
+    return rows.select(keys).append_column(ROW, numbers).append_column(INSTANT, instants)
+
+
+def check_untaken(rows: pa.Table, features: Sequence[str]) -> None:
+    """Refuse rows that have a column of a feature's name.
+
+    Raises:
+        EntityRowsError: names the columns.
+    """
+    taken = [name for name in features if name in rows.column_names]
     if taken:
         raise EntityRowsError(
             f"entity rows already have the columns {taken}; rename them, or ask for full_feature_names"
         )
-    instants = rows[instant_column(rows.schema)].cast(pa.int64())
-    numbers = pa.array(np.arange(rows.num_rows, dtype=np.int64))
-    return rows.select(keys).append_column(ROW, numbers).append_column(INSTANT, instants)
 
 
 def span_of(narrow: pa.Table) -> Span | None:

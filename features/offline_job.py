@@ -21,6 +21,7 @@ from features.offline_entities import (
     EntityBounds,
     as_query,
     check_key_types,
+    check_untaken,
     entity_bounds,
     instant_column,
     narrow_rows,
@@ -178,6 +179,7 @@ class AsOfRetrievalJob(RetrievalJob):
             computed = compute_columns(view, joined, lists)
             prefix = f"{used_name(view.projection)}__" if self.full_feature_names else ""
             for name in self._requested(view):
+                check_untaken(answer, [prefix + name])
                 answer = answer.append_column(prefix + name, computed[name])
         return answer
 

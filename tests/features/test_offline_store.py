@@ -7,8 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from feast import FeatureStore, RepoConfig
+from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 
-from features.errors import RepositoryError, UnknownServiceError, UnsupportedRetrievalError
+from features.errors import (
+    EntityRowsError,
+    RepositoryError,
+    UnknownServiceError,
+    UnsupportedRetrievalError,
+)
 from features.historical import historical_features
 from features.schema import feature_columns
 from features.settings import FeatureSettings
@@ -145,6 +151,35 @@ def test_it_names_what_it_cannot_do(settings: FeatureSettings, store: FeatureSto
         store.get_historical_features(features=both, start_date=START, end_date=START)
     with pytest.raises(UnknownServiceError, match="small_v1"):
         historical_features(store, "no_such_service", keyless)
+
+
+def test_what_only_the_request_says_needs_no_table(store: FeatureStore) -> None:
+    # given
+    asked = make_examples()[["due_at", "amount", "note", "event_timestamp"]]
+    # when
+    answer = store.get_historical_features(asked, ["request_facts:due_hour"]).to_df()
+    # then
+    due = pd.to_datetime(asked["due_at"], utc=True)
+    pd.testing.assert_series_equal(answer["due_hour"], due.dt.hour + due.dt.minute / 60, check_names=False)
+
+
+def test_a_column_named_like_a_computed_feature_is_refused(store: FeatureStore) -> None:
+    asked = make_examples().assign(due_hour=0)
+    with pytest.raises(EntityRowsError, match="due_hour"):
+        store.get_historical_features(asked, ["request_facts:due_hour"]).to_df()
+
+
+def test_a_service_with_computed_features_can_be_saved(store: FeatureStore, tmp_path: Path) -> None:
+    # given
+    job = store.get_historical_features(make_examples(), store.get_feature_service("small_v1"))
+    storage = SavedDatasetFileStorage(str(tmp_path / "saved.parquet"))
+    # when
+    store.create_saved_dataset(job, "small", storage)
+    # then
+    saved = store.get_saved_dataset("small").to_arrow()
+    answer = job.to_arrow()
+    for name in ("amount_per_level", "level", "device", "site"):
+        assert saved[name].to_pylist() == answer[name].to_pylist()
 
 
 def test_rows_are_appended_to_a_source(tmp_path: Path) -> None:
