@@ -1,6 +1,7 @@
 """Without Spark: the error says what to install, and the rest of the room does not need it."""
 
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -18,6 +19,16 @@ def test_a_missing_pyspark_is_said_with_the_extra_that_brings_it(monkeypatch: py
         SparkUnavailableError, match=r"`make env-spark`, or `pip install \"roundtrip\[spark\]\"`"
     ):
         open_spark(FeatureSettings()).__enter__()
+
+
+def test_the_build_command_says_it_too_and_leaves_no_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+    monkeypatch.setenv("ROUNDTRIP_VAR", str(tmp_path))
+    refused = CliRunner().invoke(app, ["build", "--engine", "spark"])
+    assert isinstance(refused.exception, SparkUnavailableError)
+    assert not list(FeatureSettings().tables.iterdir())
 
 
 def test_the_default_engine_is_duckdb() -> None:
