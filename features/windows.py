@@ -32,7 +32,10 @@ class Between:
 
 @dataclass(frozen=True)
 class Value:
-    """A whole number of each row: 1, or a column (less another) kept within bounds; 0 where `where` fails."""
+    """A whole number of each row: 1, or a column (less another) kept within bounds.
+
+    It is 0 where a condition of `where` fails, and where a column that it reads is null.
+    """
 
     name: str
     column: str | None = None

@@ -35,7 +35,8 @@ def stream_command(
     stream, now = load_stream(FeatureSettings()), datetime.now(UTC)
     try:
         with events.open("rb") as lines:
-            while some := list(islice(lines, batch)):
+            filled = (line for line in lines if line.strip())
+            while some := list(islice(filled, batch)):
                 body = b'{"events": [' + b",".join(some) + b"]}"
                 receipt = stream.accept(stream.decode(body, batch), now)
                 stream.publish()

@@ -19,7 +19,7 @@ def build_windowed(rows: ir.Table, table: WindowedTable) -> ir.Table:
         spine = _every_instant(rows, table, table.reach)
         everything = running_totals([*changes, spine], table.keys)
         totals = _add_sums_over_keys(everything.semi_join(spine, [*table.keys, "minute"]), table)
-    features = {feature.name: _feature(totals, feature) for feature in table.features}
+    features = {feature.name: _feature(totals, feature, table.offset) for feature in table.features}
     return totals.select(*table.keys, event_timestamp=instant(totals.minute + table.offset), **features)
 
 
@@ -49,7 +49,7 @@ def _value(rows: ir.Table, value: Value) -> ir.IntegerValue:
         number = number.clip(value.low, value.high)
     for condition in value.where:
         number = number * _holds(rows, condition).cast("int64")
-    return number
+    return number if value.column is None and not value.where else ibis.coalesce(number, 0)
 
 
 def _holds(rows: ir.Table, condition: Between) -> ir.BooleanValue:
@@ -72,12 +72,12 @@ def _add_sums_over_keys(totals: ir.Table, table: WindowedTable) -> ir.Table:
     return totals.mutate(**{_over_keys(name): totals[name].sum().over(everyone) for name in names})
 
 
-def _feature(totals: ir.Table, feature: Feature) -> ir.NumericValue:
+def _feature(totals: ir.Table, feature: Feature, offset: int) -> ir.NumericValue:
     total, divisor = feature.total, feature.per
     if feature.over_all_keys:
         total, divisor = _over_keys(total), divisor and _over_keys(divisor)
     number = totals[total] if divisor is None else per(totals[total], totals[divisor])
-    return totals.minute - number if feature.age else number
+    return totals.minute + offset - number if feature.age else number
 
 
 def _over_keys(name: str) -> str:
