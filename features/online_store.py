@@ -35,11 +35,11 @@ class NewestRowOnlineStoreConfig(FeastConfigBaseModel):
 class NewestRowOnlineStore(OnlineStore):
     """A table per view, a row per key: all its features as known at one event time.
 
-    Feast's own stores for SQLite, Redis and PostgreSQL keep a row per feature or a hash per entity, let an
-    older event or one of the same instant win or lose by chance, and read in another layout than they could
-    share; so nothing of them is inherited. Here an older event never overwrites a newer one, event times keep
-    their microseconds, an all-null row is stored like any other, a batch is written as one, and readers go on
-    meanwhile. Reading here applies no TTL (Feast passes no instant): `OnlineReader` does.
+    Of Feast's own stores only the interface is inherited: they keep a row per feature or a hash per entity,
+    and which event wins depends on which was written last, or on a race. Here an older event never overwrites a
+    newer one, event times keep their microseconds, an all-null row is stored like any other, a batch is written
+    as one, and readers go on meanwhile. Reading here applies no TTL (Feast passes no instant): `OnlineReader`
+    does.
     """
 
     def __init__(self) -> None:
