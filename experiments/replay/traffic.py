@@ -57,11 +57,14 @@ class PredictionClient:
         """Ask for these instances.
 
         Raises:
-            ReplayError: the service answered with anything but predictions for all of them.
+            ReplayError: the service answered with anything but predictions for all of them, made of features
+                as they were known.
         """
         response = self._http.post("/v1/predict", json={"instances": instances})
         if response.status_code != 200:
             raise ReplayError(f"the service answered {response.status_code}: {response.text[:500]}")
+        if response.json()["degraded"]:
+            raise ReplayError("the service could not read its online store; /health/ready says why")
         answers = [
             Answer(item["request_id"], item["prediction"], item["model_version"])
             for item in response.json()["predictions"]
