@@ -36,10 +36,10 @@ class NewestRowOnlineStore(OnlineStore):
     """A table per view, a row per key: all its features as known at one event time.
 
     Of Feast's own stores only the interface is inherited: they keep a row per feature or a hash per entity,
-    and which event wins depends on which was written last, or on a race. Here an older event never overwrites a
-    newer one, event times keep their microseconds, an all-null row is stored like any other, a batch is written
-    as one, and readers go on meanwhile. Reading here applies no TTL (Feast passes no instant): `OnlineReader`
-    does.
+    and which event wins depends on which was written last, or on a race. Here an older event never
+    overwrites a newer one, event times keep their microseconds, an all-null row is stored like any other, a
+    batch is written as one, and readers go on meanwhile. Reading here applies no TTL (Feast passes no
+    instant): `OnlineReader` does.
     """
 
     def __init__(self) -> None:
