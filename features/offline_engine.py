@@ -1,7 +1,7 @@
 """DuckDB as the offline store runs it: in memory, within a limit, spilling to a folder of its own."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
@@ -56,7 +56,8 @@ class Engine:
 
     def _limit(self, connection: "DuckDBPyConnection") -> None:
         folder = (self.spill or Path(gettempdir())) / f"duckdb-{uuid4().hex}"
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # where nothing may be written, only what would spill fails
+            folder.parent.mkdir(parents=True, exist_ok=True)
         text = str(folder).replace("'", "''")
         connection.execute(f"SET memory_limit = '{self.memory_limit}'")
         connection.execute(f"SET temp_directory = '{text}'")

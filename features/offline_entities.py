@@ -68,7 +68,7 @@ def entity_bounds(connection: "DuckDBPyConnection", asked: pd.DataFrame | str) -
         _spool(connection, asked)
         names = _spooled(connection, 0, 0).schema
         column = quote(instant_column(names))
-        ends = connection.execute(f"SELECT min({column}), max({column}) FROM {SPOOL}").to_arrow_table()
+        ends = connection.sql(f"SELECT min({column}), max({column}) FROM {SPOOL}").to_arrow_table()
         ends = [_instants(ends.column(position), "the SQL")[0].as_py() for position in (0, 1)]
     else:
         names = _frame_table(asked.head(0)).schema

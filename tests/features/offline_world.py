@@ -24,20 +24,24 @@ ROWS = pd.DataFrame(
 )
 
 
+def make_config(folder: Path, offline: dict[str, Any]) -> RepoConfig:
+    return RepoConfig(
+        project="levels",
+        provider="local",
+        registry=str(folder / "registry.db"),
+        offline_store=offline,
+        online_store={"type": "sqlite", "path": str(folder / "online.db")},
+        repo_path=folder,
+        entity_key_serialization_version=3,
+    )
+
+
 def open_world(
     folder: Path, path: str | None = None, offline: dict[str, Any] | None = None, **source: Any
 ) -> FeatureStore:
     """Apply the view `levels` (TTL three hours) over `path` and open its store."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = RepoConfig(
-        project="levels",
-        provider="local",
-        registry=str(folder / "registry.db"),
-        offline_store={"type": OURS, "temp_directory": str(folder / "spill"), **(offline or {})},
-        online_store={"type": "sqlite", "path": str(folder / "online.db")},
-        repo_path=folder,
-        entity_key_serialization_version=3,
-    )
+    config = make_config(folder, {"type": OURS, "temp_directory": str(folder / "spill"), **(offline or {})})
     device = Entity(name="device", value_type=ValueType.STRING)
     view = FeatureView(
         name="levels",

@@ -6,15 +6,17 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
-from feast import FeatureStore, RepoConfig
+from feast import FeatureStore, FileSource
 from feast.infra.offline_stores.dask import DaskOfflineStore
+from feast.infra.offline_stores.duckdb import DuckDBOfflineStore
 
 from features.asof_sql import connect_utc
 from features.errors import UnsupportedRetrievalError
 from features.historical import historical_batches, historical_features
+from features.offline_store import AsOfOfflineStore
 from features.store import open_store
-from tests.features.offline_world import HOUR, LEVEL, NOON, ROWS, ask, levels, open_world
-from tests.features.small_world import START, build_world, make_examples
+from tests.features.offline_world import HOUR, LEVEL, NOON, ROWS, ask, levels, make_config, open_world
+from tests.features.small_world import DEVICES, START, build_world, make_examples
 
 SLICE_ROWS = 7
 MANY_ROWS = 300_000
@@ -57,16 +59,7 @@ def test_without_entity_rows_it_answers_as_feasts_dask_store(
     store: FeatureStore, start: datetime | None, end: datetime
 ) -> None:
     # given
-    folder = Path(store.config.repo_path)
-    config = RepoConfig(
-        project="levels",
-        provider="local",
-        registry=str(folder / "registry.db"),
-        offline_store={"type": "dask"},
-        online_store={"type": "sqlite", "path": str(folder / "online.db")},
-        repo_path=folder,
-        entity_key_serialization_version=3,
-    )
+    config = make_config(Path(store.config.repo_path), {"type": "dask"})
     view = store.get_feature_view("levels")
     # when
     asked = {"start_date": start, "end_date": end}
@@ -78,6 +71,28 @@ def test_without_entity_rows_it_answers_as_feasts_dask_store(
     columns = ["device", "event_timestamp", "level"]
     expected = theirs[columns].dropna(subset="level").sort_values("device", ignore_index=True)
     pd.testing.assert_frame_equal(ours[columns], expected, check_dtype=False)
+
+
+@pytest.mark.parametrize("reader", ["pull_latest_from_table_or_query", "pull_all_from_table_or_query"])
+def test_a_scan_reads_as_feasts_own_store(tmp_path: Path, reader: str) -> None:
+    # given readings whose creation times all differ, from a random world
+    settings = build_world(tmp_path)
+    config = open_store(settings).config
+    source = FileSource(path=str(settings.tables / "readings.parquet"), timestamp_field="observed_at")
+    features = ["raw_level", "mode", "count"]
+    asked = (source, ["device"], features, "observed_at", "created_at", START + 5 * HOUR, START + 20 * HOUR)
+    theirs_config = make_config(tmp_path, {"type": "duckdb"})
+    # when
+    ours = getattr(AsOfOfflineStore, reader)(config, *asked).to_df()
+    theirs = getattr(DuckDBOfflineStore, reader)(theirs_config, *asked).to_df()
+    # then
+    order = ["device", "observed_at", "created_at"]
+    pd.testing.assert_frame_equal(
+        ours.sort_values(order, ignore_index=True),
+        theirs[ours.columns].sort_values(order, ignore_index=True),
+        check_dtype=False,
+    )
+    assert len(ours) >= len(DEVICES)
 
 
 def test_a_start_leaves_out_keys_that_were_silent_since(store: FeatureStore) -> None:
