@@ -1,4 +1,10 @@
-"""Feast's own Spark offline store: its session from the settings, its answers in the rows' order."""
+"""Feast's own Spark offline store: its session from the settings, its answers in the rows' order.
+
+Feast 0.67 takes the keys ("a", "bc") and ("ab", "c") at one instant for one row, since it tells rows apart
+by keys written one after the other; here they are written with a separator. What stays as Feast made it:
+instants come back without their zone, in UTC; whole numbers with gaps come back as floats; and it leaves
+`spark.sql.parser.quotedRegexColumnNames` on in the session.
+"""
 
 import warnings
 from typing import Any
@@ -20,6 +26,8 @@ from features.cluster.session import session_conf
 from features.settings import FeatureSettings
 
 ROW = "__row"
+# The unit separator, which no key holds. A null key is skipped, and a row with one matches nothing anyway.
+JOIN_KEYS, JOIN_KEYS_APART = "CONCAT(", "CONCAT_WS('\\u001f', "
 
 
 def _configured() -> dict[str, str]:
@@ -69,15 +77,17 @@ class ClusterOfflineStore(SparkOfflineStore):
                 filter_by_created_timestamp,
                 **options,
             )
-        return job if rows is entity_df else InOrder(job)
+        return ClusterRetrievalJob(job)
 
 
-class InOrder(SparkRetrievalJob):
-    """A retrieval whose rows come in the order of the entity frame; joins on Spark keep none."""
+class ClusterRetrievalJob(SparkRetrievalJob):
+    """Feast's retrieval with its rows told apart, and in the order of the entity frame; joins keep none."""
 
     def __init__(self, job: RetrievalJob) -> None:
         vars(self).update(vars(job))
+        self.query = self.query.replace(JOIN_KEYS, JOIN_KEYS_APART)
 
     def to_spark_df(self) -> pyspark.sql.DataFrame:
-        """Run the join; the frame's row number orders it and goes."""
-        return super().to_spark_df().orderBy(ROW).drop(ROW)
+        """Run the join; the number of a frame's row orders it and goes."""
+        answered = super().to_spark_df()
+        return answered.orderBy(ROW).drop(ROW) if ROW in answered.columns else answered
