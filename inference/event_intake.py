@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from features.errors import (
@@ -54,8 +53,8 @@ class EventIntake:
         self._settings = settings
         self._opening, self._news = threading.Lock(), threading.Event()
         self._stream: EventStream | None = None
-        self._publisher: threading.Thread | None = None
-        self._closed = False
+        self._threads: list[threading.Thread] = []
+        self._closed = threading.Event()
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of a list of events.
@@ -82,36 +81,44 @@ class EventIntake:
     def close(self) -> None:
         """Publish what is left, and let another process take events in."""
         with self._opening:
-            self._closed = True
+            self._closed.set()
         self._news.set()
-        if self._publisher is not None:
-            self._publisher.join()
+        for thread in self._threads:
+            thread.join()
         if self._stream is not None:
             self._stream.close()
 
     def _opened(self) -> "EventStream":
         with self._opening:
-            if self._closed:
+            if self._closed.is_set():
                 raise EventsUnavailableError("the service is stopping; send the events again")
             if self._stream is None:
                 self._stream = load_stream(self._settings)
-                self._publisher = threading.Thread(target=self._publish, args=(self._stream,), daemon=True)
-                self._publisher.start()
+                for work in (self._publish, self._flush):
+                    self._threads.append(threading.Thread(target=work, args=(self._stream,), daemon=True))
+                    self._threads[-1].start()
             return self._stream
 
     def _publish(self, stream: "EventStream") -> None:
-        flushed = monotonic()
-        while not self._closed:
+        while not self._closed.is_set():
             self._news.wait(TICK_SECONDS)
             self._news.clear()
-            try:
+            with _tried_again():
                 stream.publish(None if self._settings.replay else datetime.now(UTC))
-                if monotonic() - flushed > self._settings.event_flush_seconds:
-                    stream.flush()
-                    flushed = monotonic()
-            except Exception:
-                # Whatever a store raises: what was not pushed is pushed with the next events.
-                logger.exception("rows made of events could not be pushed; they are tried again")
+
+    def _flush(self, stream: "EventStream") -> None:
+        while not self._closed.wait(self._settings.event_flush_seconds):
+            with _tried_again():
+                stream.flush()
+
+
+@contextmanager
+def _tried_again() -> Iterator[None]:
+    """Go on whatever a store raises: what was not pushed is pushed the next time."""
+    try:
+        yield
+    except Exception:
+        logger.exception("rows made of events could not be pushed; they are tried again")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ EVENT_TIMESTAMP = "event_timestamp"
 class RowPusher:
     """Pushes the rows of views to the stores; of rows for one key and instant the last given holds.
 
-    The offline store rewrites a file for what is appended to it, so its rows are collected until `flush`.
+    The offline store rewrites a file to append to it, so its rows wait until they are taken and pushed.
     """
 
     def __init__(self, settings: FeatureSettings) -> None:
@@ -53,14 +53,24 @@ class RowPusher:
             self._push(view, rows.drop_duplicates(keys, keep="last"), PushMode.ONLINE)
             del self._online[name]
 
-    def flush(self) -> None:
-        """Push what the offline store does not have yet, each key and instant once."""
-        for name in list(self._offline):
+    def take_waiting(self) -> dict[str, list[pd.DataFrame]]:
+        """Return what the offline store does not have yet, for `push_offline`; it no longer waits here."""
+        taken, self._offline = self._offline, {}
+        return taken
+
+    def give_back(self, rows: Mapping[str, list[pd.DataFrame]]) -> None:
+        """Let rows wait again that were taken, before what has come since."""
+        for view, frames in rows.items():
+            self._offline[view] = frames + self._offline.get(view, [])
+
+    def push_offline(self, rows: dict[str, list[pd.DataFrame]]) -> None:
+        """Push rows that were taken, each key and instant once; what is pushed is no longer in `rows`."""
+        for name in list(rows):
             view = self._views[name]
             keys = [column.name for column in view.entity_columns]
-            rows = pd.concat(self._offline[name]).drop_duplicates([*keys, EVENT_TIMESTAMP], keep="last")
-            self._push(view, rows, PushMode.OFFLINE)
-            del self._offline[name]
+            frame = pd.concat(rows[name]).drop_duplicates([*keys, EVENT_TIMESTAMP], keep="last")
+            self._push(view, frame, PushMode.OFFLINE)
+            del rows[name]
 
     def _push(self, view: FeatureView, rows: pd.DataFrame, to: PushMode) -> None:
         rows = rows.reset_index(drop=True)

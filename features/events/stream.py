@@ -76,7 +76,7 @@ class EventStream:
         self._events, self._engine, self._kept = definition.events, definition.engine(), definition.kept
         self._pusher = RowPusher(settings)
         self._journal = EventJournal(settings.events_journal)
-        self._lock, self._pushing = threading.Lock(), threading.Lock()
+        self._lock, self._pushing, self._flushing = (threading.Lock() for _ in range(3))
         self._latest: datetime | None = None
         self._clock: datetime | None = None
         self._forgotten = datetime.min.replace(tzinfo=UTC)
@@ -120,15 +120,27 @@ class EventStream:
                 rows = self._advance(to)
                 self._pusher.add(rows)
             self._pusher.push_online()
-            if self._pusher.waiting > MOST_WAITING:
-                self._flush()
+        if self._pusher.waiting > MOST_WAITING:
+            self.flush()
         return sum(map(len, rows.values()))
 
     def flush(self) -> None:
-        """Push what was published to the offline store too, and remember that it has it."""
-        with self._pushing:
-            self._pusher.push_online()
-            self._flush()
+        """Push what was published to the offline store too, and remember that it has it.
+
+        It takes as long as writing the tables again; events are taken in and published meanwhile.
+        """
+        with self._flushing:
+            with self._pushing:
+                self._pusher.push_online()
+                place, rows = self._place, self._pusher.take_waiting()
+            try:
+                self._pusher.push_offline(rows)
+            finally:
+                with self._pushing:
+                    self._pusher.give_back(rows)
+            with self._lock:
+                self._journal.mark(FLUSHED, place)
+                self._forget_what_is_over()
 
     @property
     def waiting(self) -> int:
@@ -143,23 +155,17 @@ class EventStream:
         finally:
             self._journal.close()
 
-    def _flush(self) -> None:
-        place = self._place
-        self._pusher.flush()
-        with self._lock:
-            self._journal.mark(FLUSHED, place)
-            if self._clock and self._clock >= self._forgotten + FORGETTING_EVERY:
-                self._forget(self._clock)
-
-    def _forget(self, clock: datetime) -> None:
-        """Have the journal forget what no longer matters, so that going through it again stays short."""
+    def _forget_what_is_over(self) -> None:
+        """Have the journal forget it once a day, so that going through it again stays short."""
+        if self._clock is None or self._clock < self._forgotten + FORGETTING_EVERY:
+            return
         over = list[int]()
         for entry in self._journal.read():
             if entry.event_id is not None:
                 (event,) = self._read_events([entry])
                 over += [] if self._engine.needs(event) else [entry.place]
-        self._journal.forget(over, before=clock - self._kept)
-        self._forgotten = clock
+        self._journal.forget(over, before=self._clock - self._kept)
+        self._forgotten = self._clock
 
     def _take_in(self, events: Sequence[Event]) -> None:
         self._engine.apply(events)
