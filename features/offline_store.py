@@ -58,7 +58,10 @@ class AsOfOfflineStore(OfflineStore):
       the one whose name comes last. Feast leaves it to how its threads ran.
     - Entity rows that are alike are each answered, in their order. Feast's Dask store keeps one of them
       (feast-dev/feast#6787).
-    - Without entity rows: see `features.offline_range`.
+    - A view of which only some join keys are renamed is joined on all of them. Feast's DuckDB store joins on
+      the renamed ones alone.
+    - Without entity rows it answers; Feast's DuckDB store does not yet (feast-dev/feast#6108), its Dask store
+      errs for several views, see `features.offline_range`.
     - An on-demand view sees only the inputs that it declares.
     - A table whose times are not UTC in microseconds is refused; Feast takes naive ones as UTC, and fails on
       nanoseconds when it materialises.

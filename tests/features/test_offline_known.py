@@ -175,6 +175,28 @@ def test_of_files_that_tie_the_one_named_last_wins(tmp_path: Path) -> None:
         assert levels(store.get_historical_features(ask(("a", NOON)), LEVEL, **asked)) == [26]
 
 
+def test_a_view_with_one_of_two_keys_renamed_is_joined_on_both(tmp_path: Path) -> None:
+    # given
+    store = open_store(build_world(tmp_path))
+    view = store.get_feature_view("pairing")
+    partner = view.with_name("partner").with_join_key_map({"device": "other"})
+    plain = make_examples()[["site", "device", "event_timestamp"]]
+    provider = store._get_provider().offline_store
+    # when
+    job = provider.get_historical_features(
+        store.config,
+        [partner],
+        ["partner:score"],
+        plain.rename(columns={"device": "other"}),
+        store.registry,
+        store.project,
+    )
+    # then
+    expected = store.get_historical_features(plain, ["pairing:score"]).to_df()["score"]
+    pd.testing.assert_series_equal(job.to_df()["score"], expected)
+    assert expected.notna().any()
+
+
 def test_a_view_may_be_asked_twice_under_two_names(tmp_path: Path) -> None:
     # given
     store = open_store(build_world(tmp_path))
