@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -16,10 +17,12 @@ from features.cluster.session import OLDEST_JAVA, open_spark
 from features.contract import read_examples
 from features.engine import put_in_place
 from features.errors import SparkUnavailableError
+from features.historical import historical_features
 from features.lineage.graph import read_graph
 from features.lineage.names import Dataset, project_of, table_name
 from features.raw import RawTables
 from features.settings import FeatureSettings
+from features.store import apply_repository, open_store
 from tests.features.conftest import END, START
 from tests.features.tables_equal import layout_of, rows_in, rows_missing
 
@@ -98,6 +101,19 @@ def test_timestamps_are_written_in_microseconds_of_utc(spark_days: Path) -> None
 
 def test_examples_that_are_a_folder_read_as_those_that_are_a_file(days: Path, spark_days: Path) -> None:
     assert read_examples(spark_days, START, END).equals(read_examples(days, START, END))
+
+
+def test_the_asof_store_answers_from_folders_as_from_files(
+    settings: FeatureSettings, spark_days: Path, days: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "features").mkdir()
+    (tmp_path / "features" / "tables").symlink_to(days)
+    questions = read_examples(days, START, END)
+    answers = []
+    for world in (settings, FeatureSettings(var=tmp_path)):
+        apply_repository(world)
+        answers.append(historical_features(open_store(world), "flight_delay_v1", questions))
+    pd.testing.assert_frame_equal(*answers)
 
 
 def test_a_build_replaces_whatever_kind_of_table_was_there(
