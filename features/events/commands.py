@@ -28,12 +28,18 @@ def replay_events_command(start: Bound, end: Bound) -> None:
 def stream_command(
     events: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A JSON object per line.")],
     batch: Annotated[int, typer.Option(min=1, help="Events taken in at once.")] = 500,
+    push_from: Annotated[
+        datetime | None,
+        typer.Option(help="Push only rows from here on (UTC): events of before fill windows."),
+    ] = None,
 ) -> None:
     """Take in a file of events, push what they change; what was taken in before counts once."""
     from features.events.loading import load_stream
 
     stream, now = load_stream(FeatureSettings()), datetime.now(UTC)
     try:
+        if push_from is not None:
+            stream.push_from(push_from.replace(tzinfo=UTC))
         with events.open("rb") as lines:
             filled = (line for line in lines if line.strip())
             while some := list(islice(filled, batch)):

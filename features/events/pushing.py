@@ -1,15 +1,22 @@
 """Rows pushed to both stores through Feast: online as they come, offline many at a time."""
 
 from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 from feast import FeatureStore, FeatureView
 from feast.data_source import PushMode, PushSource
+from pyarrow.fs import LocalFileSystem
 
 from features.errors import RepositoryError
+from features.offline_files import source_path
+from features.offline_write import fresh_file, write_batches
 from features.settings import FeatureSettings
 from features.store import open_store
+from features.view_source import batch_source
 
 EVENT_TIMESTAMP = "event_timestamp"
 
@@ -43,6 +50,22 @@ class RowPusher:
             if len(frame):
                 self._online.setdefault(view, []).append(frame)
                 self._offline.setdefault(view, []).append(frame)
+
+    def cut(self, moment: datetime) -> None:
+        """Take the rows at or after a moment out of the views' tables, each whole or not at all.
+
+        Raises:
+            RepositoryError: a table is not one local file.
+        """
+        for view in self._views.values():
+            path = source_path(self._store.config, batch_source(view))
+            if not Path(path).is_file():
+                raise RepositoryError(
+                    f"view {view.name!r}: {path} is not a file; take its later rows out yourself"
+                )
+            kept = pq.read_table(path, filters=[(EVENT_TIMESTAMP, "<", moment)])
+            with fresh_file(LocalFileSystem(), path) as fresh:
+                write_batches(LocalFileSystem(), fresh, kept.schema, kept.to_batches())
 
     def push_online(self) -> None:
         """Push each key's newest row; what fails is pushed again next time."""

@@ -10,15 +10,16 @@ from typing import Any, Final, Protocol
 import pandas as pd
 from pydantic import TypeAdapter
 
-from features.errors import EventIdReusedError
+from features.errors import EventIdReusedError, EventJournalError
 from features.events.event import Event, Refusal, decode_events, refused
-from features.events.journal import FORGOTTEN, Entry, EventJournal
-from features.events.pushing import RowPusher
+from features.events.journal import EPOCH, FORGOTTEN, MICROSECOND, Entry, EventJournal
+from features.events.pushing import EVENT_TIMESTAMP, RowPusher
 from features.settings import FeatureSettings
 
 # Clocks of senders may run ahead of ours by this much; what claims to be sent later is a mistake.
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 FLUSHED: Final = "flushed"
+PUSH_FROM: Final = "push from"
 # Rows that may wait in memory for the offline store.
 MOST_WAITING: Final = 250_000
 FORGETTING_EVERY: Final = timedelta(days=1)
@@ -77,6 +78,7 @@ class EventStream:
         self._pusher = RowPusher(settings)
         self._journal = EventJournal(settings.events_journal)
         self._lock, self._pushing, self._flushing = (threading.Lock() for _ in range(3))
+        self._push_from = EPOCH + self._journal.read_mark(PUSH_FROM) * MICROSECOND
         self._latest: datetime | None = None
         self._clock: datetime | None = None
         self._forgotten = datetime.min.replace(tzinfo=UTC)
@@ -113,12 +115,31 @@ class EventStream:
                 self._take_in(fresh)
         return Receipt(len(fresh), len(events) - len(fresh))
 
+    def push_from(self, moment: datetime) -> None:
+        """Have built tables go on with events from a moment on; repeating it does nothing.
+
+        Only rows at or after it are pushed: events of before fill the windows, but their first rows know too
+        little. The tables' own rows at or after it are taken out: a build knows nothing of what came later.
+
+        Raises:
+            EventJournalError: events were taken in already, and their rows were pushed.
+            RepositoryError: a table is not one local file.
+        """
+        with self._lock:
+            if moment == self._push_from:
+                return
+            if next(self._journal.read(), None) is not None:
+                raise EventJournalError("the moment to push from is said before the first event is taken in")
+            self._pusher.cut(moment)
+            self._journal.mark(PUSH_FROM, (moment - EPOCH) // MICROSECOND)
+            self._push_from = moment
+
     def publish(self, to: datetime | None = None) -> int:
         """Advance the clock, push what is new or changed to the online store; return how many rows."""
         with self._pushing:
             with self._lock:
                 rows = self._advance(to)
-                self._pusher.add(rows)
+                self._add(rows)
             self._pusher.push_online()
         if self._pusher.waiting > MOST_WAITING:
             self.flush()
@@ -154,6 +175,11 @@ class EventStream:
             self.flush()
         finally:
             self._journal.close()
+
+    def _add(self, rows: Mapping[str, pd.DataFrame]) -> None:
+        self._pusher.add(
+            {view: frame[frame[EVENT_TIMESTAMP] >= self._push_from] for view, frame in rows.items()}
+        )
 
     def _forget_what_is_over(self) -> None:
         """Have the journal forget it once a day, so that going through it again stays short."""
@@ -192,7 +218,7 @@ class EventStream:
                 self._clock, self._place, self._unpublished = entry.moment, entry.place, False
                 rows = self._engine.advance(self._clock)
                 if entry.place > flushed:
-                    self._pusher.add(rows)
+                    self._add(rows)
 
     def _read_events(self, entries: Iterable[Entry]) -> list[Event]:
         read: list[Event] = self._events.validate_json(f"[{','.join(entry.content for entry in entries)}]")

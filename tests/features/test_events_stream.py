@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from typer.testing import CliRunner
 
@@ -161,6 +162,39 @@ def test_a_correction_replaces_in_both_stores_what_was_pushed_before(
         stored(settings)["carrier_operations"]
     )
     assert_served(settings, expected.iloc[:200])
+
+
+def test_events_of_before_fill_the_windows_of_a_table_that_goes_on(
+    legs: pa.Table, events: list[LegEvent], tmp_path: Path
+) -> None:
+    # Given tables that were built up to an afternoon
+    afternoon = pa.scalar(START + timedelta(hours=9), pa.timestamp("us", "UTC"))
+    built = worlds.BatchTables(legs.schema).build(legs)
+    known = legs.filter(pc.less(legs["scheduled"], afternoon.cast("int64").as_py() // 60_000_000))
+    settings = worlds.make_settings(tmp_path, worlds.BatchTables(legs.schema).build(known))
+
+    # When events go on from there, with those of the day so far to fill the windows
+    stream = load_stream(settings)
+    stream.push_from(afternoon.as_py())
+    stream.accept(events[: len(events) // 3], RECEIVED)
+    stream.publish()
+    abandon(stream)
+    again = load_stream(settings)
+    again.push_from(afternoon.as_py())
+    again.accept(events, RECEIVED)
+    again.publish(END + worlds.RUNS_EMPTY)
+    with pytest.raises(EventJournalError, match="before the first event"):
+        again.push_from(START)
+    again.close()
+
+    # Then from there on the tables are as if built of the whole day
+    for name, frame in stored(settings).items():
+        expected = worlds.in_order(name, built[name], frame)
+        later, expected = (
+            rows[rows[worlds.AT] >= afternoon.as_py()].reset_index(drop=True) for rows in (frame, expected)
+        )
+        pd.testing.assert_frame_equal(later, expected, check_exact=True)
+        assert len(frame) > len(later) > 0
 
 
 def assert_served(settings: FeatureSettings, expected: pd.DataFrame) -> None:
