@@ -129,7 +129,10 @@ class EventStream:
             if moment == self._push_from:
                 return
             if next(self._journal.read(), None) is not None:
-                raise EventJournalError("the moment to push from is said before the first event is taken in")
+                raise EventJournalError(
+                    "events were taken in already; delete the journal, build the tables again, and say where "
+                    "to go on from before the first event"
+                )
             self._pusher.cut(moment)
             self._journal.mark(PUSH_FROM, (moment - EPOCH) // MICROSECOND)
             self._push_from = moment
@@ -139,7 +142,6 @@ class EventStream:
         with self._pushing:
             with self._lock:
                 rows = self._advance(to)
-                self._add(rows)
             self._pusher.push_online()
         if self._pusher.waiting > MOST_WAITING:
             self.flush()
@@ -204,8 +206,11 @@ class EventStream:
         if not moments or (max(moments) == self._clock and not self._unpublished):
             return {}
         self._clock, self._unpublished = max(moments), False
-        self._place = self._journal.append_advance(self._clock)
-        return self._engine.advance(self._clock)
+        rows = self._engine.advance(self._clock)
+        self._add(rows)
+        if rows:  # else going through the journal again need not stop here
+            self._place = self._journal.append_advance(self._clock)
+        return rows
 
     def _recover(self) -> None:
         """Go through the journal again; rows that the offline store does not have yet are pushed anew."""
