@@ -21,8 +21,8 @@ from features.settings import FeatureSettings
 
 CONFIG_FILE = "feature_store.yaml"
 DEFINITIONS_FILE = "definitions.py"
-OFFLINE_STORE = "features.offline_store.AsOfOfflineStore"
-ONLINE_STORE = "features.online_store.NewestRowOnlineStore"
+OFFLINE_STORE = "features.offline.store.AsOfOfflineStore"
+ONLINE_STORE = "features.online.store.NewestRowOnlineStore"
 REGISTRY_STORE = "features.registry_store.AtomicFileRegistryStore"
 # Rows that materialisation holds as messages, and writes to the online store as one.
 ROWS_PER_BATCH = 10_000

@@ -8,8 +8,8 @@ from feast.data_source import DataSource
 from feast.feature_view import DUMMY_ENTITY_ID
 from feast.feature_view_projection import FeatureViewProjection
 
-from features.asof_sql import AsOfSource, SourceColumn
 from features.errors import UnsupportedRetrievalError
+from features.offline.asof_sql import AsOfSource, SourceColumn
 
 
 def view_source(

@@ -9,7 +9,7 @@ from features.schema import FeatureColumn
 from training.matrix import MISSING_CATEGORY, FeatureMatrix, names_of
 
 if TYPE_CHECKING:
-    from features.online import ServedFeatures
+    from features.online.reader import ServedFeatures
 
 
 def served_matrix(served: Sequence["ServedFeatures"], columns: Sequence[FeatureColumn]) -> FeatureMatrix:

@@ -28,7 +28,7 @@ from inference.served_model import ServedModel
 from training.matrix import Floats
 
 if TYPE_CHECKING:
-    from features.online import ServedFeatures
+    from features.online.reader import ServedFeatures
 
 ROLE = "champion"
 SOURCE = "online"

@@ -22,7 +22,7 @@ from training.problem import Problem
 from training.registry import ModelVersionRef, fetch_bundle
 
 if TYPE_CHECKING:
-    from features.online_cache import CachedOnlineReader
+    from features.online.cache import CachedOnlineReader
 
 WARM_UP_ROWS = (1, 32)
 
@@ -56,8 +56,8 @@ def load_model(settings: InferenceSettings, problem: Problem, ref: ModelVersionR
         BundleError, ScorerError, GraphSafetyError, FeatureError: what each part says.
         ModelRefusedError: the bundle is for another problem, or the feature service lacks its inputs.
     """
-    from features.online import OnlineReader  # imports Feast, which takes seconds
-    from features.online_cache import CachedOnlineReader
+    from features.online.cache import CachedOnlineReader
+    from features.online.reader import OnlineReader  # imports Feast, which takes seconds
 
     bundle = read_bundle(fetch_bundle(settings, ref))
     contract = bundle.contract

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from features.contract import read_examples
-from features.feed import OnlineFeed
 from features.historical import historical_features
+from features.online.feed import OnlineFeed
 from features.store import open_store
 from inference.prediction_log.reader import read_predictions
 from monitoring.ml.decisions import Decision

@@ -17,7 +17,7 @@ from experiments.replay.record import Record, Retraining, WeekRecord
 from experiments.replay.traffic import ContinuousClient, Moment, PredictionClient, moments
 from experiments.replay.waiting import wait_for_flow_run, wait_for_version
 from experiments.settings import ReplaySettings
-from features.feed import OnlineFeed
+from features.online.feed import OnlineFeed
 from inference.batch import log_scored, score_frame
 from training.bundle.reader import Bundle, read_bundle
 from training.problem import Problem

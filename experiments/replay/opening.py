@@ -20,8 +20,8 @@ from experiments.replay.waiting import wait_for_flow_run, wait_for_version
 from experiments.replay.world import start_clean
 from experiments.settings import ReplaySettings
 from features.contract import read_examples
-from features.feed import OnlineFeed
 from features.historical import historical_features
+from features.online.feed import OnlineFeed
 from features.store import open_store
 from monitoring.ml.trigger import request_training
 from training.problem import Problem, load_problem

@@ -12,8 +12,8 @@ from feast.data_source import PushMode, PushSource
 from pyarrow.fs import LocalFileSystem
 
 from features.errors import RepositoryError
-from features.offline_files import source_path
-from features.offline_write import fresh_file, write_batches
+from features.offline.files import source_path
+from features.offline.write import fresh_file, write_batches
 from features.settings import FeatureSettings
 from features.store import open_store
 from features.view_source import batch_source

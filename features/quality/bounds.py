@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from features.asof_sql import instant_sql
+from features.offline.asof_sql import instant_sql
 from features.quality.expectation import FEWEST_ROWS, Expectation
 from features.quality.layout import missing_condition
 from features.quality.measure import TableMeasure, epoch_us

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from features.asof_sql import connect_utc
+from features.offline.asof_sql import connect_utc
 from features.quality.check import TableCheck
 from features.quality.expectation import Expectation
 from features.quality.from_schema import schema_source

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from features.asof_sql import read_parquet
+from features.offline.asof_sql import read_parquet
 from features.quality.bounds import find_bound_violations, find_future
 from features.quality.expectation import Expectation
 from features.quality.layout import find_layout_violations, read_types
@@ -61,7 +61,7 @@ class TableCheck:
 
     def _reach(self, filesystem: Any) -> None:
         if filesystem is not None:
-            from features.offline_files import register_filesystem  # imports Feast, which takes seconds
+            from features.offline.files import register_filesystem  # imports Feast, which takes seconds
 
             register_filesystem(self.connection, filesystem)
 

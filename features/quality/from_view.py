@@ -12,7 +12,7 @@ from feast.types import Bool, FeastType, Float32, Float64, Int32, Int64, String,
 from feast.utils import _get_column_names
 
 from features.errors import RepositoryError
-from features.offline_files import locate_files
+from features.offline.files import locate_files
 from features.quality.expectation import Expectation
 from features.quality.source import ColumnKind, TableSource
 from features.view_source import batch_source

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from features.asof_sql import quote, read_parquet
+from features.offline.asof_sql import quote, read_parquet
 from features.quality.source import ColumnKind, TableSource
 from features.quality.violation import Violation
 

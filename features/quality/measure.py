@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from features.asof_sql import instant_sql, quote, read_parquet
+from features.offline.asof_sql import instant_sql, quote, read_parquet
 from features.quality.layout import missing_condition
 from features.quality.source import TableSource
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pandas as pd
 from feast import FeatureStore, FeatureView
 
-from features.asof_sql import connect_utc
+from features.offline.asof_sql import connect_utc
 from features.quality.check import TableCheck
 from features.quality.from_view import read_expectations, view_expectation, view_table
 from features.quality.measure import TableMeasure

@@ -20,8 +20,8 @@ KEYS = 1_500
 ROWS_PER_BATCH = 250
 END = START + timedelta(hours=2)
 PRELOADED = [
-    *("features.__main__", "features.store", "features.offline_store", "features.quality.views"),
-    *("features.online_redis", "features.online_postgres", "pandera.backends.pandas.register"),
+    *("features.__main__", "features.store", "features.offline.store", "features.quality.views"),
+    *("features.online.redis_rows", "features.online.postgres_rows", "pandera.backends.pandas.register"),
 ]
 FORKING = multiprocessing.get_context("forkserver")
 

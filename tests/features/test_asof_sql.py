@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from features.asof_sql import (
+from features.offline.asof_sql import (
     ENTITY_TABLE,
     INSTANT,
     ROW,

@@ -14,7 +14,7 @@ from features.events.flight_events import LegEvent
 from features.events.loading import load_stream
 from features.events.replay import read_legs, replay_events
 from features.historical import historical_features
-from features.online import OnlineReader
+from features.online.reader import OnlineReader
 from features.raw import RawTables
 from features.settings import FeatureSettings
 from features.store import open_store

@@ -23,7 +23,7 @@ from features.events.loading import load_stream
 from features.events.replay import read_legs, replay_events
 from features.events.stream import CLOCK_TOLERANCE, EventStream
 from features.historical import historical_features
-from features.online import OnlineReader
+from features.online.reader import OnlineReader
 from features.raw import RawTables
 from features.settings import REPOSITORY, FeatureSettings
 from features.store import open_store

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from features.feed import OnlineFeed, clear_online_store
-from features.online import OnlineReader
+from features.online.feed import OnlineFeed, clear_online_store
+from features.online.reader import OnlineReader
 from features.settings import FeatureSettings
 from tests.features.online_servers import STORES, Servers, stored_rows
 from tests.features.small_world import START, build_world, make_examples

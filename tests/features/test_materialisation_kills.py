@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from features.online_codec import decode_row
-from features.online_db import KeyBytes
-from features.online_store import online_store_of
+from features.online.codec import decode_row
+from features.online.database import KeyBytes
+from features.online.store import online_store_of
 from features.registry_store import AtomicFileRegistryStore
 from features.settings import FeatureSettings
 from features.store import open_store

@@ -15,10 +15,10 @@ from feast.types import Bool, Float64, Int64, String
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.offline_store import AsOfOfflineStore
+from features.offline.store import AsOfOfflineStore
 
 EXAMPLES = 80
-OURS = "features.offline_store.AsOfOfflineStore"
+OURS = "features.offline.store.AsOfOfflineStore"
 # Fewer than are asked, so that answers are put together from slices.
 SLICE_ROWS = 3
 START = datetime(2024, 3, 1, tzinfo=UTC)

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from feast import FeatureStore
 
-from features.asof_sql import connect_utc
 from features.errors import (
     EntityRowsError,
     RetrievalStoppedError,
@@ -16,7 +15,8 @@ from features.errors import (
     TableTimeError,
     UnsupportedRetrievalError,
 )
-from features.offline_checks import check_no_future
+from features.offline.asof_sql import connect_utc
+from features.offline.checks import check_no_future
 from tests.features.offline_world import HOUR, LEVEL, NOON, ROWS, ask, levels, open_world
 
 ASKED = ask(("a", NOON), ("b", NOON))

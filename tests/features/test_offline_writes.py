@@ -17,7 +17,7 @@ from feast.infra.offline_stores.file_source import FileLoggingDestination, FileS
 from pyarrow.fs import LocalFileSystem
 
 from features.errors import TableLayoutError
-from features.offline_write import append_rows, fresh_file
+from features.offline.write import append_rows, fresh_file
 from tests.features.offline_world import HOUR, LEVEL, NOON, ROWS, ask, levels, open_world
 
 ASKED = ask(("a", NOON), ("b", NOON), ("a", NOON + HOUR))

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from features.errors import OnlineStoreError
-from features.online import OnlineReader, ServedFeatures
+from features.online.reader import OnlineReader, ServedFeatures
 from features.settings import FeatureSettings
 from features.store import open_store
 from tests.features.small_world import START, build_world

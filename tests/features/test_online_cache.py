@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import redis
 
-from features.online import OnlineReader, ServedFeatures
-from features.online_cache import CachedOnlineReader
-from features.online_lookup import RowLookup
+from features.online.cache import CachedOnlineReader
+from features.online.lookup import RowLookup
+from features.online.reader import OnlineReader, ServedFeatures
 from features.settings import FeatureSettings
 from features.store import open_store
 from tests.features.online_servers import RedisServer

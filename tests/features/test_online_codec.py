@@ -8,7 +8,7 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.types import Float64, Int64, String
 
-from features.online_codec import KeyEncoder, decode_row, row_encoder
+from features.online.codec import KeyEncoder, decode_row, row_encoder
 
 
 @pytest.mark.parametrize(

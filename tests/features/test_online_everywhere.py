@@ -12,10 +12,10 @@ from pydantic import SecretStr
 
 from features.build import TABLES, Builder, build_tables
 from features.contract import read_examples
-from features.feed import OnlineFeed
 from features.historical import historical_features
-from features.online import OnlineReader, ServedFeatures
-from features.online_codec import decode_row
+from features.online.codec import decode_row
+from features.online.feed import OnlineFeed
+from features.online.reader import OnlineReader, ServedFeatures
 from features.raw import RawTables
 from features.settings import FeatureSettings
 from features.store import apply_repository, open_store

@@ -19,12 +19,12 @@ from pydantic import SecretStr
 from features.__main__ import main
 from features.errors import OnlineStoreError, UnsupportedFeatureError
 from features.feature_defaults import declared_defaults
-from features.online import OnlineReader, ServedFeatures
-from features.online_cache import CachedOnlineReader
-from features.online_db import open_rows
-from features.online_lookup import LOOKUP_SECONDS
-from features.online_outage import RETRY_SECONDS, StoreOutage
-from features.online_redis import ANSWER_SECONDS
+from features.online.cache import CachedOnlineReader
+from features.online.database import open_rows
+from features.online.lookup import LOOKUP_SECONDS
+from features.online.outage import RETRY_SECONDS, StoreOutage
+from features.online.reader import OnlineReader, ServedFeatures
+from features.online.redis_rows import ANSWER_SECONDS
 from features.settings import FeatureSettings
 from features.store import apply_repository, open_store
 from tests.features.many_keys import END, build_many_keys

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import OnlineStoreError
-from features.online_sqlite import RowReader, SqliteRows, connect_writer, create_table, upsert_rows
+from features.online.sqlite_rows import RowReader, SqliteRows, connect_writer, create_table, upsert_rows
 from tests.features.step_writer import write_in_step
 
 

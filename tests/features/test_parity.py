@@ -10,9 +10,9 @@ import pandas as pd
 
 from features.build import build
 from features.contract import read_examples
-from features.feed import OnlineFeed
 from features.historical import historical_features
-from features.online import OnlineReader, ServedFeatures
+from features.online.feed import OnlineFeed
+from features.online.reader import OnlineReader, ServedFeatures
 from features.raw import find_raw_dir
 from features.settings import FeatureSettings
 from features.store import apply_repository, open_store

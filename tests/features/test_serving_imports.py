@@ -7,7 +7,7 @@ from pathlib import Path
 import dill
 import pytest
 
-from features.online import OnlineReader
+from features.online.reader import OnlineReader
 from features.settings import FeatureSettings
 from features.store import apply_repository
 from tests.features.small_world import REPOSITORY
@@ -24,7 +24,7 @@ def modules_after(statement: str, names: tuple[str, ...]) -> set[str]:
 
 
 def test_schema_settings_and_errors_import_no_feast() -> None:
-    statement = "import features.schema, features.settings, features.errors, features.online_db"
+    statement = "import features.schema, features.settings, features.errors, features.online.database"
     assert not modules_after(statement, ("feast", "pandas", "numpy", *HEAVY))
 
 
@@ -34,7 +34,7 @@ def test_opening_a_reader_imports_no_training_or_query_engine(tmp_path: Path) ->
     # when
     settings = f"FeatureSettings(var={str(tmp_path)!r}, feature_repo={str(REPOSITORY)!r})"
     statement = (
-        "from features.online import OnlineReader\nfrom features.settings import FeatureSettings\n"
+        "from features.online.reader import OnlineReader\nfrom features.settings import FeatureSettings\n"
         f"OnlineReader({settings}, 'small_v1')"
     )
     # then

@@ -13,8 +13,8 @@ from experiments.replay.services import Services
 from experiments.replay.traffic import PredictionClient, moments
 from features.build import build
 from features.contract import read_examples
-from features.feed import OnlineFeed
 from features.historical import historical_features
+from features.online.feed import OnlineFeed
 from features.raw import find_raw_dir
 from features.schema import FeatureColumn, feature_columns
 from features.store import apply_repository, open_store

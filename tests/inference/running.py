@@ -58,7 +58,7 @@ class ServerProcess:
         with take_port("127.0.0.1", 0) as free:
             port = free.getsockname()[1]
         FORKING.set_forkserver_preload(
-            ["inference.app", "inference.served_model", "features.online", "mlflow"]
+            ["inference.app", "inference.served_model", "features.online.reader", "mlflow"]
         )
         chosen = settings.model_copy(update={"serve_port": port})
         self.process = FORKING.Process(target=serve, args=(chosen,), daemon=True)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from features.online import ServedFeatures
+from features.online.reader import ServedFeatures
 from inference.__main__ import app
 from inference.batch import score_file, score_frame
 from inference.errors import BatchInputError, NoModelError

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from features.online_lookup import LOOKUP_SECONDS
-from features.online_outage import RETRY_SECONDS
+from features.online.lookup import LOOKUP_SECONDS
+from features.online.outage import RETRY_SECONDS
 from inference.prediction_log.reader import read_predictions
 from inference.settings import InferenceSettings
 from tests.features.online_servers import RedisServer

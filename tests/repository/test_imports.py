@@ -31,7 +31,13 @@ HEAVY = (
     "ibis",
 )
 LIGHT = (
-    *("features.settings", "features.schema", "features.contract", "features.store", "features.online"),
+    *(
+        "features.settings",
+        "features.schema",
+        "features.contract",
+        "features.store",
+        "features.online.reader",
+    ),
     *("training.problem", "training.settings", "training.registry", "training.bundle.reader"),
     *("inference.app", "inference.server", "inference.batch"),
 )

@@ -9,9 +9,9 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from features.asof_sql import connect_utc
 from features.errors import RetrievalStoppedError
-from features.offline_files import register_filesystem
+from features.offline.asof_sql import connect_utc
+from features.offline.files import register_filesystem
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from time import monotonic
 
-from features.online import NOTHING, OnlineReader, ServedFeatures, Unread
-from features.online_db import FoundRows, KeyBytes
-from features.online_lookup import RowLookup, Wanted
+from features.online.database import FoundRows, KeyBytes
+from features.online.lookup import RowLookup, Wanted
+from features.online.reader import NOTHING, OnlineReader, ServedFeatures, Unread
 from features.schema import FeatureColumn
 
 ENTRIES = 100_000

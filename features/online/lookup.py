@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
 from features.errors import OnlineStoreError
-from features.online_db import FoundRows, KeyBytes, RowDatabase
-from features.online_outage import StoreOutage
+from features.online.database import FoundRows, KeyBytes, RowDatabase
+from features.online.outage import StoreOutage
 
 THREADS = 4
 LOOKUP_SECONDS = 1.0

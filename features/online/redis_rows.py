@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from features.errors import OnlineStoreError
-from features.online_db import SETTING, FoundRows, KeyBytes, NewRow, StoredRow, redacted, require_layout
+from features.online.database import SETTING, FoundRows, KeyBytes, NewRow, StoredRow, redacted, require_layout
 
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 5.0

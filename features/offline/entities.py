@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.asof_sql import INSTANT, ROW, AsOfSource, Span, quote
 from features.errors import EntityRowsError
-from features.offline_checks import ANY, type_family
+from features.offline.asof_sql import INSTANT, ROW, AsOfSource, Span, quote
+from features.offline.checks import ANY, type_family
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -16,7 +16,7 @@ from feast.infra.offline_stores.file_source import FileLoggingDestination, FileS
 from pyarrow.fs import FileSelector, FileType, LocalFileSystem
 
 from features.errors import TableLayoutError, UnsupportedRetrievalError
-from features.offline_files import PARQUET
+from features.offline.files import PARQUET
 
 ROWS_PER_GROUP = 250_000
 

@@ -13,11 +13,11 @@ from feast.dqm.errors import ValidationFailed
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.saved_dataset import SavedDatasetStorage
 
-from features.asof_sql import ENTITY_TABLE, AsOfSource, aligned_columns, whole_query
 from features.errors import UnsupportedRetrievalError
-from features.offline_checks import Layout
-from features.offline_engine import Engine
-from features.offline_entities import (
+from features.offline.asof_sql import ENTITY_TABLE, AsOfSource, aligned_columns, whole_query
+from features.offline.checks import Layout
+from features.offline.engine import Engine
+from features.offline.entities import (
     EntityBounds,
     as_query,
     check_key_types,
@@ -28,7 +28,7 @@ from features.offline_entities import (
     read_slices,
     span_of,
 )
-from features.offline_write import save_dataset
+from features.offline.write import save_dataset
 from features.on_demand import compute_columns
 from features.view_source import used_name
 

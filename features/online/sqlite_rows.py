@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from features.asof_sql import quote
 from features.errors import OnlineStoreError
-from features.online_db import FoundRows, KeyBytes, NewRow, StoredRow
+from features.offline.asof_sql import quote
+from features.online.database import FoundRows, KeyBytes, NewRow, StoredRow
 from features.settings import REPOSITORY
 
 WRITER_WAIT_SECONDS = 10.0

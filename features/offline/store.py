@@ -20,15 +20,15 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from pydantic import PositiveInt
 
-from features.asof_sql import AsOfSource
 from features.errors import UnsupportedRetrievalError
-from features.offline_checks import source_layout
-from features.offline_engine import DEFAULT_MEMORY_LIMIT, DEFAULT_SLICE_ROWS, Engine
-from features.offline_files import locate_files, parquet_source, source_path
-from features.offline_job import AsOfRetrievalJob, Retrieval
-from features.offline_range import key_bounds, keys_in_range
-from features.offline_scan import Scan, ScanJob
-from features.offline_write import append_rows, write_logs
+from features.offline.asof_sql import AsOfSource
+from features.offline.checks import source_layout
+from features.offline.engine import DEFAULT_MEMORY_LIMIT, DEFAULT_SLICE_ROWS, Engine
+from features.offline.files import locate_files, parquet_source, source_path
+from features.offline.job import AsOfRetrievalJob, Retrieval
+from features.offline.range import key_bounds, keys_in_range
+from features.offline.scan import Scan, ScanJob
+from features.offline.write import append_rows, write_logs
 from features.view_source import batch_source, used_name, view_source
 
 __all__ = ["AsOfOfflineStore", "AsOfOfflineStoreConfig", "source_path"]
@@ -42,7 +42,7 @@ class AsOfOfflineStoreConfig(FeastConfigBaseModel):
     entity rows are joined at a time, and held at a time where the answer is streamed.
     """
 
-    type: str = "features.offline_store.AsOfOfflineStore"
+    type: str = "features.offline.store.AsOfOfflineStore"
     memory_limit: str = DEFAULT_MEMORY_LIMIT
     temp_directory: str | None = None
     threads: PositiveInt | None = None
@@ -61,7 +61,7 @@ class AsOfOfflineStore(OfflineStore):
     - A view of which only some join keys are renamed is joined on all of them. Feast's DuckDB store joins on
       the renamed ones alone.
     - Without entity rows it answers; Feast's DuckDB store does not yet (feast-dev/feast#6108), its Dask store
-      errs for several views, see `features.offline_range`.
+      errs for several views, see `features.offline.range`.
     - An on-demand view sees only the inputs that it declares.
     - A table whose times are not UTC in microseconds is refused; Feast takes naive ones as UTC, and fails on
       nanoseconds when it materialises.
@@ -86,7 +86,7 @@ class AsOfOfflineStore(OfflineStore):
         """Join each view's newest row at or before every entity row's `event_timestamp`, within its TTL.
 
         `entity_df`: a frame, or one DuckDB query (or the path of a Parquet file); an instant without a zone
-        is UTC. Without it, `start_date` and `end_date` choose the keys, see `features.offline_range`. With
+        is UTC. Without it, `start_date` and `end_date` choose the keys, see `features.offline.range`. With
         `filter_by_created_timestamp` a row counts only from its creation time on: what was written later,
         such as a backfill, does not leak into history.
 

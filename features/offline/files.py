@@ -96,7 +96,7 @@ def open_filesystem(source: FileSource, uri: str) -> Any:
     found, _ = FileSource.create_filesystem_and_path(uri, endpoint, resolved)
     if found is None:
         return None
-    from features.offline_s3 import NamedArrowFileSystem
+    from features.offline.s3 import NamedArrowFileSystem
 
     name = sha256(repr((endpoint, sorted((resolved or {}).items()))).encode()).hexdigest()[:12]
     return NamedArrowFileSystem(found, f"files{name}")

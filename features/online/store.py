@@ -18,8 +18,8 @@ from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from pydantic import SecretStr
 
 from features.errors import OnlineStoreError, UnsupportedRetrievalError
-from features.online_codec import decode_messages, encode_messages
-from features.online_db import NewRow, RowDatabase, open_rows
+from features.online.codec import decode_messages, encode_messages
+from features.online.database import NewRow, RowDatabase, open_rows
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -28,7 +28,7 @@ MICROSECOND = timedelta(microseconds=1)
 class NewestRowOnlineStoreConfig(FeastConfigBaseModel):
     """`online_store:` of `feature_store.yaml`; `features.store` fills the address in from the settings."""
 
-    type: str = "features.online_store.NewestRowOnlineStore"
+    type: str = "features.online.store.NewestRowOnlineStore"
     address: SecretStr
 
 
@@ -136,7 +136,7 @@ def online_store_of(store: FeatureStore) -> NewestRowOnlineStore:
     online = store._get_provider().online_store
     if not isinstance(online, NewestRowOnlineStore):
         raise UnsupportedRetrievalError(
-            "reading and feeding need `online_store: type: features.online_store.NewestRowOnlineStore`"
+            "reading and feeding need `online_store: type: features.online.store.NewestRowOnlineStore`"
         )
     return online
 

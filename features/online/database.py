@@ -76,14 +76,14 @@ def require_layout(missing: Sequence[str], name: str) -> None:
 
 
 def _open_sqlite(address: str) -> RowDatabase:
-    from features.online_sqlite import SqliteRows, sqlite_path
+    from features.online.sqlite_rows import SqliteRows, sqlite_path
 
     return SqliteRows(sqlite_path(address))
 
 
 def _open_redis(address: str) -> RowDatabase:
     try:
-        from features.online_redis import RedisRows
+        from features.online.redis_rows import RedisRows
     except ImportError as error:
         raise _not_installed(address, "redis") from error
     return RedisRows(address)
@@ -91,7 +91,7 @@ def _open_redis(address: str) -> RowDatabase:
 
 def _open_postgres(address: str) -> RowDatabase:
     try:
-        from features.online_postgres import PostgresRows
+        from features.online.postgres_rows import PostgresRows
     except ImportError as error:
         raise _not_installed(address, "postgres") from error
     return PostgresRows(address)

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from features.on_demand import check_answer, gather_inputs, on_demand_function
-from features.online_codec import KeyEncoder, Scalar, decode_row
-from features.online_db import FoundRows, KeyBytes, RowDatabase
-from features.online_store import MICROSECOND, online_store_of, table_name, to_microseconds
+from features.online.codec import KeyEncoder, Scalar, decode_row
+from features.online.database import FoundRows, KeyBytes, RowDatabase
+from features.online.store import MICROSECOND, online_store_of, table_name, to_microseconds
 from features.request_types import field_reader, read_fields
 from features.schema import FeatureColumn
 from features.service_plan import OnDemandPlan, ServicePlan, ViewPlan, plan_service

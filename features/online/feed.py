@@ -7,11 +7,20 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from features.asof_sql import ENTITY_TABLE, EVENT, INSTANT, ROW, AsOfSource, asof_rows, connect_utc, quote
-from features.offline_store import source_path
-from features.online_codec import KeyEncoder, row_encoder
-from features.online_db import NewRow
-from features.online_store import online_store_of, table_name, to_microseconds
+from features.offline.asof_sql import (
+    ENTITY_TABLE,
+    EVENT,
+    INSTANT,
+    ROW,
+    AsOfSource,
+    asof_rows,
+    connect_utc,
+    quote,
+)
+from features.offline.store import source_path
+from features.online.codec import KeyEncoder, row_encoder
+from features.online.database import NewRow
+from features.online.store import online_store_of, table_name, to_microseconds
 from features.service_plan import ViewPlan, plan_service
 from features.settings import FeatureSettings
 from features.store import open_store

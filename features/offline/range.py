@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 from feast import OnDemandFeatureView
 
-from features.asof_sql import (
+from features.errors import UnsupportedRetrievalError
+from features.offline.asof_sql import (
     EPOCH,
     FIRST_MOMENT,
     MICROSECOND,
@@ -21,8 +22,7 @@ from features.asof_sql import (
     quote,
     read_parquet,
 )
-from features.errors import UnsupportedRetrievalError
-from features.offline_entities import EVENT_TIMESTAMP, EntityBounds
+from features.offline.entities import EVENT_TIMESTAMP, EntityBounds
 from features.on_demand import request_inputs
 
 

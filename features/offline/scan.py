@@ -12,11 +12,11 @@ from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.saved_dataset import SavedDatasetStorage
 
-from features.asof_sql import microseconds, moment_sql, place_sql, quote, read_parquet
-from features.offline_checks import Layout
-from features.offline_engine import Engine
-from features.offline_files import SourceFiles
-from features.offline_write import save_dataset
+from features.offline.asof_sql import microseconds, moment_sql, place_sql, quote, read_parquet
+from features.offline.checks import Layout
+from features.offline.engine import Engine
+from features.offline.files import SourceFiles
+from features.offline.write import save_dataset
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import pyarrow as pa
 from feast import FeatureView
 from feast.types import from_feast_to_pyarrow_type
 
-from features.asof_sql import AsOfSource, microseconds, moment_sql, quote, read_parquet
 from features.errors import TableLayoutError, TableTimeError
+from features.offline.asof_sql import AsOfSource, microseconds, moment_sql, quote, read_parquet
 from features.view_source import batch_source
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from features.errors import OnlineStoreError
-from features.online_db import SETTING, FoundRows, KeyBytes, NewRow, redacted, require_layout
+from features.online.database import SETTING, FoundRows, KeyBytes, NewRow, redacted, require_layout
 
 # What an address leaves out. libpq waits at least two seconds for a connection.
 CONNECTION: dict[str, Any] = {

@@ -1,0 +1,1 @@
+"""History: Feast's offline store as DuckDB as-of joins."""
