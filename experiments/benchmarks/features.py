@@ -17,7 +17,7 @@ from experiments.benchmarks.point_in_time.measuring import (
     measure_once,
 )
 from experiments.benchmarks.point_in_time.world import World, prepare_year, stored_views, tile_years
-from experiments.replay.console import new_table
+from experiments.replay.console import WIDTH, new_table
 from features.settings import FeatureSettings
 from features.store import open_store
 
@@ -46,7 +46,7 @@ def main(
     settings = FeatureSettings()
     bench = settings.var / "bench"
     year = prepare_year(settings.model_copy(update={"var": bench / "point_in_time" / "year"}))
-    console = Console()
+    console = Console(width=WIDTH)
     engines = measure_engines(year, rounds)
     peer = measure_peer(year, patience)
     sizes = measure_scales(year, [name for name in scales.split(",") if name], bench / "point_in_time")

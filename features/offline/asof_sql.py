@@ -15,11 +15,14 @@ EVENT = "__event"
 CREATED = "__created"
 KNOWN = "__known"
 PLACE = "__place"
+RANK = "__rank"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 # A creation time before every other, for rows without one; the first moment that a timestamp can hold.
 NEVER_CREATED = -(2**63) + 1
 FIRST_MOMENT = -62_135_596_800_000_000
+# More than any place in the files: a moment times this, plus a place, is ordered by both.
+PLACES = 2**62
 
 
 @dataclass(frozen=True)
@@ -118,11 +121,9 @@ def newest_rows(source: AsOfSource) -> str:
     depend on how threads were scheduled.
     """
     keys = [_key(key) for key in source.keys]
-    if source.created and source.known_only:
+    if source.known_only:
         return _newest_known(keys)
-    place = f"max({PLACE})"
-    if source.created:
-        place = f"arg_max({PLACE}, (coalesce({CREATED}, {NEVER_CREATED}), {PLACE}))"
+    place = f"arg_max({PLACE}, (coalesce({CREATED}, {NEVER_CREATED}), {PLACE}))"
     grouped = ", ".join([*keys, EVENT])
     return f"SELECT {grouped}, {EVENT} AS {KNOWN}, {place} AS {PLACE} FROM loaded GROUP BY {grouped}"
 
@@ -131,22 +132,24 @@ def asof_rows(source: AsOfSource, *, expire: bool, span: Span | None = None) -> 
     """Return `__row`, `__event` and the source's columns for every entity row that has a row known by then.
 
     With `expire`, a row older than the TTL at the entity row's instant is left out; one exactly as old as
-    the TTL is kept, as Feast does. The join itself sees keys, instants and places only: sorting the features
-    with them costs twice as much. The files are read once, so that a file which is replaced meanwhile
+    the TTL is kept, as Feast does. The files are read once, so that a file which is replaced meanwhile
     cannot mix its rows with the old ones.
     """
-    answers = "".join(f", l.{quote(column.answer)}" for column in source.columns)
+    if source.created:
+        return _looked_up_rows(source, expire, span)
+    matches = [*_same_keys(source), f"e.{RANK} >= s.{RANK}"]
+    alive = _alive(source) if expire else "true"
     return (
-        f"WITH loaded AS MATERIALIZED ({loaded_rows(source, span)}), matched AS ({_matched(source, expire)}) "
-        f"SELECT m.{ROW}, m.{EVENT}{answers} FROM matched m JOIN loaded l ON l.{PLACE} = m.{PLACE}"
+        f"SELECT e.{ROW}, s.{EVENT}{_answers(source, 's')} "
+        f"FROM (SELECT *, {_rank(INSTANT, str(PLACES - 1))} AS {RANK} FROM {ENTITY_TABLE}) e "
+        f"ASOF JOIN (SELECT *, {_rank(EVENT, PLACE)} AS {RANK} FROM ({loaded_rows(source, span)})) s "
+        f"ON {' AND '.join(matches)} WHERE {alive}"
     )
 
 
-def aligned_columns(source: AsOfSource, span: Span | None = None) -> str:
-    """Return the source's columns with one row per entity row, in the entity rows' order; null if unknown."""
-    answers = ", ".join(f"a.{quote(column.answer)}" for column in source.columns)
-    rows = asof_rows(source, expire=True, span=span)
-    return f"SELECT {answers} FROM {ENTITY_TABLE} e LEFT JOIN ({rows}) a USING ({ROW}) ORDER BY e.{ROW}"
+def found_rows(source: AsOfSource, span: Span | None = None) -> str:
+    """Return `__row` and the source's columns, in no order; what nothing answers is left out."""
+    return f"SELECT a.{ROW}{_answers(source, 'a')} FROM ({asof_rows(source, expire=True, span=span)}) a"
 
 
 def whole_query(entity_query: str, instant: str, sources: Sequence[AsOfSource]) -> str:
@@ -197,13 +200,36 @@ def _newest_known(keys: Sequence[str]) -> str:
     )
 
 
-def _matched(source: AsOfSource, expire: bool) -> str:
-    matches = [f"e.{quote(key.answer)} = s.{_key(key)}" for key in source.keys]
-    condition = " AND ".join([*matches, f"e.{INSTANT} >= s.{KNOWN}"])
-    alive = ""
-    if expire and source.ttl:
-        alive = f" WHERE e.{INSTANT} - s.{EVENT} <= {source.ttl // MICROSECOND}"
-    return (
+def _looked_up_rows(source: AsOfSource, expire: bool, span: Span | None) -> str:
+    """Join by keys, instants and places only, then look the features up by place.
+
+    Which row wins takes a grouping where rows have creation times, and grouping the features would cost more.
+    """
+    matches = [*_same_keys(source), f"e.{INSTANT} >= s.{KNOWN}"]
+    alive = _alive(source) if expire else "true"
+    matched = (
         f"SELECT e.{ROW}, s.{EVENT}, s.{PLACE} FROM {ENTITY_TABLE} e "
-        f"ASOF JOIN ({newest_rows(source)}) s ON {condition}{alive}"
+        f"ASOF JOIN ({newest_rows(source)}) s ON {' AND '.join(matches)} WHERE {alive}"
     )
+    return (
+        f"WITH loaded AS MATERIALIZED ({loaded_rows(source, span)}), matched AS ({matched}) "
+        f"SELECT m.{ROW}, m.{EVENT}{_answers(source, 'l')} "
+        f"FROM matched m JOIN loaded l ON l.{PLACE} = m.{PLACE}"
+    )
+
+
+def _same_keys(source: AsOfSource) -> list[str]:
+    return [f"e.{quote(key.answer)} = s.{_key(key)}" for key in source.keys]
+
+
+def _alive(source: AsOfSource) -> str:
+    return f"e.{INSTANT} - s.{EVENT} <= {source.ttl // MICROSECOND}" if source.ttl else "true"
+
+
+def _answers(source: AsOfSource, table: str) -> str:
+    return "".join(f", {table}.{quote(column.answer)}" for column in source.columns)
+
+
+def _rank(moment: str, place: str) -> str:
+    """Return moment and place as one number: of rows that tie on the moment the last one is newest."""
+    return f"{moment}::HUGEINT * {PLACES} + {place}"

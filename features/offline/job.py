@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from feast import OnDemandFeatureView
@@ -14,7 +15,7 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.saved_dataset import SavedDatasetStorage
 
 from features.errors import UnsupportedRetrievalError
-from features.offline.asof_sql import ENTITY_TABLE, AsOfSource, aligned_columns, whole_query
+from features.offline.asof_sql import ENTITY_TABLE, ROW, AsOfSource, found_rows, whole_query
 from features.offline.checks import Layout
 from features.offline.engine import Engine
 from features.offline.entities import (
@@ -203,11 +204,21 @@ def join_features(
     connection.register(ENTITY_TABLE, narrow)
     for source, kinds in zip(sources, types, strict=True):
         check_key_types(connection, ENTITY_TABLE, source, kinds)
-        found = connection.sql(aligned_columns(source, span)).to_arrow_table()
+        found = align_rows(connection.sql(found_rows(source, span)).to_arrow_table(), rows.num_rows)
         for name in found.column_names:
             rows = rows.append_column(name, found[name])
     connection.unregister(ENTITY_TABLE)
     return rows
+
+
+def align_rows(found: pa.Table, rows: int) -> pa.Table:
+    """Return one row per entity row, in their order: the found one that names it in `__row`, else nulls.
+
+    DuckDB would join and sort the features once more for this.
+    """
+    places = np.full(rows, -1, dtype=np.int64)
+    places[found[ROW].to_numpy()] = np.arange(found.num_rows)
+    return found.drop_columns([ROW]).combine_chunks().take(pa.array(places, mask=places < 0))
 
 
 def _batches(first: pa.Table, others: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:

@@ -13,9 +13,9 @@ from features.offline.asof_sql import (
     AsOfSource,
     SourceColumn,
     Span,
-    aligned_columns,
     asof_rows,
     connect_utc,
+    found_rows,
     microseconds,
 )
 from tests.features.offline_world import HOUR, NOON, ROWS
@@ -33,16 +33,18 @@ def make_source(path: Path, **changes: object) -> AsOfSource:
 def answer(source: AsOfSource, span: Span | None = None) -> list[float | None]:
     with connect_utc() as connection:
         connection.register(ENTITY_TABLE, ASKED)
-        return [row[0] for row in connection.execute(aligned_columns(source, span)).fetchall()]
+        return [level for _, level in sorted(connection.execute(found_rows(source, span)).fetchall())]
 
 
-@pytest.mark.parametrize("known_only", [False, True])
-def test_a_file_is_read_once_so_that_a_new_one_cannot_mix_with_it(tmp_path: Path, known_only: bool) -> None:
+@pytest.mark.parametrize("changes", [{"created": None}, {}, {"known_only": True}])
+def test_a_file_is_read_once_so_that_a_new_one_cannot_mix_with_it(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
     path = tmp_path / "levels.parquet"
     ROWS.to_parquet(path)
     with connect_utc() as connection:
         connection.register(ENTITY_TABLE, ASKED)
-        query = asof_rows(make_source(path, known_only=known_only), expire=True)
+        query = asof_rows(make_source(path, **changes), expire=True)
         plan = str(connection.execute(f"EXPLAIN {query}").fetchall())
     assert plan.count("READ_PARQUET") == 1
 
@@ -76,7 +78,7 @@ def test_parquets_own_statistics_skip_what_lies_outside_the_span(tmp_path: Path)
     with connect_utc() as connection:
         connection.register(ENTITY_TABLE, ASKED)
         span = Span(microseconds(NOON), microseconds(NOON))
-        plan = connection.execute(f"EXPLAIN {aligned_columns(make_source(path), span)}").fetchall()
+        plan = connection.execute(f"EXPLAIN {found_rows(make_source(path), span)}").fetchall()
     scanned = str(plan[0][1]).split("READ_PARQUET")[1]
     assert "Filters:" in scanned
     assert "at <= '2024-03-01 12:00:00+00'" in scanned

@@ -36,13 +36,14 @@ def main(
     wanted = set(filter(None, views.split(",")))
     chosen = [view for view in stored_views(store) if not wanted or view.name in wanted]
     entities = settings.features_dir / ENTITIES
+    asked = pd.DataFrame() if stream else read_entities(chosen, entities, rows)
     Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, this process is to go
     started, cpu = perf_counter(), process_time()
     if stream:
         joined = None
         answered = stream_through(store, chosen, entities, answer or settings.features_dir / "joined.parquet")
     else:
-        joined = ENGINES[engine](settings, store, chosen, read_entities(chosen, entities, rows))
+        joined = ENGINES[engine](settings, store, chosen, asked)
         answered = joined.num_rows
     seconds, cpu_seconds = perf_counter() - started, process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
