@@ -194,7 +194,7 @@ def _instants(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         zoned = column if kind.tz else pc.assume_timezone(column, "UTC")
         return zoned.cast(MICROSECONDS_UTC, safe=False)
     try:
-        moments = pd.to_datetime(column.to_pandas(), utc=True)
+        moments = pd.to_datetime(column.to_pandas(), utc=True, format="ISO8601")
     except (ValueError, TypeError) as error:
         raise EntityRowsError(f"{name!r} of the entity rows is not a timestamp: {error}") from error
     return pa.chunked_array([pa.array(moments.dt.as_unit("us"), MICROSECONDS_UTC)])

@@ -283,6 +283,7 @@ def kill_after(consumer: subprocess.Popen[str], batches: int) -> int:
     return sum(sum(map(int, re.findall(r"\d+", line)[:2])) for line in acknowledged)
 
 
+@pytest.mark.slow
 def test_kill_9_in_mid_stream_loses_and_doubles_nothing(
     settings: FeatureSettings, events: list[LegEvent], tmp_path: Path
 ) -> None:

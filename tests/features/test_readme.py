@@ -26,6 +26,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_every_block_runs_and_prints_what_the_page_says(world: dict[str, str]) -> None:
     script = "\n".join(read_blocks("sh", PAGE))
 
