@@ -64,7 +64,7 @@ test: env ## Run every test that takes no minutes, with coverage (WORKERS=2 of t
 
 .PHONY: test-slow
 test-slow: env-spark ## Run the rest: what takes minutes, and what needs Spark
-	@$(BIN)/python -m pytest -m "slow or spark" --durations=0 $(ARGS)
+	@$(BIN)/python -m pytest -m "slow or spark" --durations=10 $(ARGS)
 
 .PHONY: lint
 lint: env ## Check style, formatting, types, the one-way rooms, YAML and the workflow
