@@ -12,8 +12,9 @@ import pandas as pd
 from features.events.aircraft_state import AircraftState
 from features.events.event import Event, Refusal
 from features.events.flight_events import LEG_EVENTS, LegEvent
-from features.events.leg_book import EPOCH, MINUTE, Leg, LegBook
+from features.events.leg_book import MINUTE, Leg, LegBook
 from features.events.window_state import NULL, RowColumns, WindowState
+from features.instants import EPOCH
 from features.tables.carrier_operations import CARRIER_OPERATIONS
 from features.tables.destination_operations import DESTINATION_OPERATIONS
 from features.tables.origin_operations import ORIGIN_OPERATIONS

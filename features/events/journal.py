@@ -4,17 +4,16 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from features.errors import EventJournalError
+from features.instants import from_microseconds, to_microseconds
 
 WAIT_SECONDS: Final = 2.0
 READ_AT_ONCE: Final = 5_000
 FORGOTTEN: Final = ""
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND: Final = timedelta(microseconds=1)
 # FULL: a commit is on the disk when it returns. EXCLUSIVE: one consumer at a time, until its process ends.
 PRAGMAS: Final = (
     "PRAGMA locking_mode = EXCLUSIVE",
@@ -39,7 +38,7 @@ class Entry:
     @property
     def moment(self) -> datetime:
         """The moment of an entry that is not an event."""
-        return EPOCH + int(self.content) * MICROSECOND
+        return from_microseconds(int(self.content))
 
 
 class EventJournal:
@@ -73,7 +72,7 @@ class EventJournal:
 
     def append_advance(self, moment: datetime) -> int:
         """Append that the clock was advanced; return the entry's place."""
-        content = str((moment - EPOCH) // MICROSECOND)
+        content = str(to_microseconds(moment))
         with self._transaction():
             done = self._connection.execute("INSERT INTO entries (content) VALUES (?)", (content,))
         return done.lastrowid or 0
@@ -99,7 +98,7 @@ class EventJournal:
         moments = "DELETE FROM entries WHERE event_id IS NULL AND CAST(content AS INTEGER) < ?"
         with self._transaction():
             self._connection.executemany(forgetting, [(place,) for place in events])
-            self._connection.execute(moments, ((before - EPOCH) // MICROSECOND,))
+            self._connection.execute(moments, (to_microseconds(before),))
 
     def mark(self, name: str, place: int) -> None:
         """Remember a place under a name."""

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from features.events.event import Refusal
 from features.events.flight_events import Arrived, Departed, LegEvent, Published
+from features.instants import EPOCH
 
 # A leg that is said to have left much before or after its time is another leg, or another day's.
 EARLIEST_DEPARTURE, LATEST_DEPARTURE = -1440, 4320
 LONGEST_FLIGHT: Final = 2880
 MINUTE: Final = timedelta(minutes=1)
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Version = tuple[datetime, str]
 

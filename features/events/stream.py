@@ -12,8 +12,9 @@ from pydantic import TypeAdapter
 
 from features.errors import EventIdReusedError, EventJournalError
 from features.events.event import Event, Refusal, decode_events, refused
-from features.events.journal import EPOCH, FORGOTTEN, MICROSECOND, Entry, EventJournal
+from features.events.journal import FORGOTTEN, Entry, EventJournal
 from features.events.pushing import EVENT_TIMESTAMP, RowPusher
+from features.instants import from_microseconds, to_microseconds
 from features.settings import FeatureSettings
 
 # Clocks of senders may run ahead of ours by this much; what claims to be sent later is a mistake.
@@ -78,7 +79,7 @@ class EventStream:
         self._pusher = RowPusher(settings)
         self._journal = EventJournal(settings.events_journal)
         self._lock, self._pushing, self._flushing = (threading.Lock() for _ in range(3))
-        self._push_from = EPOCH + self._journal.read_mark(PUSH_FROM) * MICROSECOND
+        self._push_from = from_microseconds(self._journal.read_mark(PUSH_FROM))
         self._latest: datetime | None = None
         self._clock: datetime | None = None
         self._forgotten = datetime.min.replace(tzinfo=UTC)
@@ -134,7 +135,7 @@ class EventStream:
                     "to go on from before the first event"
                 )
             self._pusher.cut(moment)
-            self._journal.mark(PUSH_FROM, (moment - EPOCH) // MICROSECOND)
+            self._journal.mark(PUSH_FROM, to_microseconds(moment))
             self._push_from = moment
 
     def publish(self, to: datetime | None = None) -> int:

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from features.instants import MICROSECOND
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -16,8 +18,6 @@ CREATED = "__created"
 KNOWN = "__known"
 PLACE = "__place"
 RANK = "__rank"
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 # A creation time before every other, for rows without one; the first moment that a timestamp can hold.
 NEVER_CREATED = -(2**63) + 1
 FIRST_MOMENT = -62_135_596_800_000_000
@@ -79,12 +79,6 @@ def read_parquet(path: str | Sequence[str]) -> str:
 def instant_sql(column: str) -> str:
     """Return a timestamp column as microseconds since 1970 UTC; a naive timestamp is taken as UTC."""
     return f"epoch_us(CAST({quote(column)} AS TIMESTAMPTZ))"
-
-
-def microseconds(moment: datetime) -> int:
-    """Return microseconds since 1970 UTC; a naive moment is taken as UTC."""
-    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (zoned - EPOCH) // MICROSECOND
 
 
 def moment_sql(microseconds: int) -> str:

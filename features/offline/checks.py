@@ -10,7 +10,8 @@ from feast import FeatureView
 from feast.types import from_feast_to_pyarrow_type
 
 from features.errors import TableLayoutError, TableTimeError
-from features.offline.asof_sql import AsOfSource, microseconds, moment_sql, quote, read_parquet
+from features.instants import to_microseconds
+from features.offline.asof_sql import AsOfSource, moment_sql, quote, read_parquet
 from features.view_source import batch_source
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ class Layout:
         return types
 
 
-def column_types(connection: "DuckDBPyConnection", path: str) -> dict[str, str]:
-    """Return a Parquet file's columns with DuckDB's types, from its footer."""
+def column_types(connection: "DuckDBPyConnection", path: str | Sequence[str]) -> dict[str, str]:
+    """Return the columns of Parquet files with DuckDB's types, from their footers."""
     rows = connection.execute(f"DESCRIBE SELECT * FROM {read_parquet(path)}").fetchall()
     return {str(row[0]): str(row[1]) for row in rows}
 
@@ -97,7 +98,7 @@ def check_no_future(
         TableTimeError: names the view, how many rows, and the latest.
     """
     column = quote(timestamp)
-    later = f"FROM {read_parquet(path)} WHERE {column} > {moment_sql(microseconds(as_of))}"
+    later = f"FROM {read_parquet(path)} WHERE {column} > {moment_sql(to_microseconds(as_of))}"
     count, latest = connection.execute(f"SELECT count(*), max({column}) {later}").fetchall()[0]
     if count:
         raise TableTimeError(

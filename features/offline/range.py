@@ -12,12 +12,10 @@ from datetime import datetime, timedelta
 from feast import OnDemandFeatureView
 
 from features.errors import UnsupportedRetrievalError
+from features.instants import MICROSECOND, from_microseconds, to_microseconds
 from features.offline.asof_sql import (
-    EPOCH,
     FIRST_MOMENT,
-    MICROSECOND,
     AsOfSource,
-    microseconds,
     moment_sql,
     quote,
     read_parquet,
@@ -45,18 +43,18 @@ def key_bounds(
         raise UnsupportedRetrievalError(
             f"{reason if end else 'no end_date was given'}; pass an entity frame with `{EVENT_TIMESTAMP}`"
         )
-    last = EPOCH + microseconds(end) * MICROSECOND
-    first = EPOCH + microseconds(start) * MICROSECOND if start else last - _longest_ttl(sources)
+    last = from_microseconds(to_microseconds(end))
+    first = from_microseconds(to_microseconds(start)) if start else last - _longest_ttl(sources)
     return EntityBounds(sorted(next(iter(keys), ())), first, last)
 
 
 def keys_in_range(sources: Sequence[AsOfSource], start: datetime | None, bounds: EntityBounds) -> str:
     """Return the SQL of the entity rows: each key once, at the range's end; without keys one row."""
-    end = microseconds(bounds.last) if bounds.last else 0
+    end = to_microseconds(bounds.last) if bounds.last else 0
     instant = f"SELECT {moment_sql(end)} AS {EVENT_TIMESTAMP}"
     if not bounds.keys:
         return instant
-    first = microseconds(start) if start else FIRST_MOMENT
+    first = to_microseconds(start) if start else FIRST_MOMENT
     known = " UNION ".join(_known_keys(source, first, end) for source in sources if source.keys)
     return f"{instant}, * FROM ({known}) ORDER BY ALL"
 

@@ -12,7 +12,8 @@ from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.saved_dataset import SavedDatasetStorage
 
-from features.offline.asof_sql import microseconds, moment_sql, place_sql, quote, read_parquet
+from features.instants import to_microseconds
+from features.offline.asof_sql import moment_sql, place_sql, quote, read_parquet
 from features.offline.checks import Layout
 from features.offline.engine import Engine
 from features.offline.files import SourceFiles
@@ -54,8 +55,8 @@ class Scan:
 
     def _in_range(self) -> str:
         column = quote(self.timestamp)
-        from_start = [f"{column} >= {moment_sql(microseconds(self.start))}"] if self.start else []
-        to_end = [f"{column} <= {moment_sql(microseconds(self.end))}"] if self.end else []
+        from_start = [f"{column} >= {moment_sql(to_microseconds(self.start))}"] if self.start else []
+        to_end = [f"{column} <= {moment_sql(to_microseconds(self.end))}"] if self.end else []
         return " AND ".join([*from_start, *to_end]) or "true"
 
 

@@ -24,14 +24,12 @@ from features.errors import UnsupportedRetrievalError
 from features.offline.asof_sql import AsOfSource
 from features.offline.checks import source_layout
 from features.offline.engine import DEFAULT_MEMORY_LIMIT, DEFAULT_SLICE_ROWS, Engine
-from features.offline.files import locate_files, parquet_source, source_path
+from features.offline.files import locate_files, parquet_source
 from features.offline.job import AsOfRetrievalJob, Retrieval
 from features.offline.range import key_bounds, keys_in_range
 from features.offline.scan import Scan, ScanJob
 from features.offline.write import append_rows, write_logs
 from features.view_source import batch_source, used_name, view_source
-
-__all__ = ["AsOfOfflineStore", "AsOfOfflineStoreConfig", "source_path"]
 
 
 class AsOfOfflineStoreConfig(FeastConfigBaseModel):

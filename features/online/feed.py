@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from features.instants import to_microseconds
 from features.offline.asof_sql import (
     ENTITY_TABLE,
     EVENT,
@@ -17,10 +18,10 @@ from features.offline.asof_sql import (
     connect_utc,
     quote,
 )
-from features.offline.store import source_path
+from features.offline.files import source_path
 from features.online.codec import KeyEncoder, row_encoder
 from features.online.database import NewRow
-from features.online.store import online_store_of, table_name, to_microseconds
+from features.online.store import online_store_of, table_name
 from features.service_plan import ViewPlan, plan_service
 from features.settings import FeatureSettings
 from features.store import open_store

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from features.instants import MICROSECOND, to_microseconds
 from features.on_demand import check_answer, gather_inputs, on_demand_function
 from features.online.codec import KeyEncoder, Scalar, decode_row
 from features.online.database import FoundRows, KeyBytes, RowDatabase
-from features.online.store import MICROSECOND, online_store_of, table_name, to_microseconds
+from features.online.store import online_store_of, table_name
 from features.request_types import field_reader, read_fields
 from features.schema import FeatureColumn
 from features.service_plan import OnDemandPlan, ServicePlan, ViewPlan, plan_service

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from feast import Entity, FeatureStore, FeatureView
@@ -18,11 +18,9 @@ from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from pydantic import SecretStr
 
 from features.errors import OnlineStoreError, UnsupportedRetrievalError
+from features.instants import from_microseconds, to_microseconds
 from features.online.codec import decode_messages, encode_messages
 from features.online.database import NewRow, RowDatabase, open_rows
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 
 
 class NewestRowOnlineStoreConfig(FeastConfigBaseModel):
@@ -97,7 +95,7 @@ class NewestRowOnlineStore(OnlineStore):
             stored = self.rows(config).fetch({name: list(dict.fromkeys(keys))})[name]
         found = [stored.get(key) for key in keys]
         return [
-            (EPOCH + row[0] * MICROSECOND, decode_messages(row[1])) if row else (None, None) for row in found
+            (from_microseconds(row[0]), decode_messages(row[1])) if row else (None, None) for row in found
         ]
 
     def update(
@@ -152,12 +150,6 @@ def _naming(view: FeatureView) -> Iterator[None]:
 def table_name(config: RepoConfig, view: FeatureView) -> str:
     """Return the name of a view's table."""
     return str(compute_table_id(config.project, view, config.registry.enable_online_feature_view_versioning))
-
-
-def to_microseconds(moment: datetime) -> int:
-    """Return microseconds since 1970 UTC; a naive moment is taken as UTC, as Feast does."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (aware - EPOCH) // MICROSECOND
 
 
 def _optional(moment: datetime | None) -> int | None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from features.offline.asof_sql import read_parquet
+from features.offline.checks import column_types
 from features.quality.bounds import find_bound_violations, find_future
 from features.quality.expectation import Expectation
-from features.quality.layout import find_layout_violations, read_types
+from features.quality.layout import find_layout_violations
 from features.quality.measure import TableMeasure, measure_table, newest_instant
 from features.quality.quarantine import KEPT_ROWS, Quarantine
 from features.quality.record import Occasion, append_records, make_record
@@ -48,7 +49,7 @@ class TableCheck:
             TableQualityError: too much is missing, or rows break the schema.
         """
         self._reach(source.filesystem)
-        types = read_types(self.connection, source.path)
+        types = column_types(self.connection, source.path)
         self._refuse(source, find_layout_violations(types, source), layout=True)
         measure = measure_table(self.connection, source, types, self.as_of)
         self._record(source, expectation, measure)

@@ -1,46 +1,23 @@
 """Whether a table's files have the columns that they should, of the right kind, with exact timestamps."""
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from features.offline.asof_sql import quote, read_parquet
+from features.offline.asof_sql import quote
+from features.offline.checks import ALL_NULL, WHOLE, ZONED
 from features.quality.source import ColumnKind, TableSource
 from features.quality.violation import Violation
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
-WHOLE = (
-    "TINYINT",
-    "SMALLINT",
-    "INTEGER",
-    "BIGINT",
-    "HUGEINT",
-    "UTINYINT",
-    "USMALLINT",
-    "UINTEGER",
-    "UBIGINT",
-)
-INSTANT = "TIMESTAMP WITH TIME ZONE"
-# A column without a single value has no type in Parquet; its null share is what speaks against it.
-UNTYPED = '"NULL"'
 FITTING: dict[ColumnKind, tuple[str, ...]] = {
     "text": ("VARCHAR",),
-    "whole": WHOLE,
+    "whole": tuple(WHOLE),
     "number": ("DOUBLE", "FLOAT", "DECIMAL", *WHOLE),
     "truth": ("BOOLEAN",),
-    "instant": (INSTANT,),
+    "instant": (ZONED,),
 }
 ADD = "write it into the table, or take it out of the view's schema and run `python -m features apply`"
 CAST = "cast it where the table is written, or change the field's type and run `python -m features apply`"
 ZONE = "say which zone it is in where the table is written: `frame[name].dt.tz_localize('UTC')`"
 MICROSECONDS = "write microseconds: `frame.to_parquet(path, coerce_timestamps='us')`"
-
-
-def read_types(connection: "DuckDBPyConnection", path: str | Sequence[str]) -> dict[str, str]:
-    """Return DuckDB's type of every column of the files."""
-    rows = connection.execute(f"DESCRIBE SELECT * FROM {read_parquet(path)}").fetchall()
-    return {name: dtype for name, dtype, *_ in rows}
 
 
 def find_layout_violations(types: dict[str, str], source: TableSource) -> list[Violation]:
@@ -52,9 +29,9 @@ def _check_column(name: str, kind: ColumnKind | None, types: dict[str, str]) -> 
     found = types.get(name)
     if found is None:
         yield Violation(name, "column is there", "no such column", ADD)
-    elif kind == "instant" and found != INSTANT:
+    elif kind == "instant" and found != ZONED:
         yield _inexact_instant(name, found)
-    elif kind is not None and not found.startswith((*FITTING[kind], UNTYPED)):
+    elif kind is not None and not found.startswith((*FITTING[kind], ALL_NULL)):
         yield Violation(name, f"column is {kind}", found, CAST)
 
 

@@ -1,11 +1,13 @@
 """The tables behind a repository's views, checked before their rows are written online, or as they lie."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pandas as pd
-from feast import FeatureStore, FeatureView
+from feast import FeatureStore, FeatureView, RepoConfig
+from feast.data_source import DataSource
 
+from features.instants import EPOCH
 from features.offline.asof_sql import connect_utc
 from features.quality.check import TableCheck
 from features.quality.from_view import read_expectations, view_expectation, view_table
@@ -16,8 +18,7 @@ from features.quality.source import TableSource
 from features.settings import FeatureSettings
 from features.view_source import batch_source
 
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-
+Pulled = tuple[RepoConfig, DataSource, list[str], list[str], str, str | None]
 Read = Callable[[FeatureStore, FeatureView, TableSource, datetime], pd.DataFrame]
 
 
@@ -82,29 +83,19 @@ def _newest_rows(
     store: FeatureStore, view: FeatureView, source: TableSource, as_of: datetime
 ) -> pd.DataFrame:
     """Read exactly what Feast's materialisation pulls."""
-    job = store._get_provider().offline_store.pull_latest_from_table_or_query(
-        store.config,
-        batch_source(view),
-        list(source.keys),
-        list(source.features),
-        str(source.timestamp),
-        source.created,
-        BEGINNING,
-        as_of,
-    )
-    return _as_frame(job)
+    pull = store._get_provider().offline_store.pull_latest_from_table_or_query
+    return _as_frame(pull(*_pulled(store, view, source), EPOCH, as_of))
 
 
 def _all_rows(store: FeatureStore, view: FeatureView, source: TableSource, as_of: datetime) -> pd.DataFrame:  # noqa: ARG001
-    job = store._get_provider().offline_store.pull_all_from_table_or_query(
-        store.config,
-        batch_source(view),
-        list(source.keys),
-        list(source.features),
-        str(source.timestamp),
-        source.created,
-    )
-    return _as_frame(job)
+    pull = store._get_provider().offline_store.pull_all_from_table_or_query
+    return _as_frame(pull(*_pulled(store, view, source)))
+
+
+def _pulled(store: FeatureStore, view: FeatureView, source: TableSource) -> Pulled:
+    """What is pulled from where, in the order of both of the offline store's arguments."""
+    columns = (list(source.keys), list(source.features))
+    return (store.config, batch_source(view), *columns, str(source.timestamp), source.created)
 
 
 def _as_frame(job: object) -> pd.DataFrame:

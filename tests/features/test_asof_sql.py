@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from features.instants import to_microseconds
 from features.offline.asof_sql import (
     ENTITY_TABLE,
     INSTANT,
@@ -16,13 +17,14 @@ from features.offline.asof_sql import (
     asof_rows,
     connect_utc,
     found_rows,
-    microseconds,
 )
 from tests.features.offline_world import HOUR, NOON, ROWS
 
 LEVEL = SourceColumn("level", "level")
 DEVICE = SourceColumn("device", "device")
-ASKED = pd.DataFrame({ROW: [0, 1], INSTANT: [microseconds(NOON), microseconds(NOON + HOUR)], "device": "a"})
+ASKED = pd.DataFrame(
+    {ROW: [0, 1], INSTANT: [to_microseconds(NOON), to_microseconds(NOON + HOUR)], "device": "a"}
+)
 
 
 def make_source(path: Path, **changes: object) -> AsOfSource:
@@ -68,7 +70,7 @@ def test_the_span_changes_no_answer(tmp_path: Path, ttl: timedelta | None) -> No
     path = tmp_path / "levels.parquet"
     ROWS.to_parquet(path)
     source = make_source(path, ttl=ttl)
-    span = Span(microseconds(NOON), microseconds(NOON + HOUR))
+    span = Span(to_microseconds(NOON), to_microseconds(NOON + HOUR))
     assert answer(source, span) == answer(source) == [1, 3]
 
 
@@ -77,7 +79,7 @@ def test_parquets_own_statistics_skip_what_lies_outside_the_span(tmp_path: Path)
     ROWS.to_parquet(path)
     with connect_utc() as connection:
         connection.register(ENTITY_TABLE, ASKED)
-        span = Span(microseconds(NOON), microseconds(NOON))
+        span = Span(to_microseconds(NOON), to_microseconds(NOON))
         plan = connection.execute(f"EXPLAIN {found_rows(make_source(path), span)}").fetchall()
     scanned = str(plan[0][1]).split("READ_PARQUET")[1]
     assert "Filters:" in scanned
