@@ -1,6 +1,6 @@
 """The application: its routes, its life, and how errors are answered."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from anyio.to_thread import run_sync
@@ -50,7 +50,7 @@ def create_app(settings: InferenceSettings) -> FastAPI:
 async def _answer_error(_request: Request, error: Exception) -> Response:
     if not isinstance(error, InferenceError):
         raise error
-    return _document(error.status, error.document())
+    return _document(error.status, error.document(), error.headers)
 
 
 async def _answer_http_error(_request: Request, error: Exception) -> Response:
@@ -67,5 +67,5 @@ async def _answer_unexpected(_request: Request, _error: Exception) -> Response:
     return _document(500, ErrorDocument(error=body))
 
 
-def _document(status: int, document: ErrorDocument) -> Response:
-    return JSONResponse(document.model_dump(mode="json"), status_code=status)
+def _document(status: int, document: ErrorDocument, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse(document.model_dump(mode="json"), status_code=status, headers=headers)

@@ -1,6 +1,6 @@
 """What the service answers when it cannot predict: a status, a code, and what to do next."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -36,14 +36,20 @@ class ErrorDocument(BaseModel):
 
 
 class InferenceError(Exception):
-    """Base of this room's errors. Nothing of the request was logged when one is answered."""
+    """Base of this room's errors. Nothing of the request was logged when one is answered.
+
+    `headers` are answered with it, such as `Retry-After`.
+    """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
 
-    def __init__(self, message: str, items: Sequence[ErrorItem] = ()) -> None:
+    def __init__(
+        self, message: str, items: Sequence[ErrorItem] = (), headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.message, self.items = message, tuple(items)
+        self.headers: Mapping[str, str] = headers or {}
 
     def document(self) -> ErrorDocument:
         """The body of the answer."""

@@ -8,6 +8,7 @@ from threading import Event, Thread
 from time import monotonic
 
 from inference.served_model import ServedModel, load_model
+from inference.serving_set import ServingSet
 from inference.settings import InferenceSettings
 from training.problem import Problem
 from training.registry import ModelVersionRef, current
@@ -31,9 +32,9 @@ class FollowerState:
 
 
 class ModelFollower:
-    """A background thread that keeps `served` what the alias names; a bad one leaves the old in place.
+    """A background thread that keeps `serving` what the alias names; a bad one leaves the old in place.
 
-    `served` is replaced in one assignment. Nothing here runs on a request's path.
+    `serving` is replaced in one assignment. Nothing here runs on a request's path.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class ModelFollower:
         self._settings, self._problem, self._on_load = settings, problem, on_load
         self._stop = Event()
         self._thread = Thread(target=self._follow, name="model-follower", daemon=True)
-        self.served: ServedModel | None = None
+        self.serving: ServingSet | None = None
         self.state = FollowerState()
         self._refused_ref: tuple[str, str] | None = None
         self._backoff, self._retry_at = settings.poll_seconds, 0.0
@@ -56,6 +57,12 @@ class ModelFollower:
         """Stop; a load that is under way is left to end with the process."""
         self._stop.set()
         self._thread.join(timeout=STOP_SECONDS)
+
+    @property
+    def served(self) -> ServedModel | None:
+        """The champion."""
+        serving = self.serving
+        return serving.champion if serving else None
 
     @property
     def reason(self) -> str:
@@ -95,7 +102,7 @@ class ModelFollower:
         except Exception as error:  # a bad version must not take the good one down
             self._refused(ref, error)
             return
-        self.served = model
+        self.serving = ServingSet(model)
         self._succeeded()
         logger.info("Serving %s version %s", ref.name, ref.version)
         self._on_load(model)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.errors import FeatureError
+from inference.call import Call
 from inference.errors import (
     FeaturesUnavailableError,
     LogUnavailableError,
@@ -25,12 +26,13 @@ from inference.prediction_log.journal import Layout, LoggedPrediction, Scalar
 from inference.prediction_log.writer import PredictionLog
 from inference.request_schema import Question
 from inference.served_model import ServedModel
+from inference.serving_set import Role
 from training.matrix import Floats
 
 if TYPE_CHECKING:
     from features.online.reader import ServedFeatures
 
-ROLE = "champion"
+ROLE: Role = "champion"
 SOURCE = "online"
 
 
@@ -40,8 +42,8 @@ class PredictionService:
     def __init__(self, follower: ModelFollower, log: PredictionLog, metrics: ServiceMetrics) -> None:
         self._follower, self._log, self._metrics = follower, log, metrics
 
-    async def predict(self, questions: Sequence[Question], started: float) -> tuple[Answer, ...]:
-        """Answer every question, all with one model version; `started` is `perf_counter()` at arrival.
+    async def predict(self, questions: Sequence[Question], call: Call) -> tuple[Answer, ...]:
+        """Answer every question, all with one model version.
 
         While the online store is away, features have their declared defaults and the answers say `degraded`.
 
@@ -54,14 +56,14 @@ class PredictionService:
         model = self._served_model()
         with self._metrics.timed("features"), _explained():
             served = await model.reader.read(*_asked(questions))
-        return self._answer(model, questions, served, started)
+        return self._answer(model, questions, served, call.started)
 
-    def predict_blocking(self, questions: Sequence[Question], started: float) -> tuple[Answer, ...]:
+    def predict_blocking(self, questions: Sequence[Question], call: Call) -> tuple[Answer, ...]:
         """Do the same in a worker thread: for large requests."""
         model = self._served_model()
         with self._metrics.timed("features"), _explained():
             served = model.reader.read_blocking(*_asked(questions))
-        return self._answer(model, questions, served, started)
+        return self._answer(model, questions, served, call.started)
 
     def _served_model(self) -> ServedModel:
         model = self._follower.served

@@ -36,11 +36,16 @@ class StrictModel(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One instance to be answered: the fields (timestamps UTC) and the instant whose knowledge counts."""
+    """One instance to be answered: the fields (timestamps UTC) and the instant whose knowledge counts.
+
+    `features` are given by the caller, by feature name, and `fields` may be empty then. `None`: they are
+    looked up online by `fields`.
+    """
 
     request_id: str
     fields: Mapping[str, object]
     as_of: datetime
+    features: Mapping[str, str | float | None] | None = None
 
 
 class RequestSchema:

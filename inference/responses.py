@@ -6,6 +6,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from features.schema import FeatureColumn
+from inference.serving_set import Role
 from training.bundle.contract import Window
 
 API_VERSION: Final = "1"
@@ -17,10 +18,20 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class ReasonDocument(Document):
+    """What one feature contributed to the prediction, and the same in words."""
+
+    feature: str
+    value: str | float | None
+    contribution: float
+    text: str
+
+
 class PredictionDocument(Document):
     """One answer; `missing` and `stale` name features that had no value, or only an expired one.
 
     `degraded`: the online store was away, and the features in `defaulted` have the values declared for that.
+    `role`: as what the model answered. `reasons` are there when they were asked for.
     """
 
     request_id: str
@@ -30,6 +41,8 @@ class PredictionDocument(Document):
     stale: tuple[str, ...]
     defaulted: tuple[str, ...]
     degraded: bool
+    role: Role
+    reasons: tuple[ReasonDocument, ...] | None = None
 
 
 class PredictionsDocument(Document):

@@ -5,14 +5,25 @@ from collections import OrderedDict
 import msgspec
 
 from inference.prediction_log.journal import Layout, LoggedPrediction
+from inference.serving_set import Role
 
 FLAGGED = ("missing", "stale", "default")
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Reason(msgspec.Struct, frozen=True):
+    """What one feature contributed to a prediction, and the same in the problem's words."""
+
+    feature: str
+    value: str | float | None
+    contribution: float
+    text: str
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a caller was told: the prediction, who made it, and which features were not as known.
 
-    `degraded`: some were not read, since the online store was away; `defaulted` names them.
+    `degraded`: some were not read, since the online store was away; `defaulted` names them. `reasons` are
+    there when they were asked for.
     """
 
     request_id: str
@@ -22,6 +33,8 @@ class Answer(msgspec.Struct, frozen=True):
     stale: tuple[str, ...]
     defaulted: tuple[str, ...]
     degraded: bool
+    role: Role
+    reasons: tuple[Reason, ...] | None = None
 
 
 def answer_of(entry: LoggedPrediction, layout: Layout) -> Answer:
@@ -39,6 +52,7 @@ def answer_of(entry: LoggedPrediction, layout: Layout) -> Answer:
         stale,
         defaulted,
         degraded=bool(defaulted),
+        role=entry.role,
     )
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from inference.prediction_log.errors import CorruptLogError, LogWriteError
 from inference.prediction_log.schema import SCHEMA_VERSION, check_version
+from inference.serving_set import Role
 from training.problem import FieldType
 
 JOURNAL = "journal"
@@ -43,7 +44,7 @@ class LoggedPrediction(msgspec.Struct, frozen=True, array_like=True):
     prediction_time: datetime
     logged_at: datetime
     model_version: str
-    role: str
+    role: Role
     source: str
     prediction: float
     latency_ms: float | None

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from inference.application_state import ApplicationState, state_of
 from inference.body import read_body
+from inference.call import Call
 from inference.errors import ErrorDocument
 from inference.prediction_log.answered import Answer
 from inference.responses import PredictionsDocument
@@ -33,17 +34,17 @@ _encode = msgspec.json.Encoder().encode
 @router.post("/predict", response_class=Response, responses=RESPONSES)
 async def create_predictions(request: Request) -> Response:
     """Predict for one or many instances. What is answered is in the prediction log before it is answered."""
-    started = perf_counter()
+    call = Call(perf_counter())
     state = state_of(request)
-    answers = await _answer(state, await read_body(request, state.settings.max_body_bytes), started)
-    state.metrics.observe("total", perf_counter() - started)
+    answers = await _answer(state, await read_body(request, state.settings.max_body_bytes), call)
+    state.metrics.observe("total", perf_counter() - call.started)
     degraded = any(answer.degraded for answer in answers)
     return Response(_encode({"predictions": answers, "degraded": degraded}), media_type="application/json")
 
 
-async def _answer(state: ApplicationState, body: bytes, started: float) -> tuple[Answer, ...]:
+async def _answer(state: ApplicationState, body: bytes, call: Call) -> tuple[Answer, ...]:
     with state.metrics.timed("decode"):
         questions = state.schema.decode(body, datetime.now(UTC))
     if len(questions) <= state.settings.inline_items:
-        return await state.service.predict(questions, started)
-    return await run_sync(state.service.predict_blocking, questions, started)
+        return await state.service.predict(questions, call)
+    return await run_sync(state.service.predict_blocking, questions, call)

@@ -36,6 +36,7 @@ def test_one_bare_instance_is_answered_by_the_champion(shared_service: httpx.Cli
             "stale": [],
             "defaulted": [],
             "degraded": False,
+            "role": "champion",
         }
     ]
 

@@ -1,0 +1,21 @@
+"""The facts of one call, whatever door it came through."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the service knows of a call besides its questions.
+
+    - `started`: `perf_counter()` at arrival.
+    - `door`: predict, open_inference, grpc, tensorflow_serving or mlflow.
+    - `caller`: the id of the API key or the token's subject; `None` without access control.
+    - `request_id`: of the whole call (`x-request-id`), for logs and traces; not a prediction's id.
+    - `explain`: whether the answers are to carry their reasons.
+    """
+
+    started: float
+    door: str = "predict"
+    caller: str | None = None
+    request_id: str | None = None
+    explain: bool = False
