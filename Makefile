@@ -98,7 +98,7 @@ lock: env ## Resolve pyproject.toml again, keeping pins (ARGS=--upgrade renews t
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --no-allow-unsafe \
 		--no-build-isolation --unsafe-package pip --unsafe-package roundtrip \
 		--output-file $(LOCK) $(ARGS) pyproject.toml
-	@sed -E -e '/^(nvidia|cuda|triton|#|$$)/d' -e 's/^(torch==[0-9.]+)\+[a-z0-9]+/\1/' $(LOCK) > $(LOCK).new
+	@sed -E -e '/^nvidia-ml-py=/b' -e '/^(nvidia|cuda|triton=|#|$$)/d' -e 's/^(torch==[0-9.]+)\+[a-z0-9]+/\1/' $(LOCK) > $(LOCK).new
 	@{ echo "$$LOCK_HEADER"; cat $(LOCK).new; } > $(LOCK) && rm $(LOCK).new
 	@$(BIN)/pip-compile --quiet --no-header --extra spark --strip-extras --annotation-style=line --constraint $(LOCK) \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --no-allow-unsafe \
