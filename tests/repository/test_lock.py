@@ -13,7 +13,7 @@ from tests.repository.declared import PROJECT, read_extras, unfold_extra
 from tests.repository.sources import ROOT
 
 # Chosen by pip on the machine at hand (see the head of the lock), or there before it.
-MACHINE_CHOSEN = re.compile(r"^(nvidia|cuda|triton)\b")
+MACHINE_CHOSEN = re.compile(r"(nvidia-(?!ml-py$)|cuda-|triton$)")
 BUILT_IN = {"pip", PROJECT}
 
 # What one extra adds to the lock; it may be installed or not.
