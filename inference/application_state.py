@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from inference.metrics import ServiceMetrics
 from inference.model_follower import ModelFollower
+from inference.observability.metrics import ServiceMetrics
 from inference.prediction_log.schema import log_folder
 from inference.prediction_log.writer import PredictionLog
 from inference.prediction_service import PredictionService
@@ -26,9 +26,10 @@ class ApplicationState:
     service: PredictionService
 
     def close(self) -> None:
-        """Stop following, seal the log."""
+        """Stop following, seal the log, publish the last figures."""
         self.follower.stop()
         self.log.close()
+        self.metrics.close()
 
 
 def start_state(settings: InferenceSettings, problem: Problem, schema: RequestSchema) -> ApplicationState:

@@ -18,8 +18,8 @@ from inference.errors import (
     ScoringError,
 )
 from inference.feature_rows import served_matrix
-from inference.metrics import ServiceMetrics
 from inference.model_follower import ModelFollower
+from inference.observability.metrics import ServiceMetrics
 from inference.prediction_log.answered import Answer
 from inference.prediction_log.errors import LogWriteError, RequestIdReusedError
 from inference.prediction_log.journal import Layout, LoggedPrediction, Scalar

@@ -1,0 +1,65 @@
+"""Counts and durations as plain numbers on the hot path, handed to Prometheus when it asks."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from threading import Lock
+
+from prometheus_client import Counter, Histogram
+
+
+class CounterTally:
+    """Counts by label values, added up in a dict: a tenth of what a counter's own `inc` costs."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter, self._lock = counter, Lock()
+        self._counts: dict[tuple[str, ...], float] = {}
+
+    def add(self, labels: tuple[str, ...], amount: float = 1) -> None:
+        """Count `amount` for these label values, given in the counter's order."""
+        with self._lock:
+            self._counts[labels] = self._counts.get(labels, 0) + amount
+
+    def publish(self) -> None:
+        """Hand everything counted since the last time to Prometheus."""
+        with self._lock:
+            counts, self._counts = self._counts, {}
+        for labels, amount in counts.items():
+            child = self._counter.labels(*labels) if labels else self._counter
+            child.inc(amount)
+
+
+class HistogramTally:
+    """Observations of one child of a histogram."""
+
+    __slots__ = ("_bounds", "_child", "_counts", "_lock", "_sum")
+
+    def __init__(self, child: Histogram, bounds: Sequence[float]) -> None:
+        """`bounds` are the upper bounds that the histogram was made with, without infinity."""
+        self._child, self._bounds, self._lock = child, tuple(bounds), Lock()
+        self._counts, self._sum = [0] * (len(bounds) + 1), 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        with self._lock:
+            self._counts[bisect_left(self._bounds, value)] += 1
+            self._sum += value
+
+    def observe_many(self, values: Iterable[float]) -> None:
+        """Count several under one lock."""
+        with self._lock:
+            for value in values:
+                self._counts[bisect_left(self._bounds, value)] += 1
+                self._sum += value
+
+    def publish(self) -> float:
+        """Hand everything observed since the last time to Prometheus; the sum of it."""
+        with self._lock:
+            counts, total = self._counts, self._sum
+            self._counts, self._sum = [0] * len(counts), 0.0
+        # The library has no public way to add many observations at once; a test holds this against `observe`.
+        for bucket, count in zip(self._child._buckets, counts, strict=True):
+            if count:
+                bucket.inc(count)
+        if total:
+            self._child._sum.inc(total)
+        return total
