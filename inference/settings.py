@@ -1,7 +1,10 @@
 """How the service listens, follows the registry and logs: the one place of its configuration."""
 
-from pydantic import Field
+from pathlib import Path
 
+from pydantic import Field, field_validator
+
+from features.settings import REPOSITORY
 from training.registry import Alias
 from training.settings import TrainingSettings
 
@@ -31,6 +34,30 @@ class InferenceSettings(TrainingSettings):
         default=20_000, ge=1, description="Request ids whose answers a retry gets again."
     )
     drain_seconds: int = Field(default=10, ge=0, description="How long open requests may take at the end.")
+
+    api_keys: Path | None = Field(
+        default=None, description="The file of API keys; none are asked for if not set."
+    )
+    oidc_issuer: str | None = Field(
+        default=None, description="The OpenID Connect issuer whose bearer tokens are taken; none if not set."
+    )
+    oidc_audience: str | None = Field(default=None, description="The audience its tokens must be meant for.")
+    allow_anonymous: bool = Field(
+        default=False, description="Whether others than this machine may call without credentials."
+    )
+    open_metrics: bool = Field(default=False, description="Whether /metrics is answered without credentials.")
+    rate_limit: float | None = Field(
+        default=None, gt=0, description="Requests a second that each caller may send; any number if not set."
+    )
+    rate_burst: int | None = Field(
+        default=None, ge=1, description="Requests that may come at once; a second's worth if not set."
+    )
+
+    @field_validator("api_keys")
+    @classmethod
+    def _absolute_keys(cls, value: Path | None) -> Path | None:
+        """Links stay links: a mounted secret is exchanged by pointing one elsewhere."""
+        return None if value is None else REPOSITORY / value.expanduser()
 
     @property
     def fresh_seconds(self) -> float:
