@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from inference.access.commands import keys_app
+from inference.access.errors import AccessConfigurationError
 from inference.errors import BatchInputError, NoModelError, PortTakenError
 from inference.settings import InferenceSettings
 from training.bundle.errors import BundleError
@@ -12,6 +14,7 @@ from training.errors import TrainingError
 from training.matrix import MatrixError
 
 app = typer.Typer(help="Serve the registered model over HTTP, or score files with it.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
 
 BadInput = (BatchInputError, NoModelError, BundleError, TrainingError, MatrixError)
 
@@ -28,7 +31,7 @@ def serve_command(
     settings = InferenceSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     try:
         serve(settings)
-    except PortTakenError as error:
+    except (AccessConfigurationError, PortTakenError) as error:
         _fail(error)
 
 

@@ -8,6 +8,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from inference.access.description import describe_access
+from inference.access.middleware import AccessMiddleware
 from inference.application_state import start_state
 from inference.docs_page import add_docs_page
 from inference.errors import ErrorBody, ErrorDocument, InferenceError
@@ -38,11 +40,13 @@ def create_app(settings: InferenceSettings) -> FastAPI:
     app = FastAPI(title=problem.title, version=API_VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     for routes in (predict, events, model, health, metrics):
         app.include_router(routes.router)
+    app.add_middleware(AccessMiddleware)
     app.add_middleware(RequestCounting)
     app.add_exception_handler(InferenceError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(Exception, _answer_unexpected)
     describe_requests(app, schema)
+    describe_access(app, settings)
     add_docs_page(app)
     return app
 

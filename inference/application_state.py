@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from inference.access.control import AccessControl
 from inference.model_follower import ModelFollower
 from inference.observability.metrics import ServiceMetrics
 from inference.prediction_log.schema import log_folder
@@ -24,16 +25,23 @@ class ApplicationState:
     log: PredictionLog
     metrics: ServiceMetrics
     service: PredictionService
+    access: AccessControl
 
     def close(self) -> None:
         """Stop following, seal the log, publish the last figures."""
+        self.access.close()
         self.follower.stop()
         self.log.close()
         self.metrics.close()
 
 
 def start_state(settings: InferenceSettings, problem: Problem, schema: RequestSchema) -> ApplicationState:
-    """Open the log and begin to follow the registry; the first model is loaded in the background."""
+    """Open the log and begin to follow the registry; the first model is loaded in the background.
+
+    Raises:
+        AccessConfigurationError: what guards the service cannot work as it is configured.
+    """
+    access = AccessControl.configured(settings)
     metrics = ServiceMetrics()
     log = PredictionLog(
         log_folder(settings), settings.seal_rows, settings.seal_seconds, settings.remembered_requests
@@ -42,7 +50,7 @@ def start_state(settings: InferenceSettings, problem: Problem, schema: RequestSc
     metrics.watch(follower, log)
     follower.start()
     service = PredictionService(follower, log, metrics)
-    return ApplicationState(settings, schema, follower, log, metrics, service)
+    return ApplicationState(settings, schema, follower, log, metrics, service, access)
 
 
 def state_of(request: Request) -> ApplicationState:

@@ -9,6 +9,7 @@ from types import FrameType
 
 import uvicorn
 
+from inference.access.exposure import require_guarded
 from inference.errors import PortTakenError
 from inference.settings import InferenceSettings
 
@@ -40,8 +41,10 @@ def serve(settings: InferenceSettings) -> None:
     """Serve until SIGTERM or SIGINT; open requests are answered and the log is sealed before the end.
 
     Raises:
+        AccessConfigurationError: strangers could call, or nobody; said before the port opens.
         PortTakenError: the port is not free.
     """
+    require_guarded(settings)
     listening = take_port(settings.serve_host, settings.serve_port)
     from inference.app import create_app  # after the port: a busy one is said at once
 

@@ -1,0 +1,74 @@
+"""Says in OpenAPI which credentials each path asks for, and how a refusal looks."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from inference.access.path_scopes import required_scope
+from inference.settings import InferenceSettings
+
+API_KEY_SCHEME: Final = "apiKey"
+BEARER_SCHEME: Final = "bearerToken"
+SCHEMES: Final[dict[str, Any]] = {
+    API_KEY_SCHEME: {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "A key of `python -m inference keys create`.",
+    },
+    BEARER_SCHEME: {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, or a token of the issuer that the service trusts.",
+    },
+}
+REFUSALS: Final = {
+    "401": ("No credentials, or none that hold.", "WWW-Authenticate"),
+    "403": ("The credentials lack the scope.", "WWW-Authenticate"),
+}
+TOO_MANY: Final = {"429": ("More requests than the caller may send.", "Retry-After")}
+AWAY: Final = {"503": ("The token cannot be checked just now, or the service is not ready.", "Retry-After")}
+
+
+def describe_access(app: FastAPI, settings: InferenceSettings) -> None:
+    """Have `app.openapi()` carry the security schemes and the refusals, where credentials are asked for."""
+    build = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            _describe(build(), settings)
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _describe(document: dict[str, Any], settings: InferenceSettings) -> None:
+    guarded = settings.api_keys is not None or settings.oidc_issuer is not None
+    refusals = {**_refusals(settings, guarded), **(TOO_MANY if settings.rate_limit or guarded else {})}
+    if guarded:
+        document["components"]["securitySchemes"] = SCHEMES
+    for path, operations in document["paths"].items():
+        if required_scope(path, settings.open_metrics) is None:
+            continue
+        for operation in operations.values():
+            if guarded:
+                operation["security"] = [{API_KEY_SCHEME: []}, {BEARER_SCHEME: []}]
+            _add_refusals(operation["responses"], refusals)
+
+
+def _refusals(settings: InferenceSettings, guarded: bool) -> dict[str, tuple[str, str]]:
+    if not guarded:
+        return {}
+    return {**REFUSALS, **(AWAY if settings.oidc_issuer else {})}
+
+
+def _add_refusals(responses: dict[str, Any], refusals: dict[str, tuple[str, str]]) -> None:
+    for status, (description, header) in refusals.items():
+        responses.setdefault(
+            status,
+            {
+                "description": description,
+                "headers": {header: {"schema": {"type": "string"}}},
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorDocument"}}},
+            },
+        )
