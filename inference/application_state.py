@@ -7,6 +7,7 @@ from starlette.requests import Request
 from inference.access.control import AccessControl
 from inference.model_follower import ModelFollower
 from inference.observability.metrics import ServiceMetrics
+from inference.observability.observer import RequestObserver, open_observer
 from inference.prediction_log.schema import log_folder
 from inference.prediction_log.writer import PredictionLog
 from inference.prediction_service import PredictionService
@@ -24,14 +25,16 @@ class ApplicationState:
     follower: ModelFollower
     log: PredictionLog
     metrics: ServiceMetrics
+    observer: RequestObserver
     service: PredictionService
     access: AccessControl
 
     def close(self) -> None:
-        """Stop following, seal the log, publish the last figures."""
+        """Stop following, seal the log, let go of the last figures, lines and traces."""
         self.access.close()
         self.follower.stop()
         self.log.close()
+        self.observer.close()
         self.metrics.close()
 
 
@@ -43,6 +46,7 @@ def start_state(settings: InferenceSettings, problem: Problem, schema: RequestSc
     """
     access = AccessControl.configured(settings)
     metrics = ServiceMetrics()
+    observer = open_observer(settings, metrics)
     log = PredictionLog(
         log_folder(settings), settings.seal_rows, settings.seal_seconds, settings.remembered_requests
     )
@@ -50,7 +54,7 @@ def start_state(settings: InferenceSettings, problem: Problem, schema: RequestSc
     metrics.watch(follower, log)
     follower.start()
     service = PredictionService(follower, log, metrics)
-    return ApplicationState(settings, schema, follower, log, metrics, service, access)
+    return ApplicationState(settings, schema, follower, log, metrics, observer, service, access)
 
 
 def state_of(request: Request) -> ApplicationState:

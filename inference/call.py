@@ -1,6 +1,10 @@
 """The facts of one call, whatever door it came through."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from inference.observability.tracing import RequestTrace
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +16,7 @@ class Call:
     - `caller`: the id of the API key or the token's subject; `None` without access control.
     - `request_id`: of the whole call (`x-request-id`), for logs and traces; not a prediction's id.
     - `explain`: whether the answers are to carry their reasons.
+    - `trace`: takes the spans of the call's stages; `None` unless it is traced.
     """
 
     started: float
@@ -19,3 +24,4 @@ class Call:
     caller: str | None = None
     request_id: str | None = None
     explain: bool = False
+    trace: "RequestTrace | None" = None

@@ -1,6 +1,7 @@
 """How the service listens, follows the registry and logs: the one place of its configuration."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -51,6 +52,34 @@ class InferenceSettings(TrainingSettings):
     )
     rate_burst: int | None = Field(
         default=None, ge=1, description="Requests that may come at once; a second's worth if not set."
+    )
+
+    request_log: Literal["off", "errors", "all"] = Field(
+        default="off", description="Which requests are logged to stderr, a JSON line for each."
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="How the service's own log is written: text or JSON lines."
+    )
+    traces: str = Field(
+        default="off",
+        pattern=r"^(off|https?://.+)$",
+        description="Where traces go: off, or an OTLP collector's address.",
+    )
+    trace_ratio: float = Field(
+        default=1.0, ge=0, le=1, description="The share of traces kept, of those that begin here."
+    )
+    cpu_hour_price: float | None = Field(
+        default=None, ge=0, description="What an hour of one CPU core costs; no cost is shown if not set."
+    )
+    gpu_hour_price: float | None = Field(
+        default=None, ge=0, description="What an hour of the GPU costs; no cost is shown if not set."
+    )
+    price_currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$", description="The prices' currency.")
+    device: Literal["cpu", "cuda", "auto"] = Field(
+        default="cpu", description="Where models are scored; auto is a GPU where one can be used."
+    )
+    network_runtime: Literal["onnx", "torch"] = Field(
+        default="onnx", description="What scores a network: its ONNX graph, or PyTorch with its own weights."
     )
 
     @field_validator("api_keys")

@@ -1,0 +1,91 @@
+"""Sees each request come and go: its id, its trace, its line in the log, its figures."""
+
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
+
+from inference.observability.errors import TracingUnavailableError
+from inference.observability.metrics import ServiceMetrics
+from inference.observability.request_ids import HEADER, RequestIds, current_request_id
+from inference.observability.request_log import RequestLog, open_request_log
+from inference.settings import InferenceSettings
+
+if TYPE_CHECKING:
+    from inference.call import Call
+    from inference.observability.tracing import RequestTrace, Tracing
+    from inference.prediction_log.answered import Answer
+
+OFF: Final = "off"
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class RequestObserver:
+    """What every door calls when a request comes and when it was answered. What is off costs a comparison."""
+
+    def __init__(
+        self, metrics: ServiceMetrics, log: RequestLog | None = None, tracing: "Tracing | None" = None
+    ) -> None:
+        self._metrics, self._log, self._tracing = metrics, log, tracing
+        self._ids = RequestIds()
+
+    def identify(self, headers: Headers) -> str:
+        """The request's id, given as `x-request-id` or made; the log lines of this context carry it."""
+        given = None
+        for name, value in headers:
+            if name == HEADER:
+                given = value
+                break
+        request_id = self._ids.take(given)
+        current_request_id.set(request_id)
+        return request_id
+
+    def trace(self, headers: Headers, route: str, started: float) -> "RequestTrace | None":
+        """The trace of a request that came at `started`, for its `Call`; `None` if it is not to be traced."""
+        return None if self._tracing is None else self._tracing.begin(headers, route, started)
+
+    def answered(
+        self,
+        call: "Call",
+        route: str,
+        status: int,
+        answers: "Sequence[Answer]" = (),
+        refusal: str | None = None,
+    ) -> None:
+        """Take down one answered request; `refusal` is the code of the error that it was answered with."""
+        self._metrics.count_request(route, status)
+        self._metrics.observe("total", perf_counter() - call.started)
+        if refusal is not None:
+            self._metrics.count_refusal(refusal, call.door)
+        if self._log is not None:
+            self._log.record(call, route, status, answers)
+        if call.trace is not None:
+            call.trace.end(call, status, answers)
+
+    def close(self) -> None:
+        """Write and export what waits."""
+        if self._log is not None:
+            self._log.close()
+        if self._tracing is not None:
+            self._tracing.close()
+
+
+def open_observer(settings: InferenceSettings, metrics: ServiceMetrics) -> RequestObserver:
+    """The observer that the settings ask for.
+
+    Raises:
+        TracingUnavailableError: traces are asked for without the libraries for them.
+    """
+    return RequestObserver(metrics, open_request_log(settings.request_log), _open_tracing(settings))
+
+
+def _open_tracing(settings: InferenceSettings) -> "Tracing | None":
+    if settings.traces == OFF:
+        return None
+    if find_spec("opentelemetry.sdk") is None:
+        raise TracingUnavailableError(
+            "ROUNDTRIP_TRACES needs OpenTelemetry; install the `tracing` extra, or set it to off"
+        )
+    from inference.observability.tracing import Tracing, send_to
+
+    return Tracing(send_to(settings.traces), settings.trace_ratio)
