@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from flight_delay.reasons import REASONS
 from training.problem import (
     DriftPolicy,
     GatePolicy,
@@ -95,4 +96,5 @@ PROBLEM = Problem(
     ),
     drift=DriftPolicy(feature_share=0.2, calibration_gap=0.04, skill_drop=0.05, cool_down=timedelta(days=28)),
     card=CARD,
+    reasons=REASONS,
 )

@@ -1,5 +1,6 @@
 """The problem spec: the one declaration that training, the request schema, monitoring and the card follow."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from importlib import import_module
 from typing import Literal, Self
@@ -110,7 +111,7 @@ class Problem(Spec):
     """One prediction problem. Everything that is not declared here or in the feature service is generic.
 
     The prediction instant of an example is `event_time_field` minus `horizon`; a feature may use only what
-    was known by then.
+    was known by then. `reasons` says in words what a feature is, for explanations.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -131,6 +132,7 @@ class Problem(Spec):
     gate: GatePolicy
     drift: DriftPolicy = DriftPolicy()
     card: str = ""
+    reasons: Mapping[str, str] = {}
 
     @property
     def fields(self) -> tuple[RequestField, ...]:

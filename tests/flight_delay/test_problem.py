@@ -40,6 +40,15 @@ def test_drift_ignores_known_features_only():
     assert set(PROBLEM.drift.ignored_features) <= names
 
 
+def test_every_feature_has_its_words():
+    names = {
+        feature.name
+        for view in definitions.flight_delay_v1.feature_view_projections
+        for feature in view.features
+    }
+    assert set(PROBLEM.reasons) == names
+
+
 @pytest.mark.parametrize(("arr_delay", "late"), [(14.0, False), (15.0, True), (-20.0, False)])
 def test_late_begins_at_fifteen_minutes(arr_delay, late, tmp_path):
     known_at = datetime(2013, 5, 1, tzinfo=UTC)
