@@ -110,6 +110,12 @@ class ScoringError(InferenceError):
     status, code = 500, "scoring_failed"
 
 
+class ExplanationUnavailableError(InferenceError):
+    """This model version cannot be explained; its predictions can be had without."""
+
+    status, code = 422, "explanation_unavailable"
+
+
 class ModelRefusedError(Exception):
     """A registered version cannot be served: it contradicts the problem or the feature service."""
 

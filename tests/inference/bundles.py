@@ -69,11 +69,18 @@ def write_level_bundle(folder: Path, model: LevelModel, **changes: Any) -> str:
         graph=model.to_onnx().SerializeToString(),
         model=model,
         profile=build_profile({"cars": numbers}, {"district": np.array(["hill"] * 4)}, numbers),
-        reference=pd.DataFrame({"cars": numbers, "prediction": numbers, "fullness": numbers}),
+        reference=_reference(model.columns, numbers),
         card=lambda contract: f"# {contract.problem}\n\nAbout {model.level}.\n",
     )
     write_bundle(folder, parts, _contract(model).model_copy(update=changes))
     return file_digest(folder / CONTRACT_FILE)
+
+
+def _reference(columns: tuple[FeatureColumn, ...], numbers: Floats) -> pd.DataFrame:
+    values: dict[str, Any] = {
+        column.name: numbers if column.kind == "numeric" else "hill" for column in columns
+    }
+    return pd.DataFrame({**values, "prediction": numbers, "fullness": numbers})
 
 
 def _contract(model: LevelModel) -> Contract:

@@ -1,0 +1,49 @@
+"""Arrow rows become the model's two input arrays, without a frame in between."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.schema import FeatureColumn
+from training.matrix import MISSING_CATEGORY, Categories, FeatureMatrix, Floats, names_of
+
+
+def arrow_matrix(rows: pa.RecordBatch | pa.Table, columns: Sequence[FeatureColumn]) -> FeatureMatrix:
+    """The same arrays as `training.matrix.to_matrix` gives for a frame of these rows.
+
+    Raises:
+        KeyError: a column is not there.
+        pa.ArrowInvalid, pa.ArrowNotImplementedError: a column is no text, or no number.
+    """
+    categories, numbers = names_of(columns, "categorical"), names_of(columns, "numeric")
+    categorical = np.empty((len(rows), len(categories)), dtype=object)
+    numeric = np.empty((len(rows), len(numbers)), dtype=np.float32)
+    for place, name in enumerate(categories):
+        categorical[:, place] = _texts(_column(rows, name))
+    with np.errstate(over="ignore"):
+        for place, name in enumerate(numbers):
+            numeric[:, place] = _floats(_column(rows, name))
+    return FeatureMatrix(categorical, numeric)
+
+
+def _column(rows: pa.RecordBatch | pa.Table, name: str) -> pa.Array:
+    column = rows.column(name)
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _texts(column: pa.Array) -> Categories:
+    """Each distinct text becomes one object, however many rows hold it."""
+    if not pa.types.is_dictionary(column.type):
+        column = pc.dictionary_encode(pc.cast(column, pa.string()))
+    known = [MISSING_CATEGORY if text is None else text for text in column.dictionary.to_pylist()]
+    places = pc.fill_null(column.indices, len(known)).to_numpy(zero_copy_only=False)
+    texts: Categories = np.array([*known, MISSING_CATEGORY], dtype=object)[places]
+    return texts
+
+
+def _floats(column: pa.Array) -> Floats:
+    """Null becomes NaN; whole numbers beyond 2^53 are rounded, as float64 does."""
+    numbers = column if pa.types.is_floating(column.type) else pc.cast(column, pa.float64(), safe=False)
+    return np.asarray(numbers.to_numpy(zero_copy_only=False))

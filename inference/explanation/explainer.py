@@ -1,0 +1,91 @@
+"""The explainer of one model version: the method that fits its family, and each row's strongest reasons."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from inference.explanation.constant import ConstantAttribution
+from inference.explanation.contributions import Attribution, Contributions
+from inference.explanation.linear import LinearAttribution
+from inference.explanation.margin import margin_scorer
+from inference.explanation.reference import reference_matrix
+from inference.explanation.sampling import SampledAttribution
+from inference.explanation.trees import TreeAttribution
+from inference.explanation.wording import base_reason, describe_features, other_reason, reason_for
+from inference.prediction_log.answered import Reason
+from training.bundle.reader import Bundle
+from training.matrix import MISSING_CATEGORY, FeatureMatrix, Floats
+from training.problem import Problem
+
+TOP_REASONS = 5
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """Explains rows of one version's matrix. Takes milliseconds a row: call it off the event loop."""
+
+    attribution: Attribution
+    names: tuple[str, ...]
+    descriptions: Mapping[str, str]
+    problem: Problem
+
+    def contributions(self, matrix: FeatureMatrix) -> Contributions:
+        """Every feature's contribution, in the order of `names`."""
+        return self.attribution.contributions(matrix)
+
+    def explain(self, matrix: FeatureMatrix, top: int = TOP_REASONS) -> list[tuple[Reason, ...]]:
+        """For each row the base value, the `top` strongest features and the rest in one.
+
+        The contributions of a row's reasons add up to its prediction: to its log odds if the task is binary.
+        A feature that changes nothing is left out.
+        """
+        found = self.contributions(matrix)
+        return [self._reasons(matrix, row, found.base, found.values[row], top) for row in range(len(matrix))]
+
+    def _reasons(
+        self, matrix: FeatureMatrix, row: int, base: float, values: Floats, top: int
+    ) -> tuple[Reason, ...]:
+        strongest = [
+            int(place) for place in np.argsort(-np.abs(values), kind="stable")[:top] if values[place]
+        ]
+        named = [
+            reason_for(self.descriptions, self.names[place], _cell(matrix, row, place), float(values[place]))
+            for place in strongest
+        ]
+        rest = float(np.delete(values, strongest).sum())
+        return (base_reason(base, self.problem), *named, *([other_reason(rest)] if rest else []))
+
+
+def explainer_of(bundle: Bundle, problem: Problem) -> Explainer:
+    """Load what explains a version: exact for trees and linear models, sampled for every other family.
+
+    Takes up to a second: load it once for each version, when it is first asked for.
+
+    Raises:
+        ExplanationUnavailableError: nothing in the bundle lets it be explained.
+        BundleSchemaError: the native model cannot be parsed.
+    """
+    names = (*bundle.contract.categorical, *bundle.contract.numeric)
+    return Explainer(_attribution(bundle, names), names, describe_features(problem), problem)
+
+
+def _attribution(bundle: Bundle, names: Sequence[str]) -> Attribution:
+    family = bundle.contract.family
+    if family == "xgboost":
+        return TreeAttribution.of(bundle)
+    if family == "base_rate":
+        return ConstantAttribution(margin_scorer(bundle), len(names))
+    reference = reference_matrix(bundle)
+    if family in ("linear", "logistic"):
+        return LinearAttribution.of(bundle, reference)
+    return SampledAttribution.of(margin_scorer(bundle), reference)
+
+
+def _cell(matrix: FeatureMatrix, row: int, place: int) -> str | float | None:
+    width = matrix.categorical.shape[1]
+    if place < width:
+        text = matrix.categorical[row, place]
+        return None if text == MISSING_CATEGORY else str(text)
+    number = matrix.numeric[row, place - width]
+    return None if np.isnan(number) else float(str(number))
