@@ -1,5 +1,6 @@
 """One model version ready to serve: bundle, session and feature reader that belong together, warmed."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,14 +18,18 @@ from inference.prediction_log.schema import feature_types, key_types
 from inference.request_schema import example_instance
 from inference.settings import InferenceSettings
 from training.bundle.reader import Bundle, read_bundle
-from training.bundle.scorer import Scorer
+from training.bundle.runtime import open_scorer
+from training.bundle.scorer import MatrixScorer
 from training.problem import Problem
 from training.registry import ModelVersionRef, fetch_bundle
 
 if TYPE_CHECKING:
     from features.online.cache import CachedOnlineReader
 
+logger = logging.getLogger(__name__)
+
 WARM_UP_ROWS = (1, 32)
+SCORING_THREADS = 1
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class ServedModel:
 
     ref: ModelVersionRef
     bundle: Bundle
-    scorer: Scorer
+    scorer: MatrixScorer
     reader: "CachedOnlineReader"
     layout: Layout
     since: datetime
@@ -68,7 +73,10 @@ def load_model(settings: InferenceSettings, problem: Problem, ref: ModelVersionR
     reader = CachedOnlineReader(OnlineReader(settings, contract.feature_service), settings.fresh_seconds)
     require_columns(contract.columns, reader.columns, contract.feature_service)
     layout = Layout(key_types(problem.fields), feature_types(contract.columns))
-    model = ServedModel(ref, bundle, bundle.scorer(threads=1), reader, layout, datetime.now(UTC))
+    scorer = open_scorer(bundle, SCORING_THREADS, settings.device, settings.network_runtime)
+    if scorer.warning:
+        logger.warning("version %s: %s", ref.version, scorer.warning)
+    model = ServedModel(ref, bundle, scorer, reader, layout, datetime.now(UTC))
     _warm(model, problem)
     return model
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, Protocol
 
 import numpy as np
-import onnxruntime
 
 from training.bundle.errors import BundleError
 from training.bundle.graph_safety import require_plain_graph
+from training.bundle.providers import Device, OpenedSession, open_session
 from training.matrix import Categories, FeatureMatrix, Floats, Numbers
 
 CATEGORICAL_INPUT = "categorical"
@@ -20,11 +21,31 @@ class ScorerError(BundleError):
     """A graph cannot be loaded for scoring, or the rows do not fit it."""
 
 
+class MatrixScorer(Protocol):
+    """What scores a model's rows: its graph, or the model itself where it runs natively."""
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """Where it runs."""
+
+    @property
+    def warning(self) -> str | None:
+        """Why it does not run as it was asked to."""
+
+    def score(self, categorical: Categories, numeric: Numbers) -> Floats:
+        """Predictions, float64 (N,), for strings (N, C) and float32 numbers (N, F)."""
+
+    def score_matrix(self, matrix: FeatureMatrix) -> Floats:
+        """`score` for a matrix."""
+
+
 class Scorer:
     """One inference session. Safe to call from several threads; holds no state between calls."""
 
-    def __init__(self, model: bytes | Path, threads: int = 1) -> None:
+    def __init__(self, model: bytes | Path, threads: int = 1, device: Device = "cpu") -> None:
         """Load a graph. One thread is the fastest for single rows; give more for bulk.
+
+        Where the device cannot be used, the CPU scores and `warning` says why.
 
         Raises:
             GraphSafetyError: the graph needs operators or files from outside.
@@ -32,7 +53,8 @@ class Scorer:
         """
         content = model if isinstance(model, bytes) else model.read_bytes()
         require_plain_graph(content)
-        self._session = _open_session(content, threads)
+        opened = _open_session(content, threads, device)
+        self._session, self.device, self.warning = opened.session, opened.device, opened.warning
         self._widths = {given.name: given.shape[1] for given in self._session.get_inputs()}
         outputs = [result.name for result in self._session.get_outputs()]
         if outputs != [OUTPUT] or not set(self._widths) <= {CATEGORICAL_INPUT, NUMERIC_INPUT}:
@@ -61,12 +83,8 @@ class Scorer:
         return self.score(matrix.categorical, matrix.numeric)
 
 
-def _open_session(content: bytes, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+def _open_session(content: bytes, threads: int, device: Device) -> OpenedSession:
     try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return open_session(content, threads, device)
     except Exception as error:
         raise ScorerError(f"ONNX Runtime refuses the graph ({error}); export the model again") from error

@@ -98,12 +98,18 @@ def _epochs(
 
 def forward(weights: Weights, inputs: NetworkInputs) -> Numbers:
     """The network's output (N,) for weights that were fitted earlier."""
-    network = _empty_like(weights)
-    network.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
-    network.eval()
+    network = load_network(weights)
     with torch.no_grad():
         output = network(torch.from_numpy(inputs.codes), torch.from_numpy(inputs.numbers))
     return np.asarray(output.numpy(), dtype=np.float32)
+
+
+def load_network(weights: Weights) -> TabularNetwork:
+    """A network that holds these weights, ready to score."""
+    network = _empty_like(weights)
+    network.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+    network.eval()
+    return network
 
 
 def weights_of(network: TabularNetwork) -> dict[str, Numbers]:

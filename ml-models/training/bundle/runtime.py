@@ -1,0 +1,71 @@
+"""What scores a bundle: its graph, or a network's own weights in PyTorch if they answer as the graph does."""
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Final, Literal
+
+import numpy as np
+
+from training.bundle.contract import NATIVE_FOLDER
+from training.bundle.providers import Device
+from training.bundle.reader import Bundle
+from training.bundle.scorer import MatrixScorer, Scorer
+from training.errors import TrainingError
+from training.estimators.parity import PARITY_LIMIT, stress_rows
+from training.matrix import FeatureMatrix, Floats, to_matrix
+
+NetworkRuntime = Literal["onnx", "torch"]
+
+NETWORK: Final = "network"
+# By name, so that serving depends on PyTorch only where it is asked to.
+TORCH_MODULE: Final = "training.estimators.torch_network"
+CHECKED_ROWS: Final = 500
+SEED: Final = 0
+
+
+class NativeRefusedError(TrainingError):
+    """A network cannot be scored by PyTorch here, or not as its graph is."""
+
+
+def open_scorer(
+    bundle: Bundle, threads: int, device: Device, network_runtime: NetworkRuntime
+) -> MatrixScorer:
+    """Open what is to score the bundle's rows; `warning` says where it is not what was asked for.
+
+    Raises:
+        ScorerError, GraphSafetyError: the graph cannot be scored at all.
+    """
+    if network_runtime == "onnx" or bundle.contract.family != NETWORK:
+        return bundle.scorer(threads, device)
+    try:
+        return _open_torch(bundle, device)
+    except (TrainingError, RuntimeError) as error:  # CUDA's own failures are plain runtime errors
+        fallen_back = bundle.scorer(threads, device)
+        fallen_back.warning = f"PyTorch does not score this network: {error}; its ONNX graph does"
+        return fallen_back
+
+
+def _open_torch(bundle: Bundle, device: Device) -> MatrixScorer:
+    if find_spec("torch") is None:
+        raise NativeRefusedError("PyTorch is not installed")
+    native = import_module("training.estimators.native").load_native(bundle.folder / NATIVE_FOLDER)
+    network: MatrixScorer = import_module(TORCH_MODULE).TorchNetwork(native, device)
+    error = _largest_difference(network, bundle.scorer(), _rows_to_check(bundle))
+    if error > PARITY_LIMIT:
+        raise NativeRefusedError(
+            f"its answers differ from the graph's by {error:.1e}, more than {PARITY_LIMIT:.0e}"
+        )
+    return network
+
+
+def _rows_to_check(bundle: Bundle) -> FeatureMatrix:
+    import pandas as pd  # takes longer than the rest of this file, and only a network in PyTorch needs it
+
+    reference = to_matrix(pd.read_parquet(bundle.reference), bundle.contract.columns)
+    return stress_rows(reference, SEED, CHECKED_ROWS)
+
+
+def _largest_difference(network: MatrixScorer, graph: Scorer, rows: FeatureMatrix) -> float:
+    expected: Floats = graph.score_matrix(rows)
+    errors = np.abs(network.score_matrix(rows) - expected) / np.maximum(1.0, np.abs(expected))
+    return float(np.nan_to_num(errors, nan=np.inf).max())
