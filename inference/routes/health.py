@@ -22,7 +22,13 @@ async def get_ready(request: Request) -> ReadyDocument:
     served = state.follower.served
     if served is None:
         raise NoModelError(state.follower.reason)
-    troubles = (state.follower.trouble, served.reader.trouble, state.log.last_error, *state.access.troubles)
+    troubles = (
+        state.follower.trouble,
+        served.reader.trouble,
+        served.scorer.warning,
+        state.log.last_error,
+        *state.access.troubles,
+    )
     return ReadyDocument(
         model_version=served.version, warnings=tuple(trouble for trouble in troubles if trouble)
     )
