@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 ENTITY_TABLE = "entity_rows"
+KEY_TABLE = "asked_keys"
+CODE = "__code"
 ROW = "__row"
 INSTANT = "__instant"
 EVENT = "__event"
@@ -144,6 +146,26 @@ def asof_rows(source: AsOfSource, *, expire: bool, span: Span | None = None) -> 
 def found_rows(source: AsOfSource, span: Span | None = None) -> str:
     """Return `__row` and the source's columns, in no order; what nothing answers is left out."""
     return f"SELECT a.{ROW}{_answers(source, 'a')} FROM ({asof_rows(source, expire=True, span=span)}) a"
+
+
+def count_rows(source: AsOfSource, span: Span | None) -> str:
+    """Return the query of how many rows of the source some instant of the span could see."""
+    return f"SELECT count(*) FROM ({loaded_rows(source, span)})"
+
+
+def held_rows(source: AsOfSource, span: Span | None) -> str:
+    """Return `__code`, times, place and the source's columns of the rows whose keys are in `asked_keys`.
+
+    What needs no order and no grouping: which row is the newest is found outside DuckDB.
+    """
+    matches = [f"k.{quote(key.answer)} = l.{_key(key)}" for key in source.keys] or ["true"]
+    times = f"l.{EVENT}, l.{PLACE}::BIGINT AS {PLACE}"
+    if source.created:
+        times += f", coalesce(l.{CREATED}, {NEVER_CREATED}) AS {CREATED}"
+    return (
+        f"SELECT k.{CODE}, {times}{_answers(source, 'l')} "
+        f"FROM ({loaded_rows(source, span)}) l JOIN {KEY_TABLE} k ON {' AND '.join(matches)}"
+    )
 
 
 def whole_query(entity_query: str, instant: str, sources: Sequence[AsOfSource]) -> str:

@@ -12,12 +12,15 @@ from uuid import uuid4
 from features.errors import RetrievalStoppedError
 from features.offline.asof_sql import connect_utc
 from features.offline.files import register_filesystem
+from features.offline.session import Session
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 DEFAULT_MEMORY_LIMIT = "4GB"
 DEFAULT_SLICE_ROWS = 1_000_000
+# A source may take the memory of a slice with so many columns, which is 0.5 GiB by default.
+HELD_COLUMNS = 64
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,11 @@ class Engine:
     spill: Path | None = None
     slice_rows: int = DEFAULT_SLICE_ROWS
 
+    @property
+    def held_cells(self) -> int:
+        """How many values of one source are held outside DuckDB; it joins larger ones itself."""
+        return self.slice_rows * HELD_COLUMNS
+
     @contextmanager
     def connect(
         self, filesystems: Sequence[Any] = (), timeout: int | None = None
@@ -42,15 +50,26 @@ class Engine:
             RetrievalStoppedError: a query on it ran out of memory, past `timeout` seconds from here, or met
                 a file that cannot be read.
         """
+        with self.open(filesystems, timeout) as session:
+            yield session.connection
+
+    @contextmanager
+    def open(self, filesystems: Sequence[Any] = (), timeout: int | None = None) -> Iterator[Session]:
+        """As `connect`, for several threads.
+
+        Raises:
+            RetrievalStoppedError: as `connect`.
+        """
         import duckdb
 
         with connect_utc() as connection:
             self._limit(connection)
             for filesystem in filesystems:
                 register_filesystem(connection, filesystem)
+            session = Session(connection)
             try:
-                with _interrupted(connection, timeout):
-                    yield connection
+                with _interrupted(session, timeout):
+                    yield session
             except duckdb.Error as error:
                 raise RetrievalStoppedError(_explain(error, self)) from error
 
@@ -66,12 +85,12 @@ class Engine:
 
 
 @contextmanager
-def _interrupted(connection: "DuckDBPyConnection", seconds: int | None) -> Iterator[None]:
-    """Interrupt what the connection runs after so many seconds."""
+def _interrupted(session: Session, seconds: int | None) -> Iterator[None]:
+    """Interrupt what the session runs after so many seconds."""
     if seconds is None:
         yield
         return
-    timer = Timer(seconds, connection.interrupt)
+    timer = Timer(seconds, session.interrupt)
     timer.daemon = True
     timer.start()
     try:

@@ -1,9 +1,9 @@
 """The rows to find features for, from a frame or from SQL, checked and cut into slices."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -144,20 +144,31 @@ def span_of(narrow: pa.Table) -> Span | None:
     return None if ends["min"] is None else Span(ends["min"], ends["max"])
 
 
-def check_key_types(connection: "DuckDBPyConnection", rows: str, source: AsOfSource, types: Any) -> None:
+def check_key_types(
+    connection: "DuckDBPyConnection",
+    rows: pa.Table,
+    sources: Sequence[AsOfSource],
+    types: Sequence[Mapping[str, str]],
+) -> None:
     """Refuse keys that can match nothing, such as text where the table has numbers.
 
     Raises:
         EntityRowsError: names the view, the key and both types.
     """
-    asked = dict(connection.execute(f"SELECT column_name, column_type FROM (DESCRIBE {rows})").fetchall())
-    for key in source.keys:
-        ours, theirs = type_family(asked[key.answer]), type_family(types[key.source])
-        if ours != theirs and ANY not in (ours, theirs):
-            raise EntityRowsError(
-                f"view {source.view!r}: key {key.answer!r} is {asked[key.answer]} in the entity rows but "
-                f"{types[key.source]} in the table; convert the entity rows' column"
-            )
+    relation = connection.from_arrow(rows.slice(0, 0))
+    asked = dict(zip(relation.columns, map(str, relation.types), strict=True))
+    for source, kinds in zip(sources, types, strict=True):
+        for key in source.keys:
+            _check_key_type(source.view, key.answer, asked[key.answer], kinds[key.source])
+
+
+def _check_key_type(view: str, key: str, asked: str, kind: str) -> None:
+    ours, theirs = type_family(asked), type_family(kind)
+    if ours != theirs and ANY not in (ours, theirs):
+        raise EntityRowsError(
+            f"view {view!r}: key {key!r} is {asked} in the entity rows but {kind} in the table; convert the "
+            "entity rows' column"
+        )
 
 
 def _frame_table(rows: pd.DataFrame) -> pa.Table:

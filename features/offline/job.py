@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 from feast import OnDemandFeatureView
@@ -15,26 +14,22 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.saved_dataset import SavedDatasetStorage
 
 from features.errors import UnsupportedRetrievalError
-from features.offline.asof_sql import ENTITY_TABLE, ROW, AsOfSource, found_rows, whole_query
+from features.offline.asof_sql import AsOfSource, whole_query
 from features.offline.checks import Layout
 from features.offline.engine import Engine
 from features.offline.entities import (
     EntityBounds,
     as_query,
-    check_key_types,
     check_untaken,
     entity_bounds,
     instant_column,
-    narrow_rows,
     read_slices,
-    span_of,
 )
+from features.offline.join import join_features
+from features.offline.session import Session
 from features.offline.write import save_dataset
 from features.on_demand import compute_columns
 from features.view_source import used_name
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 # On-demand views work on Python values, which take several times the memory of the columns.
 COMPUTED_ROWS = 100_000
@@ -144,8 +139,8 @@ class AsOfRetrievalJob(RetrievalJob):
     def _bounds(self) -> EntityBounds:
         if self._retrieval.bounds is not None:
             return self._retrieval.bounds
-        with self._connect(None) as connection:
-            return entity_bounds(connection, self._retrieval.entity_rows)
+        with self._open(None) as session:
+            return entity_bounds(session.connection, self._retrieval.entity_rows)
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
         return pa.concat_tables(self._joined(timeout))
@@ -162,17 +157,17 @@ class AsOfRetrievalJob(RetrievalJob):
 
     def _joined(self, timeout: int | None) -> Iterator[pa.Table]:
         asked = self._retrieval
-        with self._connect(timeout) as connection:
+        with self._open(timeout) as session:
             types = [
-                layout.check(connection, source.path)
+                layout.check(session.connection, source.path)
                 for layout, source in zip(asked.layouts, asked.sources, strict=True)
             ]
-            for rows in read_slices(connection, asked.entity_rows, asked.engine.slice_rows):
-                yield join_features(connection, rows, asked.sources, types)
+            for rows in read_slices(session.connection, asked.entity_rows, asked.engine.slice_rows):
+                yield join_features(session, rows, asked.sources, types, asked.engine.held_cells)
 
-    def _connect(self, timeout: int | None) -> AbstractContextManager["DuckDBPyConnection"]:
+    def _open(self, timeout: int | None) -> AbstractContextManager[Session]:
         filesystems = [source.filesystem for source in self._retrieval.sources]
-        return self._retrieval.engine.connect(filesystems, timeout)
+        return self._retrieval.engine.open(filesystems, timeout)
 
     def _with_on_demand(self, joined: pa.Table) -> pa.Table:
         answer, lists = joined, dict[str, list[Any]]()
@@ -187,38 +182,6 @@ class AsOfRetrievalJob(RetrievalJob):
     def _requested(self, view: OnDemandFeatureView) -> list[str]:
         refs = (ref.split(":", 1) for ref in self._retrieval.feature_refs)
         return [feature for name, feature in refs if name == used_name(view.projection)]
-
-
-def join_features(
-    connection: "DuckDBPyConnection",
-    rows: pa.Table,
-    sources: Sequence[AsOfSource],
-    types: Sequence[dict[str, str]],
-) -> pa.Table:
-    """Return checked entity rows with every source's columns.
-
-    One source after the other: all in one query would hold all their tables at once.
-    """
-    narrow = narrow_rows(rows, sources)
-    span = span_of(narrow)
-    connection.register(ENTITY_TABLE, narrow)
-    for source, kinds in zip(sources, types, strict=True):
-        check_key_types(connection, ENTITY_TABLE, source, kinds)
-        found = align_rows(connection.sql(found_rows(source, span)).to_arrow_table(), rows.num_rows)
-        for name in found.column_names:
-            rows = rows.append_column(name, found[name])
-    connection.unregister(ENTITY_TABLE)
-    return rows
-
-
-def align_rows(found: pa.Table, rows: int) -> pa.Table:
-    """Return one row per entity row, in their order: the found one that names it in `__row`, else nulls.
-
-    DuckDB would join and sort the features once more for this.
-    """
-    places = np.full(rows, -1, dtype=np.int64)
-    places[found[ROW].to_numpy()] = np.arange(found.num_rows)
-    return found.drop_columns([ROW]).combine_chunks().take(pa.array(places, mask=places < 0))
 
 
 def _batches(first: pa.Table, others: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
