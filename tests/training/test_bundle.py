@@ -19,6 +19,7 @@ from training.bundle.errors import (
     BundleUnsafeError,
 )
 from training.bundle.reader import read_bundle
+from training.bundle.writer import digests
 from training.estimators.parity import PARITY_LIMIT, PARITY_ROWS
 from training.packaging import REFERENCE_ROWS
 from training.registry import fetch_bundle, version_ref
@@ -136,8 +137,9 @@ def test_a_forged_contract_is_not_the_registered_one(settings: TrainingSettings)
 def test_a_damaged_profile_has_a_type(world: TrainedWorld, tmp_path: Path) -> None:
     bundle = read_bundle(first_bundle(world.settings))
     (tmp_path / "profile.json").write_text("{}")
+    forged = bundle.contract.model_copy(update={"files": digests(tmp_path)})
     with pytest.raises(BundleSchemaError):
-        _ = type(bundle)(folder=tmp_path, contract=bundle.contract).profile
+        _ = type(bundle)(folder=tmp_path, contract=forged).profile
 
 
 def test_a_contract_survives_its_own_text(world: TrainedWorld) -> None:

@@ -93,7 +93,7 @@ class Contract(ContractPart):
 def _schema_version(text: str | bytes) -> object:
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleSchemaError(f"{CONTRACT_FILE} is not JSON; copy the bundle again ({error})") from error
     return document.get("schema_version") if isinstance(document, dict) else None
 

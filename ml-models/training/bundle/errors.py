@@ -19,3 +19,7 @@ class BundleDigestError(BundleError):
 
 class BundleUnsafeError(BundleError):
     """The bundle holds a format that may run code when loaded."""
+
+
+class GraphSafetyError(BundleUnsafeError):
+    """A graph needs code or files that are not in it, or more memory than it can account for."""

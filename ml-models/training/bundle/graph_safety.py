@@ -1,52 +1,87 @@
-"""Refuse an ONNX graph that reaches outside itself: operators of unknown domains, or files beside it."""
+"""Refuse an ONNX graph that reaches outside itself, hides what it does, or asks for more than it brings.
+
+These are the checks that can be made without running it. They hold for damaged, careless and most hostile
+uploads; who may register a version at all is for the registry to say.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import prod
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from training.bundle.errors import BundleUnsafeError
+from training.bundle.errors import GraphSafetyError
+from training.bundle.graph_sizes import require_modest_sizes
+from training.bundle.graph_walk import has_sparse_tensors, walk_nodes, walk_tensors
 
-PLAIN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
-
-
-class GraphSafetyError(BundleUnsafeError):
-    """A graph needs code or files that are not in it."""
+# The newest version of each operator set that this release of ONNX describes.
+NEWEST_VERSIONS = {
+    "": onnx.defs.onnx_opset_version(),
+    "ai.onnx": onnx.defs.onnx_opset_version(),
+    "ai.onnx.ml": onnx.defs.get_schema("TreeEnsemble", domain="ai.onnx.ml").since_version,
+}
+PLAIN_DOMAINS = frozenset(NEWEST_VERSIONS)
+# May go on for ever, or as long as a row's values say.
+ENDLESS = frozenset({"Loop"})
+# The narrowest element that ONNX has takes two bits.
+ELEMENTS_PER_BYTE = 4
 
 
 def require_plain_graph(content: bytes) -> None:
     """Check a serialised model.
 
     Raises:
-        GraphSafetyError: it cannot be parsed, uses a custom operator domain, or points at external data.
+        GraphSafetyError: it cannot be parsed; it uses operators of other domains or unknown versions,
+            functions, training graphs, external data or loops; or it holds or makes a tensor larger than it
+            can account for.
     """
+    model = _parse(content)
+    for trouble in _troubles(model, len(content)):
+        raise GraphSafetyError(trouble)
+    require_modest_sizes(model, len(content))
+
+
+def _parse(content: bytes) -> onnx.ModelProto:
     try:
-        model = onnx.load_model_from_string(content)
+        return onnx.load_model_from_string(content)
     except DecodeError as error:
         raise GraphSafetyError("these bytes are no ONNX model; fetch the bundle again") from error
+
+
+def _troubles(model: onnx.ModelProto, size: int) -> Iterator[str]:
     strange = {domain for domain in _domains(model) if domain not in PLAIN_DOMAINS}
     if strange:
-        raise GraphSafetyError(
-            f"the graph uses operators of {sorted(strange)}; export it with standard ones only"
-        )
-    for graph in _graphs(model.graph):
-        outside = [constant.name for constant in graph.initializer if constant.external_data]
-        if outside:
-            raise GraphSafetyError(f"the graph keeps {outside[0]!r} in another file; save it as one file")
+        yield f"the graph uses operators of {sorted(strange)}; export it with standard ones only"
+    for opset in model.opset_import:
+        if not 0 < opset.version <= NEWEST_VERSIONS[opset.domain]:
+            yield (
+                f"the graph asks for version {opset.version} of operator set {opset.domain or 'ai.onnx'!r}; "
+                f"this service knows up to {NEWEST_VERSIONS[opset.domain]}, export it with that"
+            )
+    if model.functions or model.training_info:
+        yield "the graph brings functions or training graphs of its own; export it without"
+    endless = {node.op_type for node in walk_nodes(model.graph)} & ENDLESS
+    if endless:
+        yield f"the graph uses {sorted(endless)}, which may never end; export it without"
+    yield from _tensor_troubles(model.graph, size)
+
+
+def _tensor_troubles(graph: onnx.GraphProto, size: int) -> Iterator[str]:
+    if has_sparse_tensors(graph):
+        yield "the graph holds sparse tensors, which grow when loaded; export dense ones"
+    for tensor in walk_tensors(graph):
+        if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
+            yield f"the graph keeps {tensor.name!r} in another file; save it as one file"
+        if _is_hollow(tensor.dims, size):
+            yield f"{tensor.name!r} declares {list(tensor.dims)} elements, more than the model's bytes hold"
+
+
+def _is_hollow(dims: Sequence[int], size: int) -> bool:
+    return any(dim < 0 for dim in dims) or prod(dims) > size * ELEMENTS_PER_BYTE
 
 
 def _domains(model: onnx.ModelProto) -> Iterator[str]:
     yield from (opset.domain for opset in model.opset_import)
-    yield from (function.domain for function in model.functions)
-    for graph in _graphs(model.graph):
-        yield from (node.domain for node in graph.node)
-
-
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-                yield from _graphs(inner)
+    yield from (node.domain for node in walk_nodes(model.graph))

@@ -8,7 +8,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from training.bundle.bundle_files import LARGEST_CONTRACT, list_files, read_file, require_safe_format
+from training.bundle.bundle_files import (
+    LARGEST_CONTRACT,
+    list_files,
+    read_file,
+    require_inside,
+    require_safe_format,
+)
 from training.bundle.contract import (
     CARD_FILE,
     CONTRACT_FILE,
@@ -18,6 +24,7 @@ from training.bundle.contract import (
     Contract,
 )
 from training.bundle.errors import BundleDigestError, BundleMissingError, BundleSchemaError
+from training.bundle.providers import Device
 from training.bundle.scorer import Scorer
 from training.profile import ReferenceProfile
 
@@ -28,8 +35,8 @@ ESSENTIAL = frozenset({MODEL_FILE, PROFILE_FILE, REFERENCE_FILE, CARD_FILE})
 class Bundle:
     """A checked bundle: the contract, and what else it holds on request.
 
-    What is used is what was verified: a file is read once for each use, and those very bytes are compared with
-    its digest, so that nobody can exchange it in between.
+    What is used is what was verified: a file is read once for each use, and those very bytes are compared
+    with its digest, so that nobody can exchange it in between.
     """
 
     folder: Path
@@ -41,7 +48,7 @@ class Bundle:
         Raises:
             BundleMissingError: the contract does not list it, or it is gone.
             BundleDigestError: it was changed.
-            BundleUnsafeError: it is no plain file of its format.
+            BundleUnsafeError: it is no plain file.
         """
         if name not in self.contract.files:
             raise BundleMissingError(f"{CONTRACT_FILE} does not list {name}; train again")
@@ -50,12 +57,11 @@ class Bundle:
             raise BundleDigestError(
                 f"{self.folder / name} does not match its digest; restore the artifacts, or roll back"
             )
-        require_safe_format(name, content)
         return content
 
-    def scorer(self, threads: int = 1) -> Scorer:
+    def scorer(self, threads: int = 1, device: Device = "cpu") -> Scorer:
         """Load the ONNX graph into a session with `threads` intra-op threads."""
-        return Scorer(self.read(MODEL_FILE), threads=threads)
+        return Scorer(self.read(MODEL_FILE), threads, device)
 
     @cached_property
     def profile(self) -> ReferenceProfile:
@@ -87,7 +93,10 @@ def read_bundle(folder: Path, digest: str | None = None) -> Bundle:
     """
     contract = Contract.parse(_read_contract(folder, digest))
     found = list_files(folder)
-    _refuse_unsafe(folder, found)
+    for name in sorted(found):
+        require_safe_format(folder / name)
+    for name in contract.files:
+        require_inside(name)
     _refuse_unlisted(found - set(contract.files) - {CONTRACT_FILE})
     missing = (set(contract.files) | ESSENTIAL) - found
     if missing:
@@ -106,11 +115,6 @@ def _read_contract(folder: Path, digest: str | None) -> bytes:
     if digest is not None and hashlib.sha256(content).hexdigest() != digest:
         raise BundleDigestError(f"{path} is not the registered contract; restore the artifacts, or roll back")
     return content
-
-
-def _refuse_unsafe(folder: Path, names: set[str]) -> None:
-    for name in sorted(names):
-        require_safe_format(name, read_head(folder / name))
 
 
 def _refuse_unlisted(names: set[str]) -> None:
