@@ -64,7 +64,7 @@ def load_model(settings: InferenceSettings, problem: Problem, ref: ModelVersionR
     from features.online.cache import CachedOnlineReader
     from features.online.reader import OnlineReader  # imports Feast, which takes seconds
 
-    bundle = read_bundle(fetch_bundle(settings, ref))
+    bundle = read_bundle(fetch_bundle(settings, ref), ref.digest)
     contract = bundle.contract
     if contract.problem != problem.name:
         raise ModelRefusedError(
