@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from inference.access.control import AccessControl
 from inference.model_follower import ModelFollower
+from inference.observability.cost import Prices
 from inference.observability.metrics import ServiceMetrics
 from inference.observability.observer import RequestObserver, open_observer
 from inference.prediction_log.schema import log_folder
@@ -45,7 +46,7 @@ def start_state(settings: InferenceSettings, problem: Problem, schema: RequestSc
         AccessConfigurationError: what guards the service cannot work as it is configured.
     """
     access = AccessControl.configured(settings)
-    metrics = ServiceMetrics()
+    metrics = ServiceMetrics(Prices.declared(settings))
     observer = open_observer(settings, metrics)
     log = PredictionLog(
         log_folder(settings), settings.seal_rows, settings.seal_seconds, settings.remembered_requests
