@@ -80,14 +80,22 @@ class Supervisor:
         self._logs = logs
         self._services: list[Service] = []
 
-    def start(self, name: str, command: Sequence[str], env: Mapping[str, str], url: str = "") -> Service:
-        """Start `python -m …` (or any command) with its output in `<logs>/<name>.log`."""
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        url: str = "",
+        folder: Path | None = None,
+    ) -> Service:
+        """Start `python -m …` (or any command) in `folder`, with its output in `<logs>/<name>.log`."""
         self._logs.mkdir(parents=True, exist_ok=True)
         log = self._logs / f"{name}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
                 list(command),
                 env={**_inherited(), **env},
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -1,0 +1,136 @@
+"""`make bench-serving`: the service against four model servers, plain FastAPI and a bare echo."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from experiments.benchmarks.http_serving.chart import draw_chart
+from experiments.benchmarks.http_serving.contestants import (
+    OURS_ONLINE,
+    PLAIN,
+    Contestant,
+    echo,
+    ours,
+    ours_online,
+    peers,
+    plain_fastapi,
+)
+from experiments.benchmarks.http_serving.feature_server import NAME, feature_server
+from experiments.benchmarks.http_serving.load import Load
+from experiments.benchmarks.http_serving.measuring import (
+    CONNECTIONS,
+    Running,
+    measure_in_turn,
+    plan_chain,
+    plan_load,
+    require_equal_answers,
+    running,
+)
+from experiments.benchmarks.http_serving.report import Measured, make_figures, print_tables, publish
+from experiments.benchmarks.http_serving.wire import Columns
+from experiments.benchmarks.http_serving.world import ServingWorld, prepare_world, score_rows
+from experiments.replay.console import WIDTH
+from inference.access.api_keys import ApiKey
+from inference.access.key_file import add_key
+from inference.settings import InferenceSettings
+from training.matrix import names_of
+
+ROUNDS, SECONDS = 5, 3.0
+BATCHES = (1, 32, 256)
+WORKERS = 2
+
+
+def main(
+    rounds: Annotated[int, typer.Option(help="Rounds; in each, all are measured in turn.")] = ROUNDS,
+    seconds: Annotated[float, typer.Option(help="Seconds that each is loaded for in a round.")] = SECONDS,
+    show: Annotated[bool, typer.Option("--publish", help="Put table and chart into the pages.")] = False,
+) -> None:
+    """Measure everything in turn, print a table, draw a chart, write the figures."""
+    bench = InferenceSettings().var / "bench"
+    measured = measure(bench / "serving", rounds, seconds)
+    figures = make_figures(measured)
+    console = Console(width=WIDTH)
+    print_tables(console, measured)
+    draw_chart(measured, bench / "serving.png")
+    (bench / "serving.json").write_text(json.dumps(figures, indent=2) + "\n")
+    console.print(f"Written to {bench / 'serving.json'}, drawn in {bench / 'serving.png'}")
+    if show:
+        publish(measured, bench / "serving.png")
+
+
+def measure(folder: Path, rounds: int, seconds: float) -> Measured:
+    """Prepare the world and all servers under `folder`, and load them.
+
+    Raises:
+        AnswersDifferError: they do not answer the same rows alike.
+    """
+    world = prepare_world(InferenceSettings(var=folder / "world"))
+    key, keys_file = make_key(folder)
+    others = peers(world, folder / "environments", folder / "models")
+    contestants = [ours(world, key, keys_file), *others, plain_fastapi(world), echo(world)]
+    batches = measure_batches(world, contestants, folder, rounds, seconds)
+    doubled = [each for each in contestants if each.name != PLAIN]
+    workers = measure_workers(world, doubled, folder, rounds, seconds)
+    fields = len(world.bundle.contract.columns)
+    partial = Measured(fields, CONNECTIONS, batches, {WORKERS: workers}, {})
+    best = next(each for each in others if each.name == partial.best_peer)
+    online = measure_online(world, ours_online(world, key, keys_file), best, folder, rounds, seconds)
+    return Measured(fields, CONNECTIONS, batches, {WORKERS: workers}, online)
+
+
+def measure_batches(
+    world: ServingWorld, contestants: Sequence[Contestant], folder: Path, rounds: int, seconds: float
+) -> dict[int, dict[str, list[Load]]]:
+    """One worker each: one row a request, and many."""
+    with running(contestants, 1, folder / "logs") as servers:
+        require_equal_answers(servers, score_rows(world))
+        return {batch: load_in_turn(servers, batch, world, folder, rounds, seconds) for batch in BATCHES}
+
+
+def measure_workers(
+    world: ServingWorld, contestants: Sequence[Contestant], folder: Path, rounds: int, seconds: float
+) -> dict[str, list[Load]]:
+    """Two workers each, one row a request."""
+    with running(contestants, WORKERS, folder / "logs") as servers:
+        return load_in_turn(servers, 1, world, folder, rounds, seconds)
+
+
+def measure_online(
+    world: ServingWorld, mine: Contestant, peer: Contestant, folder: Path, rounds: int, seconds: float
+) -> dict[str, list[Load]]:
+    """Ours, looking features up, against Feast's feature server and then the best peer."""
+    columns = world.bundle.contract.columns
+    wanted = Columns(tuple(names_of(columns, "categorical")), tuple(names_of(columns, "numeric")))
+    with running([mine, feature_server(world), peer], 1, folder / "logs") as (own, features, model):
+        rows = len(world.features)
+        plans = {
+            OURS_ONLINE: plan_load(own, 1, rows, seconds),
+            f"{NAME}, then {peer.name}": plan_chain(features, model, wanted, rows, seconds),
+        }
+        return measure_in_turn(plans, rounds, folder)
+
+
+def load_in_turn(
+    servers: Iterable[Running], batch: int, world: ServingWorld, folder: Path, rounds: int, seconds: float
+) -> dict[str, list[Load]]:
+    """Load all of them with requests of `batch` rows."""
+    rows = len(world.features)
+    plans = {each.contestant.name: plan_load(each, batch, rows, seconds) for each in servers}
+    return measure_in_turn(plans, rounds, folder)
+
+
+def make_key(folder: Path) -> tuple[str, Path]:
+    """A new API key in a new file."""
+    path = folder / "keys.json"
+    path.unlink(missing_ok=True)
+    key, token = ApiKey.create("bench", ["predict"], None, None)
+    add_key(path, key)
+    return token, path
+
+
+if __name__ == "__main__":
+    typer.run(main)

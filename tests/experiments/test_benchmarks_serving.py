@@ -1,0 +1,150 @@
+"""Serving is measured: the load counts answers, contestants must agree, figures follow the loads."""
+
+import json
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from experiments.benchmarks import serving
+from experiments.benchmarks.http_serving import measuring, report, world
+from experiments.benchmarks.http_serving.chart import draw_chart
+from experiments.benchmarks.http_serving.contestants import ECHO, OURS, OURS_ONLINE, PLAIN, Contestant
+from experiments.benchmarks.http_serving.load import Load, Plan, Step, run_load
+from experiments.benchmarks.http_serving.report import Measured, make_figures, publish
+from experiments.benchmarks.http_serving.wire import (
+    Columns,
+    as_inputs,
+    as_lists,
+    as_tensors,
+    from_feature_server,
+)
+from experiments.processes import Supervisor, free_port
+from tests.second_problem.problem import PROBLEM
+from tests.second_problem.world import build_docks, dock_environment
+
+SECONDS = 0.4
+
+
+def echo_contestant() -> Contestant:
+    return serving.echo(world)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def echo_port(tmp_path_factory: pytest.TempPathFactory) -> int:
+    with Supervisor(tmp_path_factory.mktemp("logs")) as supervisor:
+        port = free_port(21_500)
+        service = supervisor.start("echo", echo_contestant().command(port, 1), {}, f"http://127.0.0.1:{port}")
+        service.wait_for_answer("/")
+        yield port
+
+
+def test_the_load_counts_answers_after_the_warm_up(echo_port: int) -> None:
+    step = Step(echo_port, "/", {}, [b'{"row":1}', b'{"row":2}'])
+
+    load = uvloop.run(run_load(Plan(step, connections=4, warm_up=0.1, seconds=SECONDS)))
+
+    assert load.refused == 0
+    assert load.statuses[200] == pytest.approx(load.rate * SECONDS, rel=0.01)
+    assert 0 < load.p50_ms <= load.p99_ms < SECONDS * 1_000
+
+
+def test_the_load_says_what_was_not_answered(echo_port: int) -> None:
+    step = Step(echo_port, "/", {"transfer-encoding": "unknown"}, [b"{}"])
+
+    load = uvloop.run(run_load(Plan(step, connections=1, warm_up=0.0, seconds=SECONDS)))
+
+    assert load.rate == 0
+    assert load.refused == sum(load.statuses.values()) > 0
+
+
+def test_contestants_that_answer_otherwise_are_not_measured(echo_port: int) -> None:
+    given = Contestant("other", lambda *_: [], "/", "/", lambda _rows: b"[0.5]", json.loads)
+    running = measuring.Running(given, service=None, port=echo_port)  # type: ignore[arg-type]
+
+    measuring.require_equal_answers([running], [0.5])
+    with pytest.raises(measuring.AnswersDifferError, match="other answers 200"):
+        measuring.require_equal_answers([running], [0.6])
+
+
+def test_peers_get_the_rows_in_their_own_layout() -> None:
+    answer = {
+        "metadata": {"feature_names": ["size", "kind", "age"]},
+        "results": [{"values": [2.5]}, {"values": ["red"]}, {"values": [None]}],
+    }
+    columns = Columns(categorical=("kind",), numeric=("age", "size"))
+    rows = [["red"]], [[0.0, 2.5]]
+
+    for wire, write in (("lists", as_lists), ("inputs", as_inputs), ("tensors", as_tensors)):
+        assert from_feature_server(json.dumps(answer).encode(), columns, wire) == write(*rows)  # type: ignore[arg-type]
+    shapes = [tensor["shape"] for tensor in json.loads(as_tensors(*rows))["inputs"]]
+    assert shapes == [[1, 1], [1, 2]]
+
+
+def loads(**rates: float) -> dict[str, list[Load]]:
+    return {
+        name: [Load(rate * factor, 1.0, 1_000 / rate, {200: 10}) for factor in (0.5, 1.0, 3.0)]
+        for name, rate in rates.items()
+    }
+
+
+@pytest.fixture
+def measured() -> Measured:
+    single = loads(**{OURS: 5_000.0, "Slow": 100.0, "Best": 500.0, PLAIN: 2_000.0, ECHO: 20_000.0})
+    online = loads(**{OURS_ONLINE: 900.0, "features, then Best": 100.0})
+    return Measured(29, 8, {1: single, 32: single}, {2: single}, online)
+
+
+def test_figures_are_ratios_of_medians(measured: Measured) -> None:
+    figures = make_figures(measured)
+
+    assert figures["best_peer"] == "Best"
+    assert figures["ratio_vs_best_peer"] == 10
+    assert figures["ratio_vs_echo"] == 0.25
+    assert figures["p99_ratio_vs_echo"] == 4
+    assert figures["ratio_online_vs_feast_server_plus_peer"] == 9
+    assert figures["batch_32_slow_rate"] == 100
+    assert figures["speed_up_workers_2"] == 1
+
+
+def test_the_page_shows_the_newest_table_and_chart(
+    measured: Measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, chart = tmp_path / "README.md", tmp_path / "serving.png"
+    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    monkeypatch.setattr(report, "PAGE", page)
+    monkeypatch.setattr(report, "CHART", tmp_path / "copy.png")
+
+    draw_chart(measured, chart)
+    publish(measured, chart)
+
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert f"| 1 row | {OURS} | 5,000 | 5,000 |" in text
+    assert (tmp_path / "copy.png").read_bytes() == chart.read_bytes()
+
+
+def test_the_serving_page_has_the_table() -> None:
+    page = report.PAGE.read_text()
+    assert page.count(report.BEGIN) == page.count(report.END) == 1
+    assert f"| 1 row | {OURS} |" in page
+
+
+@pytest.mark.slow
+def test_all_servers_are_measured_on_equal_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in dock_environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(world, "CANDIDATES", PROBLEM.candidates)
+    build_docks(tmp_path / "bench" / "serving" / "world")
+
+    serving.main(rounds=1, seconds=SECONDS, show=False)
+
+    figures = json.loads((tmp_path / "bench" / "serving.json").read_text())
+    assert figures["ratio_vs_best_peer"] > 1
+    assert 0 < figures["ratio_vs_echo"] < 1
+    assert figures["p99_ratio_vs_echo"] > 0
+    assert figures["ratio_online_vs_feast_server_plus_peer"] > 1
+    assert not [name for name, value in figures.items() if name.endswith("_refused") and value]
+    assert (tmp_path / "bench" / "serving.png").is_file()
