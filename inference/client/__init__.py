@@ -1,0 +1,30 @@
+"""A typed client of the service, for other programs: needs httpx and msgspec, and nothing of the service."""
+
+from inference.client.answers import Model, Prediction, Predictions, Ready, Reason, Receipt
+from inference.client.async_client import AsyncRoundtripClient
+from inference.client.blocking_client import RoundtripClient
+from inference.client.errors import (
+    NoAnswerError,
+    RefusedError,
+    RoundtripError,
+    UnreadableAnswerError,
+)
+from inference.client.instances import Instance
+from inference.client.retrying import RetryPolicy
+
+__all__ = [
+    "AsyncRoundtripClient",
+    "Instance",
+    "Model",
+    "NoAnswerError",
+    "Prediction",
+    "Predictions",
+    "Ready",
+    "Reason",
+    "Receipt",
+    "RefusedError",
+    "RetryPolicy",
+    "RoundtripClient",
+    "RoundtripError",
+    "UnreadableAnswerError",
+]
