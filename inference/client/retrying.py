@@ -21,8 +21,8 @@ Outcome = httpx.Response | httpx.TransportError
 class RetryPolicy:
     """How often a call is tried, and how long is waited in between, in seconds.
 
-    After attempt n it waits a random time up to `first_wait * 2**(n - 1)`, at most `longest_wait`, and never less
-    than `Retry-After`; a service that asks for more than `longest_retry_after` is not asked again.
+    After attempt n it waits a random time up to `first_wait * 2**(n - 1)`, at most `longest_wait`, and never
+    less than `Retry-After`; a service that asks for more than `longest_retry_after` is not asked again.
     """
 
     attempts: int = 5
