@@ -9,6 +9,7 @@ from inference.model_follower import ModelFollower
 from inference.observability.cost import Prices
 from inference.observability.metrics import ServiceMetrics
 from inference.observability.observer import RequestObserver, open_observer
+from inference.prediction_log.pseudonyms import Pseudonyms
 from inference.prediction_log.schema import log_folder
 from inference.prediction_log.writer import PredictionLog
 from inference.prediction_service import PredictionService
@@ -44,12 +45,17 @@ def start_state(settings: InferenceSettings, problem: Problem, schema: RequestSc
 
     Raises:
         AccessConfigurationError: what guards the service cannot work as it is configured.
+        PseudonymKeyError: personal fields cannot be logged safely.
     """
     access = AccessControl.configured(settings)
     metrics = ServiceMetrics(Prices.declared(settings))
     observer = open_observer(settings, metrics)
     log = PredictionLog(
-        log_folder(settings), settings.seal_rows, settings.seal_seconds, settings.remembered_requests
+        log_folder(settings),
+        settings.seal_rows,
+        settings.seal_seconds,
+        settings.remembered_requests,
+        Pseudonyms.configured(settings, problem),
     )
     follower = ModelFollower(settings, problem, on_load=metrics.record_model)
     metrics.watch(follower, log)

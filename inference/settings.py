@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from features.settings import REPOSITORY
 from training.registry import Alias
@@ -80,6 +80,10 @@ class InferenceSettings(TrainingSettings):
     )
     network_runtime: Literal["onnx", "torch"] = Field(
         default="onnx", description="What scores a network: its ONNX graph, or PyTorch with its own weights."
+    )
+
+    pseudonym_key: SecretStr | None = Field(
+        default=None, description="The key of the log's pseudonyms; made under var if not set."
     )
 
     @field_validator("api_keys")

@@ -40,3 +40,7 @@ class RequestIdReusedError(PredictionLogError):
             f"request_id {', '.join(map(repr, request_ids))} was already answered for other fields. "
             "Send a new request_id, or repeat the first request unchanged."
         )
+
+
+class PseudonymKeyError(PredictionLogError):
+    """The key of the pseudonyms is too short, or not kept safe."""

@@ -61,8 +61,8 @@ def wide_schema(keys: Sequence[tuple[str, FieldType]], features: Sequence[tuple[
 
 
 def key_types(fields: Sequence[RequestField]) -> tuple[tuple[str, FieldType], ...]:
-    """The (name, type) of every request field, entity keys first."""
-    return tuple((field.name, field.dtype) for field in fields)
+    """The (name, type) of every request field as it is logged, entity keys first; pseudonyms are text."""
+    return tuple((field.name, "string" if field.personal else field.dtype) for field in fields)
 
 
 def feature_types(columns: Sequence[FeatureColumn]) -> tuple[tuple[str, str], ...]:

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pandas as pd
 import pyarrow as pa
+from msgspec.structs import replace
 
 from inference.prediction_log.answered import Answer, AnsweredRequests, answer_of
 from inference.prediction_log.errors import LogWriteError, PredictionLogError, RequestIdReusedError
@@ -23,6 +24,7 @@ from inference.prediction_log.journal import (
     read_segment,
     segments,
 )
+from inference.prediction_log.pseudonyms import Pseudonyms
 from inference.prediction_log.sealing import seal_segment, write_parts
 
 logger = logging.getLogger(__name__)
@@ -32,16 +34,24 @@ class PredictionLog:
     """The log of one serving process. `append` returns only when the lines would survive the process's death.
 
     A segment is sealed after `seal_rows` lines or `seal_seconds`. The last `remember` request ids are known;
-    after a restart, those of the segments that a dead process left unsealed.
+    after a restart, those of the segments that a dead process left unsealed. With `pseudonyms`, personal
+    fields are kept under those only, here and on disk.
     """
 
-    def __init__(self, folder: Path, seal_rows: int, seal_seconds: float, remember: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        seal_rows: int,
+        seal_seconds: float,
+        remember: int,
+        pseudonyms: Pseudonyms | None = None,
+    ) -> None:
         self._folder, self._seal_rows, self._seal_seconds = folder, seal_rows, seal_seconds
         self._lock, self._wake, self._closing = Lock(), Event(), False
         self._segment: Segment | None = None
         self._opened_at = monotonic()
         self._closed: list[Path] = []
-        self._answered = AnsweredRequests(remember)
+        self._answered, self._pseudonyms = AnsweredRequests(remember), pseudonyms
         self.last_error: str | None = None
         self.lines = 0
         self._adopt_abandoned()
@@ -63,6 +73,7 @@ class PredictionLog:
             RequestIdReusedError: an id was answered for other fields; nothing is written.
             LogWriteError: the lines could not be written, so none of them may be answered.
         """
+        entries = self._concealed(entries)
         with self._lock:
             fresh = self._fresh(entries)
             if fresh:
@@ -94,6 +105,15 @@ class PredictionLog:
             self._close_segment(segment)  # whatever is torn stays its last line, which readers leave out
             raise
         self.lines += len(entries)
+
+    def _concealed(self, entries: Sequence[LoggedPrediction]) -> Sequence[LoggedPrediction]:
+        """What may be kept of the entries: the personal fields' pseudonyms."""
+        names = self._pseudonyms
+        return (
+            entries
+            if names is None
+            else [replace(entry, keys=names.conceal(entry.keys)) for entry in entries]
+        )
 
     def _fresh(self, entries: Sequence[LoggedPrediction]) -> dict[str, LoggedPrediction]:
         fresh: dict[str, LoggedPrediction] = {}

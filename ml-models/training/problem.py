@@ -22,7 +22,10 @@ class Spec(BaseModel):
 
 
 class RequestField(Spec):
-    """One field that a caller sends. Timestamps carry a zone; ranges are inclusive."""
+    """One field that a caller sends. Timestamps carry a zone; ranges are inclusive.
+
+    A `personal` one identifies someone: the prediction log holds a pseudonym in its place, as text.
+    """
 
     name: str
     dtype: FieldType
@@ -31,6 +34,7 @@ class RequestField(Spec):
     maximum: float | None = None
     max_length: int = 64
     nullable: bool = False
+    personal: bool = False
     example: str | int | float
 
 
