@@ -42,6 +42,6 @@ def _last_until(events: Whole, instants: Whole, before: Whole, last: Whole) -> W
     for bit in reversed(range(int((last - before).max()).bit_length())):
         ahead = at + (1 << bit)
         fits = ahead <= last
-        fits &= events[np.minimum(ahead, last)] <= instants
+        fits &= events.take(ahead, mode="clip") <= instants
         at = np.where(fits, ahead, at)
     return at

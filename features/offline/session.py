@@ -1,5 +1,7 @@
-"""A database that several threads ask at once, and that stops all of them together."""
+"""A database that several threads ask at once, and that stops for all of them together."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -16,21 +18,21 @@ class Session:
         self._lock = Lock()
         self._stopped = False
 
-    def cursor(self) -> "DuckDBPyConnection":
-        """Open a cursor of its own; a thread takes one for each piece of work.
+    @contextmanager
+    def cursor(self) -> Iterator["DuckDBPyConnection"]:
+        """Open a cursor for one thread's piece of work; its temporary tables are its own.
 
         Raises:
             duckdb.InterruptException: the session was interrupted before.
         """
-        import duckdb
-
-        with self._lock:
-            if self._stopped:  # DuckDB forgets an interrupt that meets no running query
-                raise duckdb.InterruptException("the session was interrupted")
-            cursor = self.connection.cursor()
-            self._cursors.append(cursor)
-        cursor.execute("SET TimeZone = 'UTC'")
-        return cursor
+        cursor = self._open_cursor()
+        try:
+            cursor.execute("SET TimeZone = 'UTC'")
+            yield cursor
+        finally:
+            with self._lock:
+                self._cursors.remove(cursor)
+            cursor.close()
 
     def interrupt(self) -> None:
         """Stop what runs on any cursor, and whatever would start on a further one."""
@@ -38,3 +40,13 @@ class Session:
             self._stopped = True
             for each in (self.connection, *self._cursors):
                 each.interrupt()
+
+    def _open_cursor(self) -> "DuckDBPyConnection":
+        import duckdb
+
+        with self._lock:
+            if self._stopped:  # DuckDB forgets an interrupt that meets no running query
+                raise duckdb.InterruptException("the session was interrupted")
+            cursor = self.connection.cursor()
+            self._cursors.append(cursor)
+        return cursor

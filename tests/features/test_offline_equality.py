@@ -15,6 +15,7 @@ from feast.types import Bool, Float64, Int64, String
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from features.offline import engine
 from features.offline.store import AsOfOfflineStore
 
 EXAMPLES = 80
@@ -215,6 +216,14 @@ def retrieve(store: Any, world: World, folder: Path, registry: Any, offline: str
     return sorted(job.to_arrow().to_pylist(), key=lambda row: row["row"])
 
 
+@pytest.fixture(params=["held", "spilling"])
+def joined(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to join: sources held in memory, and sources too large for it."""
+    if request.param == "spilling":
+        monkeypatch.setattr(engine, "HELD_COLUMNS", 0)
+
+
+@pytest.mark.usefixtures("joined")
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
