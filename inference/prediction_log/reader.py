@@ -1,4 +1,4 @@
-"""Reading the prediction log: one row per request id, from sealed partitions and the unsealed journal."""
+"""Reading the prediction log: one answer per request id, from sealed partitions and the unsealed journal."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
@@ -17,10 +17,13 @@ from inference.prediction_log.schema import FIXED_FIELDS, VERSION_KEY, check_ver
 from inference.prediction_log.sealing import to_table
 
 RETRY_WINDOW: Final = timedelta(days=1)
+SHADOW: Final = "shadow"
 
 
 def read_predictions(settings: FeatureSettings, start: datetime, end: datetime) -> pd.DataFrame:
-    """Return every logged prediction with `start <= prediction_time < end`, one row per `request_id`.
+    """Return every logged answer with `start <= prediction_time < end`, one row per `request_id`.
+
+    Answers are the champion's and a challenger's; what was only scored along is read by `read_shadows`.
 
     Columns as in `schema.arrow_schema` (the union over segments, null where a segment had no such feature);
     times are UTC; ordered by `prediction_time`, then `request_id`. Of a request id that was logged twice
@@ -32,8 +35,23 @@ def read_predictions(settings: FeatureSettings, start: datetime, end: datetime) 
         CorruptLogError: a part cannot be parsed, or two parts disagree about a column's type.
     """
     table = _read_window(log_folder(settings), start - RETRY_WINDOW, end)
+    answers = table.filter(pc.not_equal(table["role"], SHADOW))
+    return _first_of_each(answers, ["request_id"], start)
+
+
+def read_shadows(settings: FeatureSettings, start: datetime, end: datetime) -> pd.DataFrame:
+    """Return what a model version scored unseen, one row per `request_id` and `model_version`.
+
+    Columns, order and errors as of `read_predictions`, which has the answer to the same request.
+    """
+    table = _read_window(log_folder(settings), start - RETRY_WINDOW, end)
+    shadows = table.filter(pc.equal(table["role"], SHADOW))
+    return _first_of_each(shadows, ["request_id", "model_version"], start)
+
+
+def _first_of_each(table: pa.Table, identity: Sequence[str], start: datetime) -> pd.DataFrame:
     frame: pd.DataFrame = table.sort_by([("logged_at", "ascending")]).to_pandas()
-    frame = frame.drop_duplicates("request_id", keep="first")
+    frame = frame.drop_duplicates(list(identity), keep="first")
     frame = frame[frame["prediction_time"] >= pd.Timestamp(start)]
     return frame.sort_values(["prediction_time", "request_id"], ignore_index=True)
 

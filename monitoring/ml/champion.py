@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from features.schema import FeatureColumn
+from inference.label_join import LABEL
 from monitoring.ml.errors import NoChampionError
-from monitoring.ml.labels import LABEL
 from monitoring.ml.quality import measure_skill
 from monitoring.ml.sampling import sample_rows
 from monitoring.ml.settings import MonitoringSettings

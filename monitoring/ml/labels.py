@@ -5,11 +5,8 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
+from inference.label_join import KNOWN_AT, LABEL
 from training.problem import Label
-
-LABEL = "label"
-KNOWN_AT = "known_at"
-CHAMPION = "champion"
 
 
 @dataclass(frozen=True)
@@ -60,23 +57,6 @@ class Coverage:
 def span_to_read(window: Window, label: Label) -> Window:
     """The predictions that a window needs: its own, and those whose labels may arrive in it."""
     return Window(window.start - label.due_within, window.end)
-
-
-def join_labels(predictions: pd.DataFrame, labels: pd.DataFrame, label: Label) -> pd.DataFrame:
-    """Add `label` (float64, NaN when unknown) and `known_at` to the champion's logged predictions.
-
-    Predictions join on `request_id`, labels on `example_id`; shadow and challenger answers are left out,
-    since nobody acted on them. `labels` holds what was known as of the evaluation.
-    """
-    champions = predictions[predictions["role"] == CHAMPION]
-    known = pd.DataFrame(
-        {
-            "request_id": labels["example_id"].astype(object),
-            LABEL: labels[label.name].astype("float64"),
-            KNOWN_AT: labels[KNOWN_AT],
-        }
-    )
-    return champions.merge(known, on="request_id", how="left", validate="one_to_one")
 
 
 def measure_coverage(joined: pd.DataFrame, window: Window, label: Label) -> Coverage:

@@ -6,14 +6,13 @@ from datetime import datetime
 import pandas as pd
 
 from features.contract import read_labels
+from inference.label_join import LABEL, join_labels
 from inference.prediction_log.reader import read_predictions
 from monitoring.ml.champion import Champion
 from monitoring.ml.drift import comparable_columns, missing_share_rise
 from monitoring.ml.labels import (
-    LABEL,
     Coverage,
     Window,
-    join_labels,
     measure_coverage,
     newly_labelled,
     span_to_read,

@@ -5,11 +5,9 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
+from inference.label_join import KNOWN_AT, LABEL, join_labels
 from monitoring.ml.labels import (
-    KNOWN_AT,
-    LABEL,
     Window,
-    join_labels,
     measure_coverage,
     newly_labelled,
     span_to_read,
@@ -50,10 +48,13 @@ def test_labels_join_on_the_request_id() -> None:
     )
 
 
-def test_answers_nobody_acted_on_are_left_out() -> None:
-    joined = join([predict("a", timedelta(hours=1)), predict("s", timedelta(hours=1), role="shadow")], {})
+def test_what_was_scored_unseen_is_no_answer_and_what_a_challenger_answered_is() -> None:
+    made = timedelta(hours=1)
+    joined = join(
+        [predict("a", made), predict("a", made, role="shadow"), predict("c", made, role="challenger")], {}
+    )
 
-    assert joined["request_id"].tolist() == ["a"]
+    assert joined["request_id"].tolist() == ["a", "c"]
 
 
 def test_a_label_counts_in_the_window_in_which_it_arrives() -> None:

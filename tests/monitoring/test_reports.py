@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from inference.label_join import LABEL
 from monitoring.ml.drift import column_psi
 from monitoring.ml.evidently_library import load_evidently
-from monitoring.ml.labels import LABEL
 from monitoring.ml.monitor import Monitor
 from monitoring.ml.reports import PREDICTION, Compared, WindowReports, WindowSamples
 from monitoring.ml.sampling import sample_rows

@@ -1,0 +1,27 @@
+"""Late labels meet logged answers: the one join that monitoring and the judge of rollouts both read."""
+
+from typing import Final
+
+import pandas as pd
+
+from training.problem import Label
+
+LABEL: Final = "label"
+KNOWN_AT: Final = "known_at"
+
+
+def join_labels(predictions: pd.DataFrame, labels: pd.DataFrame, label: Label) -> pd.DataFrame:
+    """Add `label` (float64, NaN when unknown) and `known_at` to logged answers, one row per `request_id`.
+
+    Predictions join on `request_id`, labels on `example_id`. What was scored unseen is left out: it is no
+    answer. `labels` holds what was known as of the evaluation.
+    """
+    answers = predictions[predictions["role"] != "shadow"]
+    known = pd.DataFrame(
+        {
+            "request_id": labels["example_id"].astype(object),
+            LABEL: labels[label.name].astype("float64"),
+            KNOWN_AT: labels[KNOWN_AT],
+        }
+    )
+    return answers.merge(known, on="request_id", how="left", validate="one_to_one")
