@@ -42,6 +42,16 @@ class ModelVersionRef(BaseModel):
     aliases: tuple[str, ...] = ()
 
 
+class Deployment(BaseModel):
+    """What is deployed, in one look: the version that serves, the challenger, the model's own tags."""
+
+    model_config = ConfigDict(frozen=True)
+
+    serving: ModelVersionRef | None
+    challenger: ModelVersionRef | None
+    tags: dict[str, str]
+
+
 def open_client(settings: TrainingSettings, create: bool = False) -> "MlflowClient":
     """Open the tracking and registry client; with `create`, make the SQLite database where there is none.
 
@@ -68,6 +78,26 @@ def current(settings: TrainingSettings, name: str, alias: Alias = "champion") ->
     client = open_client(settings)
     version = _answer(lambda: client.get_model_version_by_alias(name, alias), settings)
     return None if version is None else _ref(version)
+
+
+def deployed(settings: TrainingSettings, name: str, alias: Alias = "champion") -> Deployment:
+    """Return the version that `alias` points at, the challenger and the tags, as they were at one moment.
+
+    Raises:
+        RegistryUnavailableError: the registry cannot be read just now.
+    """
+    client = open_client(settings)
+    model = _answer(lambda: client.get_registered_model(name), settings)
+    aliases = {} if model is None else model.aliases
+
+    def pointed_at(pointer: Alias) -> ModelVersionRef | None:
+        if pointer not in aliases:
+            return None
+        version = _answer(lambda: client.get_model_version(name, aliases[pointer]), settings)
+        return None if version is None else _ref(version)
+
+    tags = {} if model is None else {str(key): str(value) for key, value in model.tags.items()}
+    return Deployment(serving=pointed_at(alias), challenger=pointed_at("challenger"), tags=tags)
 
 
 def version_ref(settings: TrainingSettings, name: str, version: str) -> ModelVersionRef:
