@@ -1,4 +1,4 @@
-"""Follows the registry alias: loads a new version beside the old one, then swaps one reference."""
+"""Follows the registry: loads what its alias and rollout name beside the old, then swaps one reference."""
 
 import logging
 from collections.abc import Callable
@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from threading import Event, Thread
 from time import monotonic
 
+from inference.rollout.following import ChallengerFollower
 from inference.served_model import ServedModel, load_model
 from inference.serving_set import ServingSet
 from inference.settings import InferenceSettings
 from training.problem import Problem
-from training.registry import ModelVersionRef, current
+from training.registry import ModelVersionRef, deployed
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class FollowerState:
 
 
 class ModelFollower:
-    """A background thread that keeps `serving` what the alias names; a bad one leaves the old in place.
+    """A background thread that keeps `serving` what the registry names; a bad one leaves the old in place.
 
     `serving` is replaced in one assignment. Nothing here runs on a request's path.
     """
@@ -43,6 +44,7 @@ class ModelFollower:
         self._settings, self._problem, self._on_load = settings, problem, on_load
         self._stop = Event()
         self._thread = Thread(target=self._follow, name="model-follower", daemon=True)
+        self._challengers = ChallengerFollower(settings, problem)
         self.serving: ServingSet | None = None
         self.state = FollowerState()
         self._refused_ref: tuple[str, str] | None = None
@@ -71,41 +73,53 @@ class ModelFollower:
 
     @property
     def trouble(self) -> str | None:
-        """What keeps the alias from being followed just now; None when nothing does."""
+        """What keeps the registry from being followed just now; None when nothing does."""
         silent = monotonic() - self._read_at
         if self.state.error is None and silent > SILENT_SECONDS:
             return f"the registry has not answered for {silent:.0f} s, it may be locked; serving goes on"
-        return self.state.error
+        return self.state.error or self._challengers.trouble
 
     def poll(self) -> None:
-        """Look the alias up once and load what it names; whatever fails becomes `state.error`."""
+        """Look the registry up once and load what it names; whatever fails becomes `state.error`."""
         try:
-            ref = current(self._settings, self._problem.name, self._settings.alias)
+            deployment = deployed(self._settings, self._problem.name, self._settings.alias)
         except Exception as error:  # whatever the registry does, serving goes on
             self._failed(f"the registry cannot be read, serving goes on without it: {error}", None)
             return
         self._read_at = monotonic()
-        self._follow_ref(ref)
+        champion = self._champion(deployment.serving)
+        if champion is not None:
+            self._swap(self._challengers.serving_with(champion, deployment))
         self._read_at = monotonic()  # loading took its time, the registry did not
 
-    def _follow_ref(self, ref: ModelVersionRef | None) -> None:
+    def _champion(self, ref: ModelVersionRef | None) -> ServedModel | None:
+        """The version that the alias names, or the one served so far where that cannot be had."""
+        served = self.served
         if ref is None:
             self._failed(self._explain_no_alias(), None)
         elif self._is_served(ref):
             self._succeeded()
         elif self._is_due(ref):
-            self._load(ref)
+            return self._load(ref) or served
+        return served
 
-    def _load(self, ref: ModelVersionRef) -> None:
+    def _load(self, ref: ModelVersionRef) -> ServedModel | None:
         try:
-            model = load_model(self._settings, self._problem, ref)
+            model = self._challengers.already_loaded(ref) or load_model(self._settings, self._problem, ref)
         except Exception as error:  # a bad version must not take the good one down
             self._refused(ref, error)
-            return
-        self.serving = ServingSet(model)
+            return None
         self._succeeded()
-        logger.info("Serving %s version %s", ref.name, ref.version)
-        self._on_load(model)
+        return model
+
+    def _swap(self, after: ServingSet) -> None:
+        before, champion = self.serving, after.champion
+        if before is None or before.champion is not champion:
+            self.serving = after
+            logger.info("Serving %s version %s", champion.ref.name, champion.version)
+            self._on_load(champion)
+        elif before.challenger is not after.challenger or before.policy != after.policy:
+            self.serving = after
 
     def _is_served(self, ref: ModelVersionRef) -> bool:
         served = self.served

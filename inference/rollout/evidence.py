@@ -1,0 +1,123 @@
+"""What the log and the labels say about a rollout: each arm's requests, failures, slow ones, and losses."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_float_dtype
+
+from features.contract import read_labels
+from features.errors import TableMissingError
+from inference.label_join import KNOWN_AT, join_labels
+from inference.prediction_log.reader import read_predictions, read_shadows
+from inference.prediction_log.schema import log_folder
+from inference.rollout.record import Rollout
+from inference.rollout.split import position, unit_of
+from inference.settings import InferenceSettings
+from training.problem import Problem
+
+ONLINE = "online"
+UNIT, SHARE, STEP, IS_CHALLENGERS = "unit", "share", "step", "is_challengers"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The online requests of a rollout, oldest first (by `logged_at`), with what is known of their labels.
+
+    Columns of `answers`: those of the log, `label` (NaN when unknown), `known_at`, and, where both models
+    answer, `unit`, `step`, `share` (the challenger's probability) and `is_challengers` (whether the unit is
+    the challenger's). `shadows`: what the challenger scored unseen.
+    """
+
+    answers: pd.DataFrame
+    shadows: pd.DataFrame
+
+
+def gather_evidence(
+    settings: InferenceSettings, problem: Problem, rollout: Rollout, as_of: datetime, now: datetime
+) -> Evidence:
+    """Read the requests since the rollout began, and the labels known as of `as_of`; `now` is the wall clock.
+
+    Raises:
+        PredictionLogError: the log cannot be read.
+    """
+    start = rollout.steps_began[0]
+    if settings.replay:
+        start = min([start, *_logged_days(settings)])
+    answers = _counted(read_predictions(settings, start, as_of), rollout, now)
+    shadows = _counted(read_shadows(settings, start, as_of), rollout, now)
+    labelled = join_labels(answers, _read_labels(settings, problem, as_of), problem.label)
+    if rollout.policy.mode == "shadow":
+        return Evidence(_since_first(labelled, shadows, rollout), shadows)
+    return Evidence(_settled(_assigned(labelled, rollout), rollout), shadows)
+
+
+def _read_labels(settings: InferenceSettings, problem: Problem, as_of: datetime) -> pd.DataFrame:
+    try:
+        return read_labels(settings.tables, problem.label, as_of)
+    except TableMissingError:  # no outcome has been recorded yet
+        empty = {"example_id": "object", problem.label.name: "float64", KNOWN_AT: "datetime64[us, UTC]"}
+        return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in empty.items()})
+
+
+def _logged_days(settings: InferenceSettings) -> list[datetime]:
+    """The days that sealed predictions were made for: in replay, time is the caller's."""
+    folders = log_folder(settings).glob("date=*")
+    return [
+        datetime.fromisoformat(f"{folder.name.removeprefix('date=')}T00:00:00+00:00") for folder in folders
+    ]
+
+
+def _counted(rows: pd.DataFrame, rollout: Rollout, now: datetime) -> pd.DataFrame:
+    """The two versions' online rows, but for the last moments': their other half may be unwritten."""
+    logged = (rows["logged_at"] >= rollout.steps_began[0]) & (rows["logged_at"] <= now - _settling(rollout))
+    versions = rows["model_version"].isin([rollout.champion, rollout.challenger])
+    counted = rows[logged & versions & (rows["source"] == ONLINE)]
+    return counted.sort_values(["logged_at", "request_id"], ignore_index=True)
+
+
+def _assigned(rows: pd.DataFrame, rollout: Rollout) -> pd.DataFrame:
+    """Say of each row whose it is, as the servers' own rule has it."""
+    policy = rollout.policy
+    values = _key_values(rows, policy.key)
+    units = [
+        unit_of(policy.key, request_id, {policy.key: None if pd.isna(value) else value})
+        for request_id, value in zip(rows["request_id"], values, strict=True)
+    ]
+    began = pd.DatetimeIndex(rollout.steps_began)
+    step = began.searchsorted(pd.DatetimeIndex(rows["logged_at"]), side="right") - 1
+    share = np.asarray(policy.shares)[step]
+    places = np.array([position(policy.salt, unit) for unit in units])
+    added: dict[str, Any] = {UNIT: units, STEP: step, SHARE: share, IS_CHALLENGERS: places < share}
+    return rows.assign(**added)
+
+
+def _key_values(rows: pd.DataFrame, key: str) -> pd.Series:
+    """The logged values of the sticky key; whole numbers beside nulls, which pandas made floats, as such."""
+    column = f"key.{key}"
+    if column not in rows:
+        return pd.Series([None] * len(rows), dtype=object)
+    values = rows[column]
+    return values.astype("Int64") if is_float_dtype(values) else values
+
+
+def _settled(rows: pd.DataFrame, rollout: Rollout) -> pd.DataFrame:
+    """The rows logged once servers had surely followed their step, and had the challenger."""
+    began = pd.DatetimeIndex(rollout.steps_began)[rows[STEP]]
+    follows = rows["logged_at"] >= began + _settling(rollout)
+    return _since_first(rows[follows], rows[rows["role"] == "challenger"], rollout)
+
+
+def _since_first(rows: pd.DataFrame, challengers: pd.DataFrame, rollout: Rollout) -> pd.DataFrame:
+    """The rows logged since the challenger first scored and every server had the time to load it."""
+    if challengers.empty:
+        return rows.iloc[:0]
+    began = challengers["logged_at"].min() + _settling(rollout)
+    since: pd.DataFrame = rows[rows["logged_at"] >= began].reset_index(drop=True)
+    return since
+
+
+def _settling(rollout: Rollout) -> timedelta:
+    return timedelta(seconds=rollout.policy.settle_seconds)
