@@ -18,7 +18,7 @@ from experiments.replay.traffic import ContinuousClient, Moment, PredictionClien
 from experiments.replay.waiting import wait_for_flow_run, wait_for_version
 from experiments.settings import ReplaySettings
 from features.online.feed import OnlineFeed
-from inference.batch import log_scored, score_frame
+from inference.batch.frames import log_scored, score_frame
 from training.bundle.reader import Bundle, read_bundle
 from training.problem import Problem
 from training.registry import ModelVersionRef, current, fetch_bundle, version_of_flow_run, version_ref

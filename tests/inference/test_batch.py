@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from features.online.reader import ServedFeatures
 from inference.__main__ import app
-from inference.batch import score_file, score_frame
+from inference.batch.frames import score_frame
+from inference.batch.run import BatchOptions, score_file
 from inference.errors import BatchInputError, NoModelError
 from inference.feature_rows import served_matrix
 from inference.prediction_log.reader import read_predictions
@@ -53,9 +54,9 @@ def test_scored_features_are_scored_again_to_the_same(
     settings: InferenceSettings, champion: str, tmp_path: Path
 ) -> None:
     first, second = tmp_path / "first.parquet", tmp_path / "second.parquet"
-    score_file(settings, written_examples(tmp_path), first)
+    score_file(settings, written_examples(tmp_path), first, BatchOptions(features=True))
 
-    score_file(settings, first, second)
+    score_file(settings, first, second, BatchOptions(features=True))
 
     pd.testing.assert_frame_equal(pd.read_parquet(first), pd.read_parquet(second))
 

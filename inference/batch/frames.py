@@ -1,0 +1,49 @@
+"""Bulk scoring of frames in memory, for those who hold one anyway."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pandas as pd
+import pyarrow as pa
+
+from features.settings import FeatureSettings
+from inference.batch.job import EVENT_TIMESTAMP
+from inference.batch.logged import EXAMPLE_ID, log_table
+from inference.prediction_log.schema import log_folder
+from inference.prediction_log.sealing import write_parts
+from training.bundle.reader import Bundle
+from training.matrix import Floats, to_matrix
+from training.problem import Problem
+
+BATCH_THREADS = 2
+
+
+def score_frame(bundle: Bundle, frame: pd.DataFrame) -> Floats:
+    """Predictions, float64 (N,), for rows that hold the bundle's feature columns.
+
+    Raises:
+        MatrixError: the frame lacks a column.
+    """
+    return bundle.scorer(threads=BATCH_THREADS).score_matrix(to_matrix(frame, bundle.contract.columns))
+
+
+def log_scored(
+    settings: FeatureSettings,
+    problem: Problem,
+    bundle: Bundle,
+    examples: pd.DataFrame,
+    predictions: Floats,
+    version: str,
+) -> list[Path]:
+    """Append bulk predictions to the prediction log under `example_id`; the files written.
+
+    `examples`: `example_id`, every request field, `event_timestamp` (UTC, the prediction instant), and the
+    bundle's features. A feature without a value is logged as missing; ages are not known here.
+    """
+    columns = bundle.contract.columns
+    names = [EXAMPLE_ID, EVENT_TIMESTAMP, *(field.name for field in problem.fields)]
+    wanted = examples[[*names, *(column.name for column in columns)]].astype({EXAMPLE_ID: str})
+    rows = pa.Table.from_pandas(wanted, preserve_index=False)
+    name = f"batch-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}"
+    return write_parts(log_table(problem, columns, rows, predictions, version), log_folder(settings), name)

@@ -1,0 +1,25 @@
+"""Score parts in this process: a few at a time, so that one is read while another is scored."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from inference.batch.in_order import in_order
+from inference.batch.inputs import Part
+from inference.batch.job import BatchJob
+from inference.batch.part_scoring import PartScorer
+
+PARTS_AT_ONCE = 2
+
+
+def score_locally(job: BatchJob, parts: Sequence[Part], threads: int | None = None) -> Iterator[Path]:
+    """Score the parts with `threads` threads (every core if not said); their files, in order."""
+    with (
+        PartScorer(job, threads or len(os.sched_getaffinity(0))) as scorer,
+        ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="batch-part") as pool,
+    ):
+        try:
+            yield from in_order(pool, scorer.score, parts, PARTS_AT_ONCE + 1)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

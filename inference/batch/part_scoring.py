@@ -1,0 +1,96 @@
+"""Score one part after the other: read, score in threads, log, keep."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+
+from inference.arrow_matrix import arrow_matrix
+from inference.batch.historical import HistoricalReader
+from inference.batch.in_order import in_order
+from inference.batch.inputs import Part, read_part
+from inference.batch.job import MODEL_VERSION, PREDICTION, BatchJob
+from inference.batch.part_log import PartLog
+from inference.batch.parts_folder import writing
+from inference.errors import BatchInputError, ScoringError
+from training.bundle.reader import read_bundle
+from training.matrix import Floats, names_of
+
+PIECE_ROWS = 16_384
+HISTORICAL_ROWS = 131_072
+Scored = tuple[pa.RecordBatch, Floats]
+
+
+class PartScorer:
+    """A job opened in this process. Parts may be scored at the same time; they share `threads` threads."""
+
+    def __init__(self, job: BatchJob, threads: int) -> None:
+        """Open the bundle.
+
+        Raises:
+            BundleError, FeatureError: it, or the feature repository, cannot be opened.
+        """
+        self._job, self._ahead = job, threads + 2
+        self._scorer = read_bundle(job.bundle).scorer(threads=1)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="batch-score")
+        self._historical = HistoricalReader(job) if job.historical else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def score(self, part: Part) -> Path:
+        """Score a part, log it if asked, and keep it; the file that holds it.
+
+        Raises:
+            BatchInputError: a column does not hold what the model reads, or the file is damaged.
+            ScoringError: the model answers something that is no number.
+        """
+        path = self._job.path(part)
+        log = PartLog(self._job, path.stem) if self._job.log else None
+        with writing(path, self._job.schema) as keep:
+            for rows, predictions in in_order(self._pool, self._score, self._pieces(part), self._ahead):
+                keep.write_batch(self._written(rows, predictions))
+                if log:
+                    log.add(rows, predictions)
+            if log:
+                log.flush()
+        return path
+
+    def _pieces(self, part: Part) -> Iterator[pa.RecordBatch]:
+        size = HISTORICAL_ROWS if self._historical else PIECE_ROWS
+        for rows in read_part(part, self._job.read, self._texts, size):
+            complete = self._historical.add(rows) if self._historical else rows
+            for start in range(0, complete.num_rows, PIECE_ROWS):
+                yield complete.slice(start, PIECE_ROWS)
+
+    def _score(self, rows: pa.RecordBatch) -> Scored:
+        try:
+            matrix = arrow_matrix(rows, self._job.columns)
+        except pa.ArrowException as error:
+            raise BatchInputError(f"a feature holds what the model cannot read: {error}; mend it") from error
+        predictions = self._scorer.score_matrix(matrix)
+        if not np.isfinite(predictions).all():
+            raise ScoringError(f"version {self._job.version} answered no number; roll back")
+        return rows, predictions
+
+    def _written(self, rows: pa.RecordBatch, predictions: Floats) -> pa.RecordBatch:
+        results = {
+            PREDICTION: pa.array(predictions),
+            MODEL_VERSION: pa.repeat(self._job.version, rows.num_rows),
+        }
+        schema = self._job.schema
+        arrays = [results[name] if name in results else rows.column(name) for name in schema.names]
+        cast = [array.cast(field.type) for array, field in zip(arrays, schema, strict=True)]
+        return pa.RecordBatch.from_arrays(cast, schema=schema)
+
+    @cached_property
+    def _texts(self) -> tuple[str, ...]:
+        """The columns to be read as dictionaries."""
+        return () if self._historical else names_of(self._job.columns, "categorical")
