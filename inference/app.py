@@ -13,8 +13,8 @@ from inference.access.middleware import AccessMiddleware
 from inference.application_state import start_state
 from inference.docs_page import add_docs_page
 from inference.errors import ErrorBody, ErrorDocument, InferenceError
+from inference.front_door import FrontDoor
 from inference.openapi import describe_requests
-from inference.request_counting import RequestCounting
 from inference.request_schema import RequestSchema
 from inference.responses import API_VERSION
 from inference.routes import events, health, metrics, model, predict
@@ -41,10 +41,9 @@ def create_app(settings: InferenceSettings) -> FastAPI:
     for routes in (predict, events, model, health, metrics):
         app.include_router(routes.router)
     app.add_middleware(AccessMiddleware)
-    app.add_middleware(RequestCounting)
+    app.add_middleware(FrontDoor, hot_routes={("POST", predict.PATH): predict.HOT})
     app.add_exception_handler(InferenceError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
-    app.add_exception_handler(Exception, _answer_unexpected)
     describe_requests(app, schema)
     describe_access(app, settings)
     add_docs_page(app)
@@ -62,13 +61,6 @@ async def _answer_http_error(_request: Request, error: Exception) -> Response:
         raise error
     body = ErrorBody(code="http_error", message=f"{error.detail}; /docs lists what this service answers")
     return _document(error.status_code, ErrorDocument(error=body))
-
-
-async def _answer_unexpected(_request: Request, _error: Exception) -> Response:
-    body = ErrorBody(
-        code="internal", message="the service failed; nothing was answered, its own log says why"
-    )
-    return _document(500, ErrorDocument(error=body))
 
 
 def _document(status: int, document: ErrorDocument, headers: Mapping[str, str] | None = None) -> Response:

@@ -35,6 +35,7 @@ class ApplicationState:
         """Stop following, seal the log, let go of the last figures, lines and traces."""
         self.access.close()
         self.follower.stop()
+        self.service.close()
         self.log.close()
         self.observer.close()
         self.metrics.close()
@@ -60,7 +61,7 @@ def start_state(settings: InferenceSettings, problem: Problem, schema: RequestSc
     follower = ModelFollower(settings, problem, on_load=metrics.record_model)
     metrics.watch(follower, log)
     follower.start()
-    service = PredictionService(follower, log, metrics)
+    service = PredictionService(follower, log, metrics, settings.inline_items)
     return ApplicationState(settings, schema, follower, log, metrics, observer, service, access)
 
 

@@ -1,26 +1,43 @@
 """Reads a request's body up to a limit, so that an endless one is refused and not collected."""
 
-from starlette.requests import Request
+from typing import Final
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
 
 from inference.errors import BodyTooLargeError
 
+CONTENT_LENGTH: Final = b"content-length"
 
-async def read_body(request: Request, limit: int) -> bytes:
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """Return the whole body.
 
     Raises:
         BodyTooLargeError: it is longer than `limit` bytes, as declared or as received.
+        ClientDisconnect: the caller went before it was whole.
     """
-    declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > limit:
+    if _declared(scope) > limit:
         raise _too_large(limit)
-    chunks, size = [], 0
-    async for chunk in request.stream():
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, more = message.get("body", b""), message.get("more_body", False)
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
         chunks.append(chunk)
-    return b"".join(chunks)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _declared(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == CONTENT_LENGTH:
+            return int(value) if value.isdigit() else 0
+    return 0
 
 
 def _too_large(limit: int) -> BodyTooLargeError:

@@ -1,7 +1,7 @@
 """What the service answers when it cannot predict: a status, a code, and what to do next."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict
 
@@ -33,6 +33,13 @@ class ErrorDocument(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     error: ErrorBody
+
+
+UNEXPECTED: Final = ErrorDocument(
+    error=ErrorBody(
+        code="internal", message="the service failed; nothing was answered, its own log says why"
+    )
+)
 
 
 class InferenceError(Exception):

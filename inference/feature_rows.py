@@ -1,27 +1,89 @@
-"""Served features become the model's two input arrays, without a frame in between."""
+"""Features by name, looked up or given, become rows in a model's own order, and rows its two arrays."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import numpy as np
 
 from features.schema import FeatureColumn
-from training.matrix import MISSING_CATEGORY, FeatureMatrix, names_of
+from inference.hot_path.given_features import FeatureValue, GivenFeatures
+from training.matrix import MISSING_CATEGORY, Categories, FeatureMatrix
 
 if TYPE_CHECKING:
     from features.online.reader import ServedFeatures
 
+PRESENT: Final = "present"
+MISSING: Final = "missing"
 
-def served_matrix(served: Sequence["ServedFeatures"], columns: Sequence[FeatureColumn]) -> FeatureMatrix:
-    """The same arrays as `training.matrix.to_matrix` gives for a frame of these values."""
-    categories, numbers = names_of(columns, "categorical"), names_of(columns, "numeric")
-    categorical = np.empty((len(served), len(categories)), dtype=object)
-    numeric = np.empty((len(served), len(numbers)), dtype=np.float32)
-    with np.errstate(over="ignore"):
-        for row, features in enumerate(served):
-            values = features.values
-            for position, name in enumerate(categories):
-                value = values[name]
-                categorical[row, position] = MISSING_CATEGORY if value is None else value
-            numeric[row] = [np.nan if (value := values[name]) is None else value for name in numbers]
-    return FeatureMatrix(categorical, numeric)
+
+class FeatureRow(msgspec.Struct, frozen=True, gc=False):
+    """One request's features as they are logged: each tuple in the order of the model's columns."""
+
+    values: tuple[FeatureValue, ...]
+    statuses: tuple[str, ...]
+    ages: tuple[float | None, ...]
+
+
+class ModelInputs:
+    """Makes the rows and the arrays of one model, whose columns it knows by heart."""
+
+    def __init__(self, columns: Sequence[FeatureColumn]) -> None:
+        self.columns = tuple(columns)
+        places = {kind: [i for i, column in enumerate(columns) if column.kind == kind] for kind in _KINDS}
+        self._by_name = _getter([column.name for column in columns])
+        self._categorical, self._numeric = (_getter(places[kind]) for kind in _KINDS)
+        self._widths = tuple(len(places[kind]) for kind in _KINDS)
+        self._all_present, self._no_ages = (PRESENT,) * len(columns), (None,) * len(columns)
+        self._given = GivenFeatures(self.columns)
+
+    def served(self, features: "ServedFeatures") -> FeatureRow:
+        """The row of features that were looked up."""
+        pick = self._by_name
+        return FeatureRow(pick(features.values), pick(features.status), pick(features.age_seconds))
+
+    def given(self, features: Mapping[str, FeatureValue]) -> FeatureRow:
+        """The row of features that a caller gave; `None` and an empty text count as missing.
+
+        Raises:
+            GivenFeaturesError: they are not exactly the model's, each in its type.
+        """
+        values = self._given.read(features)
+        if None not in values:
+            return FeatureRow(values, self._all_present, self._no_ages)
+        statuses = tuple(MISSING if value is None else PRESENT for value in values)
+        return FeatureRow(values, statuses, self._no_ages)
+
+    def matrix(self, rows: Sequence[FeatureRow]) -> FeatureMatrix:
+        """The same arrays as `training.matrix.to_matrix` gives for a frame of these values."""
+        values = [row.values for row in rows]
+        numeric = np.empty((len(rows), self._widths[1]), dtype=np.float32)
+        if values and self._widths[1]:
+            with np.errstate(over="ignore"):
+                numeric[:] = list(map(self._numeric, values))  # NumPy reads None as NaN
+        return FeatureMatrix(self._categories(values), numeric)
+
+    def _categories(self, values: Sequence[tuple[FeatureValue, ...]]) -> Categories:
+        categorical = np.empty((len(values), self._widths[0]), dtype=object)
+        if values and self._widths[0]:
+            categorical[:] = list(map(self._categorical, values))
+            categorical[categorical == None] = MISSING_CATEGORY  # noqa: E711 - elementwise
+        return categorical
+
+
+_KINDS: Final = ("categorical", "numeric")
+
+
+def _getter(keys: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:
+    """Like `itemgetter`, but always of a tuple, however few the keys."""
+    if len(keys) > 1:
+        return itemgetter(*keys)
+    return lambda row: tuple(row[key] for key in keys)
+
+
+def served_matrix(served: "Sequence[ServedFeatures]", columns: Sequence[FeatureColumn]) -> FeatureMatrix:
+    """The arrays of features that were looked up."""
+    names = [column.name for column in columns]
+    rows = [FeatureRow(tuple(map(one.values.__getitem__, names)), (), ()) for one in served]
+    return ModelInputs(columns).matrix(rows)

@@ -1,147 +1,98 @@
-"""One prediction from question to logged answer: features, score, log."""
+"""The one core behind every door: questions in, logged answers out."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from time import perf_counter
-from typing import TYPE_CHECKING
+from asyncio import gather, get_running_loop
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
-import numpy as np
-
-from features.errors import FeatureError
 from inference.call import Call
-from inference.errors import (
-    FeaturesUnavailableError,
-    LogUnavailableError,
-    NoModelError,
-    RequestIdConflictError,
-    ScoringError,
-)
-from inference.feature_rows import served_matrix
+from inference.errors import NoModelError
+from inference.hot_path.answering import Answering, Answers
+from inference.hot_path.asked import Asked, BatchKey, ask_champion, divide
+from inference.hot_path.micro_batching import MicroBatcher
+from inference.hot_path.shadow_scoring import ShadowScoring
 from inference.model_follower import ModelFollower
 from inference.observability.metrics import ServiceMetrics
 from inference.prediction_log.answered import Answer
-from inference.prediction_log.errors import LogWriteError, RequestIdReusedError
-from inference.prediction_log.journal import Layout, LoggedPrediction, Scalar
 from inference.prediction_log.writer import PredictionLog
 from inference.request_schema import Question
-from inference.served_model import ServedModel
-from inference.serving_set import Role
-from training.matrix import Floats
+from inference.serving_set import ServingSet
 
-if TYPE_CHECKING:
-    from features.online.reader import ServedFeatures
-
-ROLE: Role = "champion"
-SOURCE = "online"
+MOST_ROWS: Final = 256
+THREADS: Final = 2
 
 
 class PredictionService:
-    """Answers questions with the model that is served at that moment, and logs before it answers."""
+    """Answers questions with the models that serve at that moment, and logs before it answers.
 
-    def __init__(self, follower: ModelFollower, log: PredictionLog, metrics: ServiceMetrics) -> None:
-        self._follower, self._log, self._metrics = follower, log, metrics
+    While the online store is away, features have their declared defaults and the answers say `degraded`.
+    """
 
-    async def predict(self, questions: Sequence[Question], call: Call) -> tuple[Answer, ...]:
-        """Answer every question, all with one model version.
+    def __init__(
+        self, follower: ModelFollower, log: PredictionLog, metrics: ServiceMetrics, inline_items: int
+    ) -> None:
+        """`inline_items`: larger calls go to a worker thread, since they would hold up the others."""
+        self._follower, self._inline_items = follower, inline_items
+        self._answering = Answering(log, metrics)
+        self._batcher = MicroBatcher[BatchKey, Asked, Answers](self._answering.answer, MOST_ROWS)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="large-calls")
+        self._shadows = ShadowScoring(self._answering)
 
-        While the online store is away, features have their declared defaults and the answers say `degraded`.
+    async def predict(self, questions: Sequence[Question], call: Call) -> Answers:
+        """Answer every question, each with the model that the serving set chooses for it.
 
         Raises:
             NoModelError: no model is loaded.
-            FeaturesUnavailableError: the feature repository does not compute what it declares.
-            LogUnavailableError: the answers cannot be logged, so they are not given.
-            RequestIdConflictError: a request id was answered before for other fields.
+            InvalidRequestError: the features given are not those that the model reads.
+            InferenceError: as for `Answering`.
         """
-        model = self._served_model()
-        with self._metrics.timed("features"), _explained():
-            served = await model.reader.read(*_asked(questions))
-        return self._answer(model, questions, served, call.started)
-
-    def predict_blocking(self, questions: Sequence[Question], call: Call) -> tuple[Answer, ...]:
-        """Do the same in a worker thread: for large requests."""
-        model = self._served_model()
-        with self._metrics.timed("features"), _explained():
-            served = model.reader.read_blocking(*_asked(questions))
-        return self._answer(model, questions, served, call.started)
-
-    def _served_model(self) -> ServedModel:
-        model = self._follower.served
-        if model is None:
-            raise NoModelError(self._follower.reason)
-        return model
-
-    def _answer(
-        self,
-        model: ServedModel,
-        questions: Sequence[Question],
-        served: "Sequence[ServedFeatures]",
-        started: float,
-    ) -> tuple[Answer, ...]:
-        with self._metrics.timed("score"):
-            predictions = self._score(model, served)
-        entries = _entries(model, questions, served, predictions, started)
-        with self._metrics.timed("log"):
-            answers = self._append(entries, model.layout)
-        self._metrics.count_answers(answers)
+        if call.explain or len(questions) > self._inline_items:
+            run = get_running_loop().run_in_executor
+            return await run(self._threads, self.predict_blocking, questions, call)
+        serving = self._serving()
+        parts = divide(serving, questions, call)
+        if len(parts) == 1:
+            answers = await self._ask(serving, parts[0])
+        else:
+            answers = _in_order(parts, await gather(*(self._ask(serving, part) for part in parts)))
+        self._shadows.offer(serving, questions, call)
         return answers
 
-    def _score(self, model: ServedModel, served: "Sequence[ServedFeatures]") -> Floats:
-        predictions = model.scorer.score_matrix(served_matrix(served, model.columns))
-        if not np.isfinite(predictions).all():
-            raise ScoringError(f"version {model.version} answered no number; roll back")
-        return predictions
+    def predict_blocking(self, questions: Sequence[Question], call: Call) -> Answers:
+        """Do the same in a worker thread: for large calls, explanations, and doors without an event loop."""
+        serving = self._serving()
+        parts = divide(serving, questions, call)
+        answers = _in_order(parts, [self._ask_blocking(serving, part) for part in parts])
+        self._shadows.offer(serving, questions, call)
+        return answers
 
-    def _append(self, entries: Sequence[LoggedPrediction], layout: Layout) -> tuple[Answer, ...]:
+    def close(self) -> None:
+        """Score along what waits, then let go of the threads."""
+        self._threads.shutdown()
+        self._shadows.close()
+
+    async def _ask(self, serving: ServingSet, asked: Asked) -> Answers:
         try:
-            return self._log.append(entries, layout)
-        except RequestIdReusedError as error:
-            raise RequestIdConflictError(str(error)) from error
-        except (LogWriteError, OSError) as error:
-            raise LogUnavailableError(f"{error}. Nothing was answered; try again") from error
+            return await self._batcher.submit(asked.key, asked)
+        except Exception as error:  # a challenger's failure is not its callers'
+            champions = ask_champion(serving, asked, error)
+            return await self._batcher.submit(champions.key, champions)
+
+    def _ask_blocking(self, serving: ServingSet, asked: Asked) -> Answers:
+        try:
+            return self._answering.answer_blocking(asked)
+        except Exception as error:  # as above
+            return self._answering.answer_blocking(ask_champion(serving, asked, error))
+
+    def _serving(self) -> ServingSet:
+        serving = self._follower.serving
+        if serving is None:
+            raise NoModelError(self._follower.reason)
+        return serving
 
 
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except FeatureError as error:
-        raise FeaturesUnavailableError(
-            f"the online features cannot be computed ({error}); run `python -m features apply`, try again"
-        ) from error
-
-
-def _asked(questions: Sequence[Question]) -> tuple[list[Mapping[str, object]], list[datetime]]:
-    return [question.fields for question in questions], [question.as_of for question in questions]
-
-
-def _entries(
-    model: ServedModel,
-    questions: Sequence[Question],
-    served: "Sequence[ServedFeatures]",
-    predictions: Floats,
-    started: float,
-) -> list[LoggedPrediction]:
-    names = [column.name for column in model.columns]
-    logged_at, latency = datetime.now(UTC), round((perf_counter() - started) * 1_000, 3)
-    return [
-        LoggedPrediction(
-            request_id=question.request_id,
-            prediction_time=question.as_of,
-            logged_at=logged_at,
-            model_version=model.version,
-            role=ROLE,
-            source=SOURCE,
-            prediction=prediction,
-            latency_ms=latency,
-            keys=tuple(map(_scalar, question.fields.values())),
-            values=tuple(map(features.values.__getitem__, names)),
-            statuses=tuple(map(features.status.__getitem__, names)),
-            ages=tuple(map(features.age_seconds.__getitem__, names)),
-        )
-        for question, features, prediction in zip(questions, served, predictions.tolist(), strict=True)
-    ]
-
-
-def _scalar(value: object) -> Scalar:
-    return value.isoformat() if isinstance(value, datetime) else value  # type: ignore[return-value]
+def _in_order(parts: Sequence[Asked], answered: Sequence[Answers]) -> Answers:
+    placed: dict[int, Answer] = {}
+    for part, answers in zip(parts, answered, strict=True):
+        placed.update(zip(part.places, answers, strict=True))
+    return tuple(placed[place] for place in range(len(placed)))

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from features.schema import FeatureColumn
 from inference.errors import ModelRefusedError
-from inference.feature_rows import served_matrix
+from inference.feature_rows import ModelInputs
 from inference.prediction_log.journal import Layout
 from inference.prediction_log.schema import feature_types, key_types
 from inference.request_schema import example_instance
@@ -25,20 +25,26 @@ from training.registry import ModelVersionRef, fetch_bundle
 
 if TYPE_CHECKING:
     from features.online.cache import CachedOnlineReader
+    from inference.explanation.explainer import Explainer
 
 logger = logging.getLogger(__name__)
 
-WARM_UP_ROWS = (1, 32)
+WARM_UP_ROWS = (1, 32, 256)
+# One thread is the fastest for a few rows: handing work to others costs more than they save.
 SCORING_THREADS = 1
+# From here on several threads are faster, if there are any.
+BULK_ROWS = 128
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ServedModel:
     """What one answer is made with. A request takes one reference, so that no answer mixes versions."""
 
+    problem: Problem
     ref: ModelVersionRef
     bundle: Bundle
     scorer: MatrixScorer
+    bulk_scorer: MatrixScorer
     reader: "CachedOnlineReader"
     layout: Layout
     since: datetime
@@ -52,6 +58,26 @@ class ServedModel:
     def columns(self) -> tuple[FeatureColumn, ...]:
         """The model's inputs, in order."""
         return self.bundle.contract.columns
+
+    @cached_property
+    def inputs(self) -> ModelInputs:
+        """Makes the model's rows and arrays."""
+        return ModelInputs(self.columns)
+
+    @cached_property
+    def explainer(self) -> "Explainer":
+        """What explains this version; loaded when it is first asked for, in up to a second.
+
+        Raises:
+            ExplanationUnavailableError: nothing in the bundle lets it be explained.
+        """
+        from inference.explanation.explainer import explainer_of  # most services never explain
+
+        return explainer_of(self.bundle, self.problem)
+
+    def scorer_for(self, rows: int) -> MatrixScorer:
+        """The session with the right threads for so many rows."""
+        return self.scorer if rows < BULK_ROWS else self.bulk_scorer
 
 
 def load_model(settings: InferenceSettings, problem: Problem, ref: ModelVersionRef) -> ServedModel:
@@ -76,9 +102,17 @@ def load_model(settings: InferenceSettings, problem: Problem, ref: ModelVersionR
     scorer = open_scorer(bundle, SCORING_THREADS, settings.device, settings.network_runtime)
     if scorer.warning:
         logger.warning("version %s: %s", ref.version, scorer.warning)
-    model = ServedModel(ref, bundle, scorer, reader, layout, datetime.now(UTC))
+    bulk_scorer = _open_bulk_scorer(settings, bundle, scorer)
+    model = ServedModel(problem, ref, bundle, scorer, bulk_scorer, reader, layout, datetime.now(UTC))
     _warm(model, problem)
     return model
+
+
+def _open_bulk_scorer(settings: InferenceSettings, bundle: Bundle, scorer: MatrixScorer) -> MatrixScorer:
+    """A session with more threads; the same one where there are none to have, or where a GPU scores."""
+    if settings.bulk_threads == SCORING_THREADS or scorer.device != "cpu":
+        return scorer
+    return open_scorer(bundle, settings.bulk_threads, settings.device, settings.network_runtime)
 
 
 def require_columns(wanted: Sequence[FeatureColumn], offered: Sequence[FeatureColumn], service: str) -> None:
@@ -104,7 +138,8 @@ def _warm(model: ServedModel, problem: Problem) -> None:
     fields = _example_fields(problem)
     for rows in WARM_UP_ROWS:
         served = model.reader.read_blocking([fields] * rows, [model.since] * rows)
-        predictions = model.scorer.score_matrix(served_matrix(served, model.columns))
+        matrix = model.inputs.matrix(list(map(model.inputs.served, served)))
+        predictions = model.scorer_for(rows).score_matrix(matrix)
         if predictions.shape != (rows,) or not np.isfinite(predictions).all():
             raise ModelRefusedError(f"version {model.version} answers no number for the example; roll back")
 

@@ -23,6 +23,9 @@ class InferenceSettings(TrainingSettings):
     inline_items: int = Field(
         default=16, ge=0, description="Requests up to this size are answered without a worker thread."
     )
+    bulk_threads: int = Field(
+        default=2, ge=1, description="Threads that score a large request; small ones are faster with one."
+    )
     online_cache_seconds: float = Field(
         default=1.0,
         ge=0,

@@ -57,7 +57,7 @@ router = APIRouter(prefix="/v1/events", tags=["events"], lifespan=_lifespan)
 @router.post("", responses=RESPONSES, openapi_extra={"requestBody": BODY})
 async def create_events(request: Request) -> ReceiptDocument:
     """Take one or many events in, all or none. What is acknowledged survives the death of the service."""
-    body = await read_body(request, state_of(request).settings.max_body_bytes)
+    body = await read_body(request.scope, request.receive, state_of(request).settings.max_body_bytes)
     receipt = await run_sync(_intake(request).take, body)
     return ReceiptDocument(accepted=receipt.accepted, duplicates=receipt.duplicates)
 

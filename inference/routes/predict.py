@@ -1,21 +1,24 @@
-"""`POST /v1/predict`: decoded outside FastAPI's machinery, since it is the hot route."""
+"""`POST /v1/predict`: answered at the front door, since it is the hot route; declared here for OpenAPI."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Any, Final
+from typing import Annotated, Any, Final
+from urllib.parse import parse_qs
 
 import msgspec
-from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
+from starlette.types import Receive, Scope
 
-from inference.application_state import ApplicationState, state_of
+from inference.application_state import ApplicationState
 from inference.body import read_body
-from inference.call import Call
-from inference.errors import ErrorDocument
-from inference.prediction_log.answered import Answer
+from inference.errors import ErrorDocument, ErrorItem, InvalidRequestError
+from inference.front_door import HotResponse, HotRoute, answer_through, call_of
 from inference.responses import PredictionsDocument
 
 router = APIRouter(prefix="/v1", tags=["predictions"])
+PATH: Final = "/v1/predict"
+EXPLAIN: Final = "explain"
 REFUSALS: Final = {
     400: "The body is no JSON.",
     409: "A request id was answered before for other fields.",
@@ -27,24 +30,57 @@ RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"model": PredictionsDocument},
     **{code: {"model": ErrorDocument, "description": text} for code, text in REFUSALS.items()},
 }
+FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 _encode = msgspec.json.Encoder().encode
 
 
+async def answer_predictions(state: ApplicationState, scope: Scope, receive: Receive) -> HotResponse:
+    """Predict for one or many instances.
+
+    Raises:
+        InferenceError: what decoding or the core refuses.
+    """
+    body = await read_body(scope, receive, state.settings.max_body_bytes)
+    call = call_of(scope)
+    if scope["query_string"]:
+        call = replace(call, explain=read_explain(scope["query_string"]))
+    began = perf_counter()
+    questions = state.schema.decode(body, datetime.now(UTC))
+    ended = perf_counter()
+    state.metrics.observe("decode", ended - began)
+    if call.trace is not None:
+        call.trace.stage("decode", began, ended)
+    answers = await state.service.predict(questions, call)
+    degraded = True in [answer.degraded for answer in answers]
+    return HotResponse(200, _encode({"predictions": answers, "degraded": degraded}), answers=answers)
+
+
+HOT: Final = HotRoute(answer_predictions, door="predict", route=PATH)
+
+
+def read_explain(query: bytes) -> bool:
+    """Whether a query string asks for reasons.
+
+    Raises:
+        InvalidRequestError: `explain` is neither true nor false.
+    """
+    values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get(EXPLAIN, ["false"])
+    asked = FLAGS.get(values[-1].lower())
+    if asked is None:
+        item = ErrorItem(
+            index=0, field=EXPLAIN, code="wrong_type", message="send explain=true or explain=false"
+        )
+        raise InvalidRequestError(
+            "the query is wrong, nothing was predicted; correct what items names", [item]
+        )
+    return asked
+
+
 @router.post("/predict", response_class=Response, responses=RESPONSES)
-async def create_predictions(request: Request) -> Response:
+async def create_predictions(
+    request: Request,
+    explain: Annotated[bool, Query(description="Whether each answer carries its reasons.")] = False,  # noqa: ARG001
+) -> Response:
     """Predict for one or many instances. What is answered is in the prediction log before it is answered."""
-    call = Call(perf_counter())
-    state = state_of(request)
-    answers = await _answer(state, await read_body(request, state.settings.max_body_bytes), call)
-    state.metrics.observe("total", perf_counter() - call.started)
-    degraded = any(answer.degraded for answer in answers)
-    return Response(_encode({"predictions": answers, "degraded": degraded}), media_type="application/json")
-
-
-async def _answer(state: ApplicationState, body: bytes, call: Call) -> tuple[Answer, ...]:
-    with state.metrics.timed("decode"):
-        questions = state.schema.decode(body, datetime.now(UTC))
-    if len(questions) <= state.settings.inline_items:
-        return await state.service.predict(questions, call)
-    return await run_sync(state.service.predict_blocking, questions, call)
+    return await answer_through(request, HOT)

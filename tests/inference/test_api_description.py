@@ -7,7 +7,8 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
-from inference.request_schema import EARLIEST, RequestSchema, example_instance
+from inference.request_limits import EARLIEST
+from inference.request_schema import RequestSchema, example_instance
 from tests.inference.parking import PROBLEM
 from tests.inference.test_serving_bad_input import WRONG_FIELDS
 from tests.inference.world import instance

@@ -1,0 +1,171 @@
+"""Answers the hot paths itself, without FastAPI's machinery; every other request goes on to the application.
+
+Both ways a request is named, checked, counted and, where it fails, answered alike.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from inference.application_state import ApplicationState
+from inference.call import Call
+from inference.errors import UNEXPECTED, InferenceError
+from inference.observability.request_ids import HEADER
+from inference.prediction_log.answered import Answer
+
+logger = logging.getLogger(__name__)
+
+JSON: Final = b"application/json"
+UNKNOWN_ROUTE: Final = "unknown"
+CALL: Final = "roundtrip.call"
+
+
+@dataclass(frozen=True, slots=True)
+class HotResponse:
+    """What a hot path answers; `answers` are the predictions in it, for figures and logs."""
+
+    status: int
+    body: bytes
+    content_type: bytes = JSON
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    answers: Sequence[Answer] = ()
+
+
+Handler = Callable[[ApplicationState, Scope, Receive], Awaitable[HotResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class HotRoute:
+    """Who answers a hot path, and the door and the route that it counts under.
+
+    The handler raises `InferenceError` for what it refuses, and finds the call's facts with `call_of`.
+    """
+
+    handler: Handler
+    door: str
+    route: str
+
+
+HotRoutes = Mapping[tuple[str, str], HotRoute]
+
+
+class FrontDoor:
+    """ASGI middleware, the outermost. Paths that no route answers are counted as one."""
+
+    def __init__(self, app: ASGIApp, hot_routes: HotRoutes) -> None:
+        """`hot_routes`: by method and path."""
+        self._app, self._hot_routes = app, hot_routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request, or pass it on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        state: ApplicationState = scope["app"].state.running
+        hot = self._hot_routes.get((scope["method"], scope["path"]))
+        if hot is None:
+            scope[CALL] = Call(started, "other", request_id=state.observer.identify(scope["headers"]))
+            await self._pass_on(state, scope, receive, send)
+        else:
+            await _answer_hot(hot, state, scope, receive, send, started)
+
+    async def _pass_on(self, state: ApplicationState, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def send_noted(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
+                state.metrics.count_request(route, message["status"])
+                named = (HEADER, (call_of(scope).request_id or "").encode())
+                message = {**message, "headers": [*message.get("headers", ()), named]}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noted)
+        except Exception:
+            if begun:
+                raise
+            await _send(_unexpected(), send_noted)
+
+
+async def answer_through(request: Request, hot: HotRoute) -> Response:
+    """Answer a hot route's request that came through FastAPI, such as below a mounted path.
+
+    Raises:
+        InferenceError: what the handler raises, for the application to answer.
+    """
+    state: ApplicationState = request.app.state.running
+    request.scope[CALL] = replace(call_of(request.scope), door=hot.door)
+    answered = await hot.handler(state, request.scope, request.receive)
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answered.headers}
+    return Response(answered.body, answered.status, headers, answered.content_type.decode("latin-1"))
+
+
+def call_of(scope: Scope) -> Call:
+    """The facts of the call that this request is."""
+    call: Call = scope[CALL]
+    return call
+
+
+async def _answer_hot(
+    hot: HotRoute, state: ApplicationState, scope: Scope, receive: Receive, send: Send, started: float
+) -> None:
+    headers, observer = scope["headers"], state.observer
+    trace = observer.trace(headers, hot.route, started)
+    call = Call(started, hot.door, request_id=observer.identify(headers), trace=trace)
+    refusal: str | None = None
+    try:
+        scope[CALL] = call = _admitted(state, call, headers)
+        answered = await hot.handler(state, scope, receive)
+    except InferenceError as error:
+        answered, refusal = _refused(error), error.code
+    except ClientDisconnect:
+        return
+    except Exception:
+        answered, refusal = _unexpected(), UNEXPECTED.error.code
+    await _send(answered, send, (HEADER, (call.request_id or "").encode()))
+    observer.answered(call, hot.route, answered.status, answered.answers, refusal)
+
+
+def _admitted(state: ApplicationState, call: Call, headers: Sequence[tuple[bytes, bytes]]) -> Call:
+    """The call with who makes it.
+
+    Raises:
+        InferenceError: one of `inference.access.errors`.
+    """
+    began = perf_counter()
+    caller = state.access.check(headers, "predict")
+    state.metrics.observe("access", perf_counter() - began)
+    return call if caller.id is None else replace(call, caller=caller.id)
+
+
+def _refused(error: InferenceError) -> HotResponse:
+    headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in error.headers.items()
+    ]
+    return HotResponse(error.status, error.document().model_dump_json().encode(), headers=headers)
+
+
+def _unexpected() -> HotResponse:
+    logger.exception("A request failed")
+    return HotResponse(500, UNEXPECTED.model_dump_json().encode())
+
+
+async def _send(answered: HotResponse, send: Send, *named: tuple[bytes, bytes]) -> None:
+    headers = [
+        (b"content-type", answered.content_type),
+        (b"content-length", b"%d" % len(answered.body)),
+        *answered.headers,
+        *named,
+    ]
+    await send({"type": "http.response.start", "status": answered.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answered.body})

@@ -1,0 +1,149 @@
+"""One batch from questions to logged answers: features, matrix, score, log."""
+
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from features.errors import FeatureError
+from inference.errors import (
+    FeaturesUnavailableError,
+    LogUnavailableError,
+    RequestIdConflictError,
+    ScoringError,
+)
+from inference.feature_rows import FeatureRow
+from inference.hot_path.asked import Asked, BatchKey
+from inference.hot_path.log_lines import log_lines
+from inference.hot_path.stages import BatchStages
+from inference.observability.metrics import ServiceMetrics
+from inference.prediction_log.answered import Answer
+from inference.prediction_log.errors import LogWriteError, RequestIdReusedError
+from inference.prediction_log.writer import PredictionLog
+from training.matrix import FeatureMatrix, Floats
+
+if TYPE_CHECKING:
+    from inference.served_model import ServedModel
+
+Answers = tuple[Answer, ...]
+
+
+class Answering:
+    """Answers batches of one key each, in order; what it raises concerns the whole batch.
+
+    Raises:
+        FeaturesUnavailableError: the feature repository does not compute what it declares.
+        ScoringError: an answer is no number.
+        LogUnavailableError: the answers cannot be logged, so they are not given.
+        RequestIdConflictError: a request id was answered before for other fields.
+        ExplanationUnavailableError: reasons are asked for, and this version has none.
+    """
+
+    def __init__(self, log: PredictionLog, metrics: ServiceMetrics) -> None:
+        self._log, self._metrics = log, metrics
+
+    def answer(self, key: BatchKey, batch: Sequence[Asked]) -> Awaitable[list[Answers]] | list[Answers]:
+        """Answer on the event loop: at once where the features are given, else when they are looked up."""
+        stages = BatchStages(self._metrics, batch, perf_counter())
+        if key.given:
+            return self._score_and_log(batch, _given_rows(batch), stages)
+        return self._look_up_and_answer(key.model, batch, stages)
+
+    def answer_blocking(self, asked: Asked) -> Answers:
+        """Answer one caller in a worker thread, with reasons where they are asked for."""
+        began = perf_counter()
+        stages = BatchStages(self._metrics, [asked], began)
+        if asked.key.given:
+            rows = _given_rows([asked])
+        else:
+            with _explained():
+                served = asked.key.model.reader.read_blocking(
+                    [question.fields for question in asked.questions],
+                    [question.as_of for question in asked.questions],
+                )
+            rows = list(map(asked.key.model.inputs.served, served))
+            stages.took("features", began, perf_counter())
+        [answers] = self._score_and_log([asked], rows, stages)
+        return self._with_reasons(asked, answers, rows, stages) if asked.call.explain else answers
+
+    async def _look_up_and_answer(
+        self, model: "ServedModel", batch: Sequence[Asked], stages: BatchStages
+    ) -> list[Answers]:
+        began = perf_counter()
+        questions = [question for asked in batch for question in asked.questions]
+        with _explained():
+            served = await model.reader.read(
+                [question.fields for question in questions], [question.as_of for question in questions]
+            )
+        rows = list(map(model.inputs.served, served))
+        stages.took("features", began, perf_counter())
+        return self._score_and_log(batch, rows, stages)
+
+    def _score_and_log(
+        self, batch: Sequence[Asked], rows: Sequence[FeatureRow], stages: BatchStages
+    ) -> list[Answers]:
+        model = batch[0].key.model
+        began = perf_counter()
+        predictions = _score(model, model.inputs.matrix(rows))
+        scored = perf_counter()
+        stages.scored(len(rows), began, scored)
+        answers = self._log_answers(batch, rows, predictions)
+        stages.took("log", scored, perf_counter())
+        divided = list(_divided(answers, batch))
+        for asked, own in zip(batch, divided, strict=True):
+            if asked.key.role != "shadow":
+                self._metrics.count_answers(own, asked.call.door)
+        return divided
+
+    def _log_answers(
+        self, batch: Sequence[Asked], rows: Sequence[FeatureRow], predictions: Floats
+    ) -> Answers:
+        lines = log_lines(batch, rows, predictions.tolist())
+        try:
+            return self._log.append(lines, batch[0].key.model.layout)
+        except RequestIdReusedError as error:
+            raise RequestIdConflictError(str(error)) from error
+        except (LogWriteError, OSError) as error:
+            raise LogUnavailableError(f"{error}. Nothing was answered; try again") from error
+
+    def _with_reasons(
+        self, asked: Asked, answers: Answers, rows: Sequence[FeatureRow], stages: BatchStages
+    ) -> Answers:
+        began = perf_counter()
+        model = asked.key.model
+        reasons = model.explainer.explain(model.inputs.matrix(rows))
+        stages.took("explain", began, perf_counter())
+        return tuple(
+            msgspec.structs.replace(answer, reasons=own) for answer, own in zip(answers, reasons, strict=True)
+        )
+
+
+def _score(model: "ServedModel", matrix: FeatureMatrix) -> Floats:
+    predictions = model.scorer_for(len(matrix)).score_matrix(matrix)
+    if not np.isfinite(predictions).all():
+        raise ScoringError(f"version {model.version} answered no number; roll back")
+    return predictions
+
+
+def _given_rows(batch: Sequence[Asked]) -> list[FeatureRow]:
+    return [row for asked in batch for row in asked.rows or ()]
+
+
+def _divided(answers: Answers, batch: Sequence[Asked]) -> Iterator[Answers]:
+    start = 0
+    for asked in batch:
+        yield answers[start : start + asked.size]
+        start += asked.size
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except FeatureError as error:
+        raise FeaturesUnavailableError(
+            f"the online features cannot be computed ({error}); run `python -m features apply`, try again"
+        ) from error

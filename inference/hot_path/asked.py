@@ -1,0 +1,118 @@
+"""What one caller asks of one model: a request's questions, divided by who is to answer them."""
+
+from collections.abc import Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from inference.call import Call
+from inference.errors import ErrorItem, InvalidRequestError, LogUnavailableError, RequestIdConflictError
+from inference.feature_rows import FeatureRow
+from inference.hot_path.given_features import GivenFeaturesError
+from inference.request_limits import LISTED_ERRORS
+from inference.serving_set import Role, ServingSet
+
+if TYPE_CHECKING:
+    from inference.request_schema import Question
+    from inference.served_model import ServedModel
+
+# These are no model's fault, so that another model would fail likewise.
+SHARED_FAILURES: Final = (LogUnavailableError, RequestIdConflictError)
+
+
+class BatchKey(NamedTuple):
+    """What may be scored together: one model in one role, features looked up or given."""
+
+    model: "ServedModel"
+    role: Role
+    given: bool
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """Questions of one call with one key, and their places in it.
+
+    `rows` are the features given; `None`: they are to be looked up. `since` is `perf_counter()`.
+    """
+
+    key: BatchKey
+    call: Call
+    places: Sequence[int]
+    questions: "Sequence[Question]"
+    rows: Sequence[FeatureRow] | None
+    since: float
+
+    @property
+    def size(self) -> int:
+        """The number of questions."""
+        return len(self.questions)
+
+
+def ask(key: BatchKey, questions: "Sequence[Question]", call: Call) -> Asked:
+    """Ask all of one model.
+
+    Raises:
+        InvalidRequestError: the features given are not those that the model reads; items say which.
+    """
+    return _ask(key, range(len(questions)), questions, call)
+
+
+def divide(serving: ServingSet, questions: "Sequence[Question]", call: Call) -> list[Asked]:
+    """Give each question to the model that answers it; what a challenger cannot read goes to the champion.
+
+    Raises:
+        InvalidRequestError: the features given are not those that the model reads; items say which.
+    """
+    chosen: dict[BatchKey, list[int]] = {}
+    for place, question in enumerate(questions):
+        role, model = serving.choose(question)
+        chosen.setdefault(BatchKey(model, role, question.features is not None), []).append(place)
+    return [_ask_readable(serving, key, places, questions, call) for key, places in chosen.items()]
+
+
+def ask_champion(serving: ServingSet, asked: Asked, error: Exception) -> Asked:
+    """Ask the champion instead of a challenger that failed with `error`.
+
+    Raises:
+        Exception: `error`, where it was not the challenger's own.
+    """
+    if asked.key.role != "challenger" or isinstance(error, SHARED_FAILURES):
+        raise error
+    key = BatchKey(serving.champion, "champion", asked.key.given)
+    return _ask(key, asked.places, asked.questions, asked.call)
+
+
+def _ask_readable(
+    serving: ServingSet, key: BatchKey, places: Sequence[int], questions: "Sequence[Question]", call: Call
+) -> Asked:
+    own = [questions[place] for place in places]
+    try:
+        return _ask(key, places, own, call)
+    except InvalidRequestError:
+        if key.role != "challenger":
+            raise
+        return _ask(BatchKey(serving.champion, "champion", key.given), places, own, call)
+
+
+def _ask(key: BatchKey, places: Sequence[int], questions: "Sequence[Question]", call: Call) -> Asked:
+    rows = _read_given(key.model, places, questions) if key.given else None
+    return Asked(key, call, places, questions, rows, perf_counter())
+
+
+def _read_given(
+    model: "ServedModel", places: Sequence[int], questions: "Sequence[Question]"
+) -> list[FeatureRow]:
+    rows: list[FeatureRow] = []
+    wrong: list[ErrorItem] = []
+    for place, question in zip(places, questions, strict=True):
+        try:
+            rows.append(model.inputs.given(question.features or {}))
+        except GivenFeaturesError as error:
+            wrong.extend(error.items(place))
+    if wrong:
+        raise InvalidRequestError(
+            f"{len(wrong)} features are not as version {model.version} reads them, nothing was predicted; "
+            "correct what items names and send again",
+            wrong[:LISTED_ERRORS],
+        )
+    return rows

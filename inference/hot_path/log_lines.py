@@ -1,0 +1,52 @@
+"""What of a scored batch is logged: a line for each question."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Final
+
+from inference.feature_rows import FeatureRow
+from inference.hot_path.asked import Asked
+from inference.prediction_log.journal import Layout, LoggedPrediction, Scalar
+
+# Where the features came from.
+ONLINE: Final = "online"
+GIVEN: Final = "given"
+
+
+def log_lines(
+    batch: Sequence[Asked], rows: Sequence[FeatureRow], predictions: Sequence[float]
+) -> list[LoggedPrediction]:
+    """The lines of the batch's questions, in order; latency runs from each call's arrival to now."""
+    model, role, given = batch[0].key
+    logged_at, now = datetime.now(UTC), perf_counter()
+    questions = [
+        (question, round((now - asked.call.started) * 1_000, 3))
+        for asked in batch
+        for question in asked.questions
+    ]
+    return [
+        LoggedPrediction(
+            request_id=question.request_id,
+            prediction_time=question.as_of,
+            logged_at=logged_at,
+            model_version=model.version,
+            role=role,
+            source=GIVEN if given else ONLINE,
+            prediction=prediction,
+            latency_ms=latency,
+            keys=_keys(question.fields, model.layout),
+            values=row.values,
+            statuses=row.statuses,
+            ages=row.ages,
+        )
+        for (question, latency), row, prediction in zip(questions, rows, predictions, strict=True)
+    ]
+
+
+def _keys(fields: Mapping[str, object], layout: Layout) -> tuple[Scalar, ...]:
+    return tuple(_scalar(fields.get(name)) for name, _ in layout.keys)
+
+
+def _scalar(value: object) -> Scalar:
+    return value.isoformat() if isinstance(value, datetime) else value  # type: ignore[return-value]

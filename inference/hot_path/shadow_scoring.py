@@ -1,0 +1,76 @@
+"""Scores along, unseen, what a rollout wants scored: after the answers, in a thread, never in their way."""
+
+import logging
+from collections.abc import Sequence
+from queue import SimpleQueue
+from threading import Thread
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
+
+from inference.call import Call
+from inference.hot_path.answering import Answering
+from inference.hot_path.asked import BatchKey, ask
+from inference.serving_set import ServingSet
+
+if TYPE_CHECKING:
+    from inference.request_schema import Question
+    from inference.served_model import ServedModel
+
+logger = logging.getLogger(__name__)
+
+# Requests that wait to be scored along; beyond, they are dropped and counted.
+WAITING_REQUESTS: Final = 1_000
+
+Shadowed = tuple["ServedModel", "list[Question]", Call]
+
+
+class ShadowScoring:
+    """Takes questions that were answered and has a second model score and log them, as `shadow`."""
+
+    def __init__(self, answering: Answering) -> None:
+        self._answering = answering
+        self._waiting: SimpleQueue[Shadowed | None] = SimpleQueue()
+        self._thread: Thread | None = None
+        self.dropped = 0
+        self.failed = 0
+
+    def offer(self, serving: ServingSet, questions: "Sequence[Question]", call: Call) -> None:
+        """Take what is to be scored along. Never blocks, never fails."""
+        if serving.challenger is None:
+            return
+        shadowed = [question for question in questions if serving.shadows(question) is not None]
+        if not shadowed:
+            return
+        if self._waiting.qsize() >= WAITING_REQUESTS:
+            self.dropped += 1
+            return
+        if self._thread is None:
+            self._thread = Thread(target=self._score_waiting, name="shadow-scoring", daemon=True)
+            self._thread.start()
+        self._waiting.put((serving.challenger, shadowed, call))
+
+    def close(self) -> None:
+        """Score what waits, then stop."""
+        self._waiting.put(None)
+        if self._thread is not None:
+            self._thread.join()
+
+    def _score_waiting(self) -> None:
+        while (shadowed := self._waiting.get()) is not None:
+            try:
+                self._score(*shadowed)
+            except Exception:  # a shadow harms nobody, whatever it does
+                self.failed += 1
+                if self.failed == 1:
+                    logger.exception("A shadow could not be scored; further failures are only counted")
+
+    def _score(self, model: "ServedModel", questions: "Sequence[Question]", call: Call) -> None:
+        for given in (False, True):
+            own = [question for question in questions if (question.features is not None) is given]
+            if own:
+                self._answering.answer_blocking(ask(BatchKey(model, "shadow", given), own, _apart(call)))
+
+
+def _apart(call: Call) -> Call:
+    """The call as the shadow sees it: timed on its own, not traced and not explained."""
+    return Call(perf_counter(), call.door, call.caller, call.request_id)
