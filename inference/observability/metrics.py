@@ -82,20 +82,19 @@ class ServiceMetrics:
 
     def observe(self, stage: Stage, seconds: float, version: str = "", role: str = "") -> None:
         """Count one duration of a stage; version and role where one model is meant."""
-        self._stage(stage, version, role).observe(seconds)
+        key = (stage, version, role)
+        (self._stages.get(key) or self._new_stage(key)).observe(seconds)
 
     def observe_many(
         self, stage: Stage, durations: Iterable[float], version: str = "", role: str = ""
     ) -> None:
         """Count durations of several requests at once."""
-        self._stage(stage, version, role).observe_many(durations)
+        key = (stage, version, role)
+        (self._stages.get(key) or self._new_stage(key)).observe_many(durations)
 
     def observe_batch(self, rows: int, version: str) -> None:
         """Count one run of a model over so many rows."""
-        tally = self._batches.get(version)
-        if tally is None:
-            tally = self._batches.setdefault(version, HistogramTally(self._rows.labels(version), ROWS))
-        tally.observe(rows)
+        (self._batches.get(version) or self._new_batches(version)).observe(rows)
 
     def count_request(self, route: str, code: int) -> None:
         """Count one answered request."""
@@ -176,12 +175,11 @@ class ServiceMetrics:
             on_gpu += seconds if stage == "score" and version in self._on_gpu else 0.0
         return on_gpu
 
-    def _stage(self, stage: Stage, version: str, role: str) -> HistogramTally:
-        key = (stage, version, role)
-        tally = self._stages.get(key)
-        if tally is None:
-            tally = self._stages.setdefault(key, HistogramTally(self._seconds.labels(*key), SECONDS))
-        return tally
+    def _new_stage(self, key: tuple[str, str, str]) -> HistogramTally:
+        return self._stages.setdefault(key, HistogramTally(self._seconds.labels(*key), SECONDS))
+
+    def _new_batches(self, version: str) -> HistogramTally:
+        return self._batches.setdefault(version, HistogramTally(self._rows.labels(version), ROWS))
 
     def _counter(self, name: str) -> CounterTally:
         description, labels = COUNTERS[name]
