@@ -36,7 +36,7 @@ class ApiKey(BaseModel):
 
     @classmethod
     def create(
-        cls, name: str, scopes: Iterable[Scope], expires_at: datetime | None, rate: Rate | None
+        cls, name: str, scopes: Iterable[str], expires_at: datetime | None, rate: Rate | None
     ) -> tuple[Self, str]:
         """Make a key called `name`; what is kept, and the token that nobody can read again.
 

@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from inference.access.api_keys import ID_PATTERN, ApiKey
-from inference.access.caller import Scope
+from inference.access.caller import SCOPES
 from inference.access.errors import AccessConfigurationError
 from inference.access.key_file import add_key, read_keys, remove_key
 from inference.access.rate_limit import Rate
@@ -23,7 +23,7 @@ Name = Annotated[str, typer.Argument(help="What the key is called: lower-case le
 @keys_app.command(name="create")
 def create_key(
     name: Name,
-    scope: Annotated[list[Scope] | None, typer.Option(help="What it may do; give it twice for both.")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="predict or admin; give it twice for both.")] = None,
     days: Annotated[
         float | None, typer.Option(min=0, help="Days for which it holds; for ever if not given.")
     ] = None,
@@ -38,7 +38,7 @@ def create_key(
         key, token = ApiKey.create(name, scope or ["predict"], expires_at, Rate.declared(rate, burst))
         add_key(_key_file(), key)
     except ValidationError:
-        _fail(f"a key's name is like {ID_PATTERN}, its rate above 0")
+        _fail(f"a key's name is like {ID_PATTERN}, its scopes are of {sorted(SCOPES)}, its rate is above 0")
     except AccessConfigurationError as error:
         _fail(str(error))
     typer.echo(token)

@@ -16,7 +16,7 @@ from inference.access.errors import KeyFileError, UnauthenticatedError
 from inference.access.key_file import read_keys
 from inference.access.rate_limit import Rate, RateLimit
 
-WATCH_SECONDS: Final = 1.0
+WATCH_SECONDS: Final = 0.5
 NOBODY: Final = bytes(32)
 
 logger = logging.getLogger(__name__)

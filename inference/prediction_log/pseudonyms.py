@@ -1,8 +1,8 @@
 """Personal fields are logged under keyed pseudonyms: the same value always as the same one.
 
-A pseudonym is the first 128 bits of HMAC-SHA256 (FIPS 198-1, truncated as NIST SP 800-107 allows) over the field's
-name and its value, under a key that is not in the log; ENISA calls this deterministic pseudonymisation
-with a message authentication code ("Pseudonymisation techniques and best practices", 2019, chapter 5).
+A pseudonym is the first 128 bits of HMAC-SHA256 (FIPS 198-1, truncated as NIST SP 800-107 allows) over the
+name of the field and its value, under a key that is not in the log; ENISA calls this deterministic
+pseudonymisation with a message authentication code ("Pseudonymisation techniques and best practices", 2019).
 
 It protects from whoever reads the log, its copies or its reports without the key: they can neither turn a
 pseudonym back nor try out guesses, as they could with a plain hash. One value has another one in each field.
