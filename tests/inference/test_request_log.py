@@ -1,0 +1,110 @@
+"""Request ids, the line of each request, and the service's own log: what they say and what they never say."""
+
+import io
+import json
+import logging
+from datetime import datetime
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+from inference.call import Call
+from inference.observability.json_logging import JsonFormatter
+from inference.observability.metrics import ServiceMetrics
+from inference.observability.observer import RequestObserver
+from inference.observability.request_ids import RequestIds, current_request_id
+from inference.observability.request_log import RequestLog, RequestLogLevel
+from inference.prediction_log.answered import Answer
+
+CALL = Call(perf_counter(), "grpc", "key-1", "request-1")
+
+
+def answer(version: str, role: Any = "champion") -> Answer:
+    return Answer("a", 0.5, version, (), (), (), False, role)
+
+
+def written(level: RequestLogLevel, *records: tuple[int, list[Answer]]) -> list[dict[str, Any]]:
+    stream = io.BytesIO()
+    log = RequestLog(level, stream)
+    for status, answers in records:
+        log.record(CALL, "/v1/predict", status, answers)
+    log.close()
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_request_is_one_line_that_says_who_asked_and_what_answered() -> None:
+    (line,) = written("all", (200, [answer("7"), answer("7")]))
+
+    assert datetime.fromisoformat(line.pop("timestamp")).tzinfo is not None
+    assert line.pop("duration_ms") > 0
+    assert line == {
+        "event": "request",
+        "request_id": "request-1",
+        "door": "grpc",
+        "route": "/v1/predict",
+        "status": 200,
+        "items": 2,
+        "model_version": "7",
+        "role": "champion",
+        "caller": "key-1",
+    }
+
+
+def test_several_models_in_one_answer_are_all_named() -> None:
+    (line,) = written("all", (200, [answer("7"), answer("8", "challenger"), answer("7")]))
+
+    assert (line["model_version"], line["role"]) == ("7,8", "challenger,champion")
+
+
+def test_errors_alone_are_written_where_only_they_are_asked_for() -> None:
+    lines = written("errors", (200, [answer("7")]), (429, []), (503, []))
+
+    assert [line["status"] for line in lines] == [429, 503]
+    assert all("model_version" not in line for line in lines)
+
+
+@pytest.mark.parametrize("given", [b"order-17", b"0af7651916cd43dd8448eb211c80319c", b"a/b:c=1+2._-"])
+def test_a_sane_id_is_the_callers(given: bytes) -> None:
+    assert RequestIds().take(given) == given.decode()
+
+
+@pytest.mark.parametrize(
+    "given", [None, b"", b"x" * 129, b"two words", b'"quoted"', b"line\nbreak", b"caf\xc3\xa9", b"\x00"]
+)
+def test_any_other_id_is_made_anew(given: bytes | None) -> None:
+    ids = RequestIds()
+
+    made = {ids.take(given) for _ in range(100)} | {RequestIds().take(given)}
+
+    assert len(made) == 101
+    assert all(name.isalnum() and name.isascii() for name in made)
+
+
+def test_the_services_own_log_carries_the_requests_id() -> None:
+    observer = RequestObserver(ServiceMetrics())
+    record = logging.LogRecord("inference", logging.WARNING, __file__, 1, "gone for %s s", (3,), None)
+    token = current_request_id.set(None)
+    try:
+        before = json.loads(JsonFormatter().format(record))
+        observer.identify([(b"host", b"here"), (b"x-request-id", b"order-17")])
+        during = json.loads(JsonFormatter().format(record))
+    finally:
+        current_request_id.reset(token)
+
+    assert "request_id" not in before
+    assert during["request_id"] == "order-17"
+    assert (during["level"], during["logger"], during["message"]) == ("warning", "inference", "gone for 3 s")
+
+
+def test_an_exception_stays_on_its_line() -> None:
+    try:
+        int("first\nsecond")
+    except ValueError as error:
+        caught = (type(error), error, error.__traceback__)
+    record = logging.LogRecord("inference", logging.ERROR, __file__, 1, "failed", (), caught)
+
+    line = JsonFormatter().format(record)
+
+    assert "\n" not in line
+    assert "ValueError: invalid literal" in json.loads(line)["exception"]

@@ -1,0 +1,162 @@
+"""Traces from request to model: the right spans, sampled, linked, sent to a collector, absent when off."""
+
+import os
+import subprocess
+import sys
+from time import perf_counter
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from inference.call import Call
+from inference.observability.tracing import RequestTrace, Tracing
+from inference.prediction_log.answered import Answer
+from tests.inference.running import ROOT
+
+TRACE_ID, PARENT_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+ROUTE = "/v1/predict"
+UNTRACED_START = """
+import sys
+from inference.observability.metrics import ServiceMetrics
+from inference.observability.observer import open_observer
+from inference.settings import InferenceSettings
+observer = open_observer(InferenceSettings(_env_file=None), ServiceMetrics())
+sampled = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+assert observer.trace([(b"traceparent", sampled)], "/", 0) is None
+print([name for name in sys.modules if name.startswith("opentelemetry")])
+"""
+
+
+@pytest.fixture
+def exporter() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+def parent(sampled: bool) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"host", b"here"),
+        (b"traceparent", f"00-{TRACE_ID}-{PARENT_ID}-{'01' if sampled else '00'}".encode()),
+    ]
+
+
+def begun(tracing: Tracing, headers: list[tuple[bytes, bytes]] | None = None) -> RequestTrace:
+    trace = tracing.begin(headers or [], ROUTE, perf_counter())
+    assert trace is not None
+    return trace
+
+
+def ended(tracing: Tracing, exporter: InMemorySpanExporter) -> dict[str, list[ReadableSpan]]:
+    """The exported spans by name."""
+    tracing.close()
+    spans: dict[str, list[ReadableSpan]] = {}
+    for span in exporter.get_finished_spans():
+        spans.setdefault(span.name, []).append(span)
+    return spans
+
+
+def answer() -> Answer:
+    return Answer("a", 0.5, "7", (), (), (), False, "challenger")
+
+
+def test_a_request_is_one_span_with_a_child_for_each_stage(exporter: InMemorySpanExporter) -> None:
+    tracing, started = Tracing(exporter, ratio=1.0), perf_counter()
+    trace = tracing.begin([], ROUTE, started)
+    assert trace is not None
+
+    trace.stage("decode", started, started + 0.001)
+    trace.stage("features", started + 0.001, started + 0.004, "7", "challenger")
+    trace.scored([], started + 0.004, started + 0.005, 1, "7", "challenger")
+    trace.end(Call(started, "predict", "key-1", "request-1"), 200, [answer()])
+    spans = ended(tracing, exporter)
+
+    (request,) = spans[ROUTE]
+    assert request.attributes == {
+        "http.response.status_code": 200,
+        "roundtrip.door": "predict",
+        "roundtrip.items": 1,
+        "roundtrip.request_id": "request-1",
+        "roundtrip.caller": "key-1",
+        "roundtrip.model_version": "7",
+        "roundtrip.role": "challenger",
+    }
+    children = [spans[name][0] for name in ("decode", "features", "score")]
+    assert {child.parent.span_id for child in children if child.parent} == {request.context.span_id}
+    lasted = [(child.end_time or 0) - (child.start_time or 0) for child in children]
+    assert lasted == pytest.approx([1e6, 3e6, 1e6], abs=2e5)
+    assert dict(children[1].attributes or {}) == {
+        "roundtrip.model_version": "7",
+        "roundtrip.role": "challenger",
+    }
+    assert not children[2].links
+
+
+def test_the_callers_trace_is_gone_on_with_and_answered(exporter: InMemorySpanExporter) -> None:
+    tracing = Tracing(exporter, ratio=0.0)
+
+    trace = begun(tracing, parent(sampled=True))
+    answered = trace.traceparent
+    trace.end(Call(perf_counter()), 200)
+    (request,) = ended(tracing, exporter)[ROUTE]
+
+    assert request.parent is not None
+    assert f"{request.context.trace_id:032x}" == TRACE_ID
+    assert f"{request.parent.span_id:016x}" == PARENT_ID
+    assert answered == f"00-{TRACE_ID}-{request.context.span_id:016x}-01"
+
+
+@pytest.mark.parametrize(
+    ("headers", "ratio"), [(parent(sampled=False), 1.0), ([], 0.0), ([(b"traceparent", b"rubbish")], 0.0)]
+)
+def test_what_is_not_sampled_has_no_trace(
+    exporter: InMemorySpanExporter, headers: list[tuple[bytes, bytes]], ratio: float
+) -> None:
+    tracing = Tracing(exporter, ratio)
+
+    assert tracing.begin(headers, ROUTE, perf_counter()) is None
+    assert not ended(tracing, exporter)
+
+
+def test_a_batch_is_linked_to_every_request_that_it_served(exporter: InMemorySpanExporter) -> None:
+    tracing = Tracing(exporter, ratio=1.0)
+    traces, now = [begun(tracing) for _ in range(3)], perf_counter()
+
+    traces[0].scored(traces[1:], now, now + 0.002, 3, "7", "champion")
+    for trace in traces:
+        trace.end(Call(now), 200)
+    spans = ended(tracing, exporter)
+
+    requests = {span.context.span_id: span for span in spans[ROUTE]}
+    run, *others = sorted(spans["score"], key=lambda span: -len(span.links))
+    assert {link.context.span_id for link in run.links} == set(requests)
+    assert run.attributes is not None
+    assert run.attributes["roundtrip.rows"] == 3
+    assert len(others) == 2
+    for other in others:
+        assert [link.context.span_id for link in other.links] == [run.context.span_id]
+    parents = {span.parent.span_id for span in spans["score"] if span.parent}
+    assert parents == set(requests)
+
+
+def test_a_failure_marks_the_span(exporter: InMemorySpanExporter) -> None:
+    tracing = Tracing(exporter, ratio=1.0)
+
+    begun(tracing).end(Call(perf_counter()), 503)
+    (request,) = ended(tracing, exporter)[ROUTE]
+
+    assert not request.status.is_ok
+
+
+def test_off_loads_nothing_of_opentelemetry() -> None:
+    sources = f"{ROOT}{os.pathsep}{ROOT / 'ml-models'}"
+    said = subprocess.run(
+        [sys.executable, "-c", UNTRACED_START],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": sources},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert said.stdout.strip() == "[]"
