@@ -24,7 +24,7 @@ ALGORITHMS: Final = (
 REFRESH_SECONDS: Final = 300.0
 RETRY_SECONDS: Final = 5.0
 # However many unknown key ids callers invent, the issuer is asked no more often than this.
-COOLDOWN_SECONDS: Final = 2.0
+COOLDOWN_SECONDS: Final = 1.0
 FETCH_SECONDS: Final = 5.0
 LONGEST_DOCUMENT: Final = 2**20
 
@@ -73,10 +73,14 @@ class Issuer:
             return found
         if self.trouble is None and self._was_asked_just_now():
             raise UnauthenticatedError("the token is signed with a key that its issuer does not publish")
-        self._wanted.set()
+        self.ask_again()
         raise IssuerUnavailableError(
             self.trouble or "its key is new here and is being fetched; try again", wait=int(COOLDOWN_SECONDS)
         )
+
+    def ask_again(self) -> None:
+        """Have the keys fetched soon, though no more often than every `COOLDOWN_SECONDS`."""
+        self._wanted.set()
 
     def close(self) -> None:
         """Stop; a fetch that is under way is left to end with the process."""

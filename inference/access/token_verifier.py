@@ -71,10 +71,9 @@ class TokenVerifier:
 
     def _claims(self, token: bytes) -> dict[str, Any]:
         try:
-            key = self.issuer.key(_key_id(token))
             return jwt.decode(
                 token,
-                key,
+                self.issuer.key(_key_id(token)),
                 algorithms=ALGORITHMS,
                 audience=self._audience,
                 issuer=self.issuer.url,
@@ -82,6 +81,8 @@ class TokenVerifier:
                 options={"require": list(REQUIRED), "enforce_minimum_key_length": True},
             )
         except jwt.PyJWTError as error:
+            if isinstance(error, jwt.InvalidSignatureError):
+                self.issuer.ask_again()  # a token that names no key may be signed with a new one
             reason = REASONS.get(type(error), "the token is not as it should be")
             raise UnauthenticatedError(reason) from None
 
