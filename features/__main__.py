@@ -55,6 +55,7 @@ def apply() -> None:
 @app.command()
 def materialize(as_of: AsOf) -> None:
     """Write the newest row per key known by `--as-of` to the online store, once they are sound."""
+    from features.online.planning import write_plans
     from features.quality.views import check_before_writing
     from features.store import open_store
 
@@ -62,6 +63,7 @@ def materialize(as_of: AsOf) -> None:
     store = open_store(settings)
     check_before_writing(settings, store, moment)
     store.materialize(KNOWN_SINCE, moment)
+    write_plans(settings, store)  # the registry now says what was materialised
 
 
 @app.command()

@@ -7,10 +7,10 @@ from feast import Field
 from feast.types import Bool, Float32, Float64, Int32, Int64, String
 
 from features.errors import UnsupportedFeatureError
+from features.feature_types import Default
 
 DEFAULT_TAG = "default"
 BOOLEANS = {"true": True, "false": False}
-Default = str | int | float | bool
 
 PARSERS: dict[Any, Callable[[str], Default]] = {
     String: str,

@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 from feast import FeatureStore
-from feast.types import String
 
+from features.feature_types import STRING
 from features.request_types import frame_dtype
 from features.service_plan import ServicePlan, plan_service
 from features.values import model_column
@@ -65,8 +65,8 @@ def _features(plan: ServicePlan) -> list[pa.Field]:
     return [pa.field(column.name, _arrow_type(plan.types[column.name])) for column in plan.columns]
 
 
-def _arrow_type(dtype: Any) -> pa.DataType:
-    return pa.string() if dtype == String else pa.float64()
+def _arrow_type(dtype: str) -> pa.DataType:
+    return pa.string() if dtype == STRING else pa.float64()
 
 
 def _entity_rows(plan: ServicePlan, examples: pd.DataFrame) -> pd.DataFrame:

@@ -1,19 +1,19 @@
 """On-demand views computed from lists of Python values, the same way for served rows and for history."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from feast import OnDemandFeatureView
-from feast.types import from_feast_to_pyarrow_type
+from feast.types import PrimitiveFeastType, from_feast_to_pyarrow_type
 
-from features.errors import RepositoryError, UnsupportedFeatureError
+from features.errors import UnsupportedFeatureError
+from features.on_demand_columns import Columns, OnDemandFunction, ViewFeature, check_answer
 from features.view_source import used_name
 
-Columns = dict[str, list[Any]]
-ViewFeature = tuple[str, str]
+FEAST_TYPES = {str(dtype): dtype for dtype in PrimitiveFeastType}
 
 
 def stored_inputs(view: OnDemandFeatureView) -> dict[str, ViewFeature]:
@@ -26,15 +26,13 @@ def stored_inputs(view: OnDemandFeatureView) -> dict[str, ViewFeature]:
     }
 
 
-def request_inputs(view: OnDemandFeatureView) -> dict[str, Any]:
-    """Return the request fields that the function sees, with their Feast types."""
+def request_inputs(view: OnDemandFeatureView) -> dict[str, str]:
+    """Return the request fields that the function sees, with their types."""
     sources = view.source_request_sources.values()
-    return {field.name: field.dtype for source in sources for field in source.schema}
+    return {field.name: str(field.dtype) for source in sources for field in source.schema}
 
 
-def on_demand_function(
-    view: OnDemandFeatureView, input_types: Mapping[str, Any]
-) -> Callable[[Columns], Columns]:
+def on_demand_function(view: OnDemandFeatureView, input_types: Mapping[str, str]) -> OnDemandFunction:
     """Return the view's transformation over lists of values, one item per row; missing values are `None`.
 
     A view in Python mode is called directly; any other runs through Arrow, which takes milliseconds.
@@ -48,8 +46,8 @@ def on_demand_function(
         )
     if view.mode == "python":
         return _python_function(view)
-    types = {name: from_feast_to_pyarrow_type(input_types[name]) for name in _plain_names(view)}
-    schema = pa.schema(list(types.items()))
+    types = {name: FEAST_TYPES[input_types[name]] for name in _plain_names(view)}
+    schema = pa.schema([(name, from_feast_to_pyarrow_type(dtype)) for name, dtype in types.items()])
 
     def transform(columns: Columns) -> Columns:
         table = pa.table({name: columns[name] for name in schema.names}, schema=schema)
@@ -74,39 +72,13 @@ def compute_columns(view: OnDemandFeatureView, joined: pa.Table, lists: Columns)
         plain = pa.table({name: joined[columns[name]] for name in _plain_names(view)})
         computed = view.transform_arrow(plain).to_pydict()
     types = {field.name: from_feast_to_pyarrow_type(field.dtype) for field in view.features}
-    check_answer(view, computed)
+    check_answer(view.name, types, computed)
     return {name: pa.array(computed[name], dtype, from_pandas=True) for name, dtype in types.items()}
 
 
-def check_answer(view: OnDemandFeatureView, computed: Mapping[str, Any]) -> None:
-    """Refuse an answer that lacks a declared feature.
-
-    Raises:
-        RepositoryError: the code has moved on since the repository was applied.
-    """
-    missing = [field.name for field in view.features if field.name not in computed]
-    if missing:
-        raise RepositoryError(
-            f"on-demand view {view.name!r} no longer computes {missing}; run `python -m features apply`"
-        )
-
-
-def gather_inputs(
-    requests: Sequence[Mapping[str, Any]],
-    fields: Iterable[str],
-    stored: Mapping[str, Sequence[Mapping[str, Any]]],
-    inputs: Mapping[str, ViewFeature],
-) -> Columns:
-    """Return a view's inputs as lists, from request rows and from each stored view's rows."""
-    columns: Columns = {name: [request[name] for request in requests] for name in fields}
-    for name, (view, feature) in inputs.items():
-        columns[name] = [row.get(feature) for row in stored[view]]
-    return columns
-
-
-def _python_function(view: OnDemandFeatureView) -> Callable[[Columns], Columns]:
+def _python_function(view: OnDemandFeatureView) -> OnDemandFunction:
     transformation: Any = view.feature_transformation
-    function: Callable[[Columns], Columns] = transformation.udf
+    function: OnDemandFunction = transformation.udf
     return function
 
 

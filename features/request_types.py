@@ -2,26 +2,25 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
-
-from feast.types import Bool, Float32, Float64, Int32, Int64, String, UnixTimestamp
+from typing import Any, Final
 
 from features.errors import UnsupportedFeatureError
+from features.feature_types import BOOL, FLOAT32, FLOAT64, INT32, INT64, STRING, UNIX_TIMESTAMP
 
 
-def field_reader(dtype: Any) -> Callable[[Any], Any]:
+def field_reader(dtype: str) -> Callable[[Any], Any]:
     """Return the function that gives a caller's value its declared type; missing and NaN become `None`."""
     try:
-        return READERS[dtype.to_value_type()]
+        return READERS[dtype]
     except KeyError as error:
         raise UnsupportedFeatureError(
-            f"request fields of type {dtype} are not supported; use {', '.join(map(str, READABLE))}"
+            f"request fields of type {dtype} are not supported; use {', '.join(READERS)}"
         ) from error
 
 
-def frame_dtype(dtype: Any) -> str:
+def frame_dtype(dtype: str) -> str:
     """Return the pandas type under which a column holds the same values as `field_reader` gives."""
-    return FRAME_TYPES[dtype.to_value_type()]
+    return FRAME_TYPES[dtype]
 
 
 def read_fields(row: Mapping[str, Any], readers: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
@@ -52,16 +51,21 @@ def _instant(value: Any) -> datetime | None:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-READABLE = (String, Int32, Int64, Float32, Float64, Bool, UnixTimestamp)
-READERS: dict[Any, Callable[[Any], Any]] = {
-    dtype.to_value_type(): read
-    for dtype, read in zip(READABLE, (_text, _whole, _whole, _number, _number, _flag, _instant), strict=True)
+READERS: Final[dict[str, Callable[[Any], Any]]] = {
+    STRING: _text,
+    INT32: _whole,
+    INT64: _whole,
+    FLOAT32: _number,
+    FLOAT64: _number,
+    BOOL: _flag,
+    UNIX_TIMESTAMP: _instant,
 }
-FRAME_TYPES: dict[Any, str] = {
-    dtype.to_value_type(): name
-    for dtype, name in zip(
-        READABLE,
-        ("object", "Int64", "Int64", "float64", "float64", "boolean", "datetime64[us, UTC]"),
-        strict=True,
-    )
+FRAME_TYPES: Final = {
+    STRING: "object",
+    INT32: "Int64",
+    INT64: "Int64",
+    FLOAT32: "float64",
+    FLOAT64: "float64",
+    BOOL: "boolean",
+    UNIX_TIMESTAMP: "datetime64[us, UTC]",
 }

@@ -1,4 +1,7 @@
-"""What a feature service reads: each view's keys, columns and TTL, and each on-demand view's inputs."""
+"""What a feature service reads: each view's keys, columns and TTL, and each on-demand view's inputs.
+
+Types are Feast's, by name: see `feature_types`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,11 +10,13 @@ from typing import Any
 
 from feast import FeatureService, FeatureStore, FeatureView, Field, OnDemandFeatureView
 from feast.errors import FeatureServiceNotFoundException
-from feast.types import Bool, Float32, Float64, Int32, Int64, String, UnixTimestamp
+from feast.types import Bool, Float32, Float64, Int32, Int64, String
 
 from features.errors import UnknownServiceError, UnsupportedFeatureError
-from features.feature_defaults import Default, declared_defaults
-from features.on_demand import ViewFeature, request_inputs, stored_inputs
+from features.feature_defaults import declared_defaults
+from features.feature_types import Default
+from features.on_demand import request_inputs, stored_inputs
+from features.on_demand_columns import ViewFeature
 from features.schema import FeatureColumn
 from features.view_source import join_keys, used_name
 
@@ -27,7 +32,7 @@ class ViewPlan:
 
     view: FeatureView
     keys: Mapping[str, str]
-    features: Mapping[str, Any]
+    features: Mapping[str, str]
     ttl: timedelta | None
     defaults: Mapping[str, Default]
 
@@ -36,13 +41,23 @@ class ViewPlan:
         """The view's name."""
         return str(self.view.name)
 
+    @property
+    def used_name(self) -> str:
+        """The name that references use: the alias if there is one."""
+        return used_name(self.view.projection)
+
+    @property
+    def key_types(self) -> dict[str, str]:
+        """The type of each join key."""
+        return {column.name: str(column.dtype) for column in self.view.entity_columns}
+
 
 @dataclass(frozen=True)
 class OnDemandPlan:
     """One on-demand view: what it reads from the request and from views, and what it answers."""
 
     view: OnDemandFeatureView
-    request_fields: Mapping[str, Any]
+    request_fields: Mapping[str, str]
     inputs: Mapping[str, ViewFeature]
     features: tuple[str, ...]
 
@@ -53,13 +68,13 @@ class ServicePlan:
 
     service: FeatureService
     columns: tuple[FeatureColumn, ...]
-    types: Mapping[str, Any]
+    types: Mapping[str, str]
     views: tuple[ViewPlan, ...]
     on_demand: tuple[OnDemandPlan, ...]
 
     @property
-    def request_fields(self) -> dict[str, Any]:
-        """Every request field that an on-demand view reads, with its Feast type."""
+    def request_fields(self) -> dict[str, str]:
+        """Every request field that an on-demand view reads, with its type."""
         return {name: dtype for plan in self.on_demand for name, dtype in plan.request_fields.items()}
 
 
@@ -76,7 +91,7 @@ def plan_service(store: FeatureStore, name: str) -> ServicePlan:
     stored = [p for p in service.feature_view_projections if p.name not in on_demand_names]
     on_demand = tuple(_plan_on_demand(store.get_on_demand_feature_view(p.name), p) for p in computed)
     sources = [s for plan in on_demand for s in plan.view.source_feature_view_projections.values()]
-    types = {field.name: field.dtype for p in service.feature_view_projections for field in p.features}
+    types = {field.name: str(field.dtype) for p in service.feature_view_projections for field in p.features}
     return ServicePlan(
         service=service,
         columns=tuple(_column(field) for p in service.feature_view_projections for field in p.features),
@@ -84,11 +99,6 @@ def plan_service(store: FeatureStore, name: str) -> ServicePlan:
         views=tuple(_plan_views(store, [*stored, *sources])),
         on_demand=on_demand,
     )
-
-
-def is_timestamp(dtype: Any) -> bool:
-    """Whether a Feast type is an instant."""
-    return bool(dtype == UnixTimestamp)
 
 
 def _find_service(store: FeatureStore, name: str) -> FeatureService:
@@ -101,16 +111,16 @@ def _find_service(store: FeatureStore, name: str) -> FeatureService:
 
 def _plan_views(store: FeatureStore, projections: list[Any]) -> list[ViewPlan]:
     """Plan one read per view and alias, with the features of every projection that names it."""
-    features: dict[str, dict[str, Any]] = {}
+    features: dict[str, dict[str, str]] = {}
     chosen: dict[str, Any] = {}
     for projection in projections:
         used = used_name(projection)
         chosen.setdefault(used, projection)
-        features.setdefault(used, {}).update({f.name: f.dtype for f in projection.features})
+        features.setdefault(used, {}).update({f.name: str(f.dtype) for f in projection.features})
     return [_plan_view(store, chosen[used], features[used]) for used in chosen]
 
 
-def _plan_view(store: FeatureStore, projection: Any, features: dict[str, Any]) -> ViewPlan:
+def _plan_view(store: FeatureStore, projection: Any, features: dict[str, str]) -> ViewPlan:
     view = store.get_feature_view(projection.name).with_projection(projection)
     ttl = view.ttl if isinstance(view.ttl, timedelta) and view.ttl else None
     defaults = declared_defaults(field for field in view.features if field.name in features)

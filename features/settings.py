@@ -6,6 +6,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+CONFIG_FILE = "feature_store.yaml"
 DEFAULT_PROBLEM = "flight_delay.problem:PROBLEM"
 
 

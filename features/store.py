@@ -17,9 +17,9 @@ from feast.repo_operations import extract_objects_for_apply_delete
 
 from features.errors import RepositoryError
 from features.lineage.registry import emit_registry, lineage_config
-from features.settings import FeatureSettings
+from features.online.planning import write_plans
+from features.settings import CONFIG_FILE, FeatureSettings
 
-CONFIG_FILE = "feature_store.yaml"
 DEFINITIONS_FILE = "definitions.py"
 OFFLINE_STORE = "features.offline.store.AsOfOfflineStore"
 ONLINE_STORE = "features.online.store.NewestRowOnlineStore"
@@ -59,6 +59,7 @@ def apply_repository(settings: FeatureSettings) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "On demand feature view is an experimental", RuntimeWarning)
         store.apply(to_apply, objects_to_delete=to_delete, partial=False)
+    write_plans(settings, store)
     emit_registry(settings, store)
 
 

@@ -7,21 +7,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from feast.types import Float32, String
+
+from features.feature_types import FLOAT32, STRING
 
 
-def value_reader(dtype: Any) -> Callable[[Any], str | float | None]:
+def value_reader(dtype: str) -> Callable[[Any], str | float | None]:
     """Return the function that gives one served value its model form; null and NaN become `None`."""
-    if dtype == String:
+    if dtype == STRING:
         return _text
-    return _single if dtype == Float32 else _number
+    return _single if dtype == FLOAT32 else _number
 
 
-def model_column(column: pa.ChunkedArray, dtype: Any) -> npt.NDArray[Any]:
+def model_column(column: pa.ChunkedArray, dtype: str) -> npt.NDArray[Any]:
     """Give a retrieved column its model form: objects with `None`, or float64 with NaN."""
-    if dtype == String:
+    if dtype == STRING:
         return np.asarray(column.cast(pa.string()).to_numpy(), dtype=object)
-    numbers = column.cast(pa.float32() if dtype == Float32 else pa.float64())
+    numbers = column.cast(pa.float32() if dtype == FLOAT32 else pa.float64())
     return np.asarray(numbers.to_numpy(), dtype=np.float64)
 
 

@@ -4,36 +4,36 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
-from feast.infra.key_encoding_utils import serialize_entity_key_prefix
-from feast.protos.feast.types.Value_pb2 import Map, Value, ValueType
-from feast.types import Bool, Float32, Float64, Int32, Int64, String
+from features.feature_types import BOOL, FLOAT32, FLOAT64, INT32, INT64, STRING
+from features.online.messages import Map, ValueType
 
 Scalar = str | int | float | bool | None
 
-VALUE_FIELDS: dict[Any, tuple[str, Callable[[Any], Scalar]]] = {
-    String: ("string_val", str),
-    Float64: ("double_val", float),
-    Float32: ("float_val", float),
-    Int64: ("int64_val", int),
-    Int32: ("int32_val", int),
-    Bool: ("bool_val", bool),
+VALUE_FIELDS: dict[str, tuple[str, Callable[[Any], Scalar]]] = {
+    STRING: ("string_val", str),
+    FLOAT64: ("double_val", float),
+    FLOAT32: ("float_val", float),
+    INT64: ("int64_val", int),
+    INT32: ("int32_val", int),
+    BOOL: ("bool_val", bool),
 }
+# What Feast puts in the place of the key of a view that has none (`feast.feature_view.DUMMY_ENTITY`).
+NO_KEY, NO_KEY_VALUE = "__dummy_id", ""
 
 
 class KeyEncoder:
     """Turns a row's join keys into the bytes of Feast's key serialisation, version 3.
 
-    `keys` maps each join key to the name it has in the rows, `types` to its Feast type. A view without keys
+    `keys` maps each join key to the name it has in the rows, `types` to its type. A view without keys
     has Feast's placeholder key.
     """
 
-    def __init__(self, keys: Mapping[str, str], types: Mapping[str, Any]) -> None:
+    def __init__(self, keys: Mapping[str, str], types: Mapping[str, str]) -> None:
         ordered = sorted(keys)
-        self._prefix = serialize_entity_key_prefix(ordered or [DUMMY_ENTITY_ID])
-        self._parts = tuple((keys[key], _key_part(types.get(key, String))) for key in ordered)
+        self._prefix = _key_names(ordered or [NO_KEY])
+        self._parts = tuple((keys[key], _key_part(types.get(key, STRING))) for key in ordered)
         if not ordered:
-            self._prefix += _text_part(DUMMY_ENTITY_VAL)
+            self._prefix += _text_part(NO_KEY_VALUE)
 
     def __call__(self, row: Mapping[str, Any]) -> bytes | None:
         """Return the key's bytes; `None` when a part is missing or mistyped, which no row can match."""
@@ -43,12 +43,12 @@ class KeyEncoder:
             return None
 
 
-def encode_messages(values: Mapping[str, Value]) -> bytes:
+def encode_messages(values: Mapping[str, Any]) -> bytes:
     """Return the bytes of a row that Feast has already turned into messages."""
     return bytes(Map(val=values).SerializeToString())
 
 
-def row_encoder(types: Mapping[str, Any]) -> Callable[[Sequence[Scalar]], bytes]:
+def row_encoder(types: Mapping[str, str]) -> Callable[[Sequence[Scalar]], bytes]:
     """Return a function from a row's values, in the order of `types`, to bytes. Missing: `None` or NaN."""
     fields = [(name, *VALUE_FIELDS[dtype]) for name, dtype in types.items()]
 
@@ -63,7 +63,7 @@ def row_encoder(types: Mapping[str, Any]) -> Callable[[Sequence[Scalar]], bytes]
     return encode
 
 
-def decode_messages(row: bytes) -> dict[str, Value]:
+def decode_messages(row: bytes) -> dict[str, Any]:
     """Return a stored row as Feast's messages."""
     return dict(Map.FromString(row).val)
 
@@ -73,7 +73,7 @@ def decode_row(row: bytes) -> dict[str, Scalar]:
     return {name: _scalar(message) for name, message in Map.FromString(row).val.items()}
 
 
-def _scalar(message: Value) -> Scalar:
+def _scalar(message: Any) -> Scalar:
     field = message.WhichOneof("val")
     if field is None or field == "null_val":
         return None
@@ -81,10 +81,14 @@ def _scalar(message: Value) -> Scalar:
     return None if value != value else value
 
 
-def _key_part(dtype: Any) -> Callable[[Any], bytes]:
-    if dtype == Int64:
+def _key_names(names: Sequence[str]) -> bytes:
+    return struct.pack("<I", len(names)) + b"".join(_text_part(name) for name in names)
+
+
+def _key_part(dtype: str) -> Callable[[Any], bytes]:
+    if dtype == INT64:
         return lambda value: struct.pack("<IIq", ValueType.INT64, 8, _whole(value))
-    if dtype == Int32:
+    if dtype == INT32:
         return lambda value: struct.pack("<IIi", ValueType.INT32, 4, _whole(value))
     return _text_part
 

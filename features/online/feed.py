@@ -112,7 +112,7 @@ def first_needs(source: AsOfSource) -> str:
 
 
 def _encode_rows(plan: ViewPlan, table: str, found: pa.Table) -> Iterator[PendingRow]:
-    encode_key = KeyEncoder(plan.keys, {column.name: column.dtype for column in plan.view.entity_columns})
+    encode_key = KeyEncoder(plan.keys, plan.key_types)
     encode_row = row_encoder(plan.features)
     keys = found.select(list(plan.keys.values())).to_pylist() or [{}] * found.num_rows
     features = [found[name].to_pylist() for name in plan.features]

@@ -1,22 +1,20 @@
 """Reads a feature service for requests at their own instants: values, status and age, as history has them."""
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from features.instants import MICROSECOND, to_microseconds
-from features.on_demand import check_answer, gather_inputs, on_demand_function
+from features.on_demand_columns import Columns, check_answer, gather_inputs
 from features.online.codec import KeyEncoder, Scalar, decode_row
-from features.online.database import FoundRows, KeyBytes, RowDatabase
-from features.online.store import online_store_of, table_name
+from features.online.database import FoundRows, KeyBytes, RowDatabase, open_rows
+from features.online.opening import open_service
+from features.online.serving_plan import ComputedView, StoredView
 from features.request_types import field_reader, read_fields
 from features.schema import FeatureColumn
-from features.service_plan import OnDemandPlan, ServicePlan, ViewPlan, plan_service
 from features.settings import FeatureSettings
-from features.store import open_store
 from features.values import value_reader
-from features.view_source import used_name
 
 FeatureStatus = Literal["present", "missing", "stale", "default"]
 Unread = Mapping[str, Container[KeyBytes]]
@@ -66,18 +64,18 @@ NOTHING: Unread = {}
 class OnlineReader:
     """Answers a feature service's features from the online database. Safe to use from many threads.
 
-    Opening it loads the Feast registry once (seconds); changes of the registry need a new reader.
+    Opening it reads the service's plan, or loads the Feast registry once (seconds) where none fits. Changes
+    of the registry need a new reader.
     """
 
     def __init__(self, settings: FeatureSettings, service: str) -> None:
-        store = open_store(settings)
-        plan = plan_service(store, service)
-        self._plan = plan
-        self._views = [_StoredView(view, table_name(store.config, view.view)) for view in plan.views]
-        self._on_demand = [_computed_view(view, plan) for view in plan.on_demand]
+        opened = open_service(settings, service)
+        plan = self._plan = opened.plan
+        self._views = [_StoredRows(view) for view in plan.stored]
+        self._on_demand = [(view, opened.functions[view.name]) for view in plan.computed]
         self._request_readers = {name: field_reader(dtype) for name, dtype in plan.request_fields.items()}
         self._value_readers = {name: value_reader(dtype) for name, dtype in plan.types.items()}
-        self._rows = online_store_of(store).rows(store.config)
+        self._rows = open_rows(settings.online_address.get_secret_value())
 
     @property
     def columns(self) -> tuple[FeatureColumn, ...]:
@@ -126,14 +124,14 @@ class OnlineReader:
             self._serve_stored(view, stored[view.name], served)
         if self._on_demand:
             requests = [read_fields(row, self._request_readers) for row in asked.requests]
-            for plan, function in self._on_demand:
-                computed = function(_inputs(plan, requests, stored))
-                check_answer(plan.view, computed)
-                self._serve_computed(plan, computed, stored, served)
+            for on_demand, function in self._on_demand:
+                computed = function(_inputs(on_demand, requests, stored))
+                check_answer(on_demand.name, on_demand.declared, computed)
+                self._serve_computed(on_demand, computed, stored, served)
         return served
 
     def _serve_stored(
-        self, view: "_StoredView", rows: Sequence[ViewRow], served: Sequence[ServedFeatures]
+        self, view: "_StoredRows", rows: Sequence[ViewRow], served: Sequence[ServedFeatures]
     ) -> None:
         readers = [(name, self._value_readers[name]) for name in view.features if name in self._value_readers]
         for row, answer in zip(rows, served, strict=True):
@@ -145,15 +143,15 @@ class OnlineReader:
 
     def _serve_computed(
         self,
-        plan: OnDemandPlan,
+        view: ComputedView,
         columns: Mapping[str, Sequence[Any]],
         stored: Mapping[str, Sequence[ViewRow]],
         served: Sequence[ServedFeatures],
     ) -> None:
-        views = {view for view, _ in plan.inputs.values()}
-        readers = [(name, self._value_readers[name]) for name in plan.features]
+        sources = {source for source, _ in view.inputs.values()}
+        readers = [(name, self._value_readers[name]) for name in view.features]
         for position, answer in enumerate(served):
-            inputs = [stored[view][position] for view in views]
+            inputs = [stored[source][position] for source in sources]
             given, without = _computed_statuses({row.status for row in inputs})
             age = max((row.age for row in inputs if row.age is not None), default=None)
             for name, read in readers:
@@ -163,17 +161,15 @@ class OnlineReader:
                 answer.status[name] = without if value is None else given
 
 
-class _StoredView:
+class _StoredRows:
     """One view's table: how to key it, and what of it is seen at an instant."""
 
-    def __init__(self, plan: ViewPlan, table: str) -> None:
-        self.name = used_name(plan.view.projection)
-        self.table = table
-        self.features = tuple(plan.features)
-        types = {column.name: column.dtype for column in plan.view.entity_columns}
-        self.encode_key = KeyEncoder(plan.keys, types)
-        self._ttl = plan.ttl // MICROSECOND if plan.ttl else None
-        self._unread = ViewRow(plan.defaults, "default", None)
+    def __init__(self, view: StoredView) -> None:
+        self.name, self.table = view.name, view.table
+        self.features = tuple(view.features)
+        self.encode_key = KeyEncoder(view.keys, view.key_types)
+        self._ttl = view.ttl // MICROSECOND if view.ttl else None
+        self._unread = ViewRow(view.defaults, "default", None)
 
     def rows_at(
         self,
@@ -210,18 +206,9 @@ def _computed_statuses(inputs: set[FeatureStatus]) -> tuple[FeatureStatus, Featu
     return "present", "stale" if "stale" in inputs else "missing"
 
 
-def _computed_view(
-    plan: OnDemandPlan, service: ServicePlan
-) -> tuple[OnDemandPlan, Callable[[dict[str, list[Any]]], dict[str, list[Any]]]]:
-    stored = {used_name(view.view.projection): view.features for view in service.views}
-    types = dict(plan.request_fields)
-    types |= {name: stored[view][feature] for name, (view, feature) in plan.inputs.items()}
-    return plan, on_demand_function(plan.view, types)
-
-
 def _inputs(
-    plan: OnDemandPlan, requests: Sequence[Mapping[str, Any]], stored: Mapping[str, Sequence[ViewRow]]
-) -> dict[str, list[Any]]:
-    views = {view for view, _ in plan.inputs.values()}
-    rows = {view: [row.values for row in stored[view]] for view in views}
-    return gather_inputs(requests, plan.request_fields, rows, plan.inputs)
+    view: ComputedView, requests: Sequence[Mapping[str, Any]], stored: Mapping[str, Sequence[ViewRow]]
+) -> Columns:
+    sources = {source for source, _ in view.inputs.values()}
+    rows = {source: [row.values for row in stored[source]] for source in sources}
+    return gather_inputs(requests, view.request_fields, rows, view.inputs)
