@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from inference.prediction_log.answered import Answer
 
 OFF: Final = "off"
+TRACEPARENT: Final = b"traceparent"
 Headers = Iterable[tuple[bytes, bytes]]
+
+
+def answer_headers(call: "Call") -> list[tuple[bytes, bytes]]:
+    """What every answer says of its request: its id, and the span of it where it is traced."""
+    named = [(HEADER, (call.request_id or "").encode())]
+    return named if call.trace is None else [*named, (TRACEPARENT, call.trace.traceparent.encode())]
 
 
 class RequestObserver:
@@ -61,6 +68,12 @@ class RequestObserver:
             self._log.record(call, route, status, answers)
         if call.trace is not None:
             call.trace.end(call, status, answers)
+
+    def passed_on(self, call: "Call", route: str, status: int) -> None:
+        """Take down an answered request that is no prediction: no stage counts it, no trace shows it."""
+        self._metrics.count_request(route, status)
+        if self._log is not None:
+            self._log.record(call, route, status)
 
     def close(self) -> None:
         """Write and export what waits."""
