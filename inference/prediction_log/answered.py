@@ -1,12 +1,15 @@
 """The request ids answered lately, so that a retry gets the answer that stands in the log."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from itertools import repeat
 
 import msgspec
 
 from inference.prediction_log.journal import Layout, LoggedPrediction
 from inference.serving_set import Role
 
+PRESENT = "present"
 FLAGGED = ("missing", "stale", "default")
 
 
@@ -39,11 +42,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def answer_of(entry: LoggedPrediction, layout: Layout) -> Answer:
     """The answer that a logged line stands for."""
-    flagged: dict[str, list[str]] = {status: [] for status in FLAGGED}
-    for (name, _), status in zip(layout.features, entry.statuses, strict=True):
-        if status in flagged:
-            flagged[status].append(name)
-    missing, stale, defaulted = (tuple(names) for names in flagged.values())
+    missing, stale, defaulted = _flagged(entry.statuses, layout)
     return Answer(
         entry.request_id,
         entry.prediction,
@@ -56,29 +55,42 @@ def answer_of(entry: LoggedPrediction, layout: Layout) -> Answer:
     )
 
 
+def _flagged(statuses: tuple[str, ...], layout: Layout) -> Iterator[tuple[str, ...]]:
+    """The names of the features with each of the statuses that answers tell."""
+    if statuses.count(PRESENT) == len(statuses):
+        return repeat((), len(FLAGGED))
+    named = [(name, status) for (name, _), status in zip(layout.features, statuses, strict=True)]
+    return (tuple(name for name, status in named if status == flag) for flag in FLAGGED)
+
+
 class AnsweredRequests:
     """The last answer to each of the last `limit` request ids. Its owner holds a lock."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._answers: OrderedDict[str, tuple[int, Answer]] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, bool], tuple[int, Answer]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._answers)
 
     def recall(self, entry: LoggedPrediction) -> Answer | None:
         """The answer that this model version gave to this request id, if it is still remembered."""
-        found = self._answers.get(entry.request_id)
+        found = self._answers.get(_asked(entry))
         return found[1] if found and found[1].model_version == entry.model_version else None
 
     def asked_otherwise(self, entry: LoggedPrediction) -> bool:
         """Whether this request id was answered for other fields than the entry's."""
-        found = self._answers.get(entry.request_id)
-        return found is not None and found[0] != hash(entry.keys)
+        found = self._answers.get(_asked(entry))
+        return found is not None and found[0] != hash(entry.asked)
 
     def remember(self, entry: LoggedPrediction, answer: Answer) -> None:
         """Keep an answer; beyond the limit the one given longest ago is forgotten."""
-        self._answers[entry.request_id] = (hash(entry.keys), answer)
-        self._answers.move_to_end(entry.request_id)
+        self._answers[_asked(entry)] = (hash(entry.asked), answer)
+        self._answers.move_to_end(_asked(entry))
         if len(self._answers) > self._limit:
             self._answers.popitem(last=False)
+
+
+def _asked(entry: LoggedPrediction) -> tuple[str, bool]:
+    """What a retry repeats: the request, and whether it is scored unseen, which is no answer to it."""
+    return entry.request_id, entry.role == "shadow"
