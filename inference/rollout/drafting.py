@@ -72,7 +72,8 @@ def parse_fields(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _require_key(problem: Problem, key: str) -> None:
-    known = [field.name for field in problem.entity_keys if field.dtype in ("string", "integer")]
+    exact = ("string", "integer")
+    known = [field.name for field in problem.entity_keys if field.dtype in exact and not field.personal]
     if key not in (REQUEST_ID, *known):
         raise BadPolicyError(
             f"{key!r} cannot decide who gets what; choose one of {[REQUEST_ID, *known]} with --key"

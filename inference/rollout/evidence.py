@@ -18,7 +18,7 @@ from inference.rollout.split import position, unit_of
 from inference.settings import InferenceSettings
 from training.problem import Problem
 
-ONLINE = "online"
+BATCH = "batch"
 UNIT, SHARE, STEP, IS_CHALLENGERS = "unit", "share", "step", "is_challengers"
 
 
@@ -71,10 +71,10 @@ def _logged_days(settings: InferenceSettings) -> list[datetime]:
 
 
 def _counted(rows: pd.DataFrame, rollout: Rollout, now: datetime) -> pd.DataFrame:
-    """The two versions' online rows, but for the last moments': their other half may be unwritten."""
+    """The two versions' rows; not batches, nor the last moments: their other half may be unwritten."""
     logged = (rows["logged_at"] >= rollout.steps_began[0]) & (rows["logged_at"] <= now - _settling(rollout))
     versions = rows["model_version"].isin([rollout.champion, rollout.challenger])
-    counted = rows[logged & versions & (rows["source"] == ONLINE)]
+    counted = rows[logged & versions & (rows["source"] != BATCH)]
     return counted.sort_values(["logged_at", "request_id"], ignore_index=True)
 
 

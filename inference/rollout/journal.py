@@ -35,7 +35,7 @@ from inference.rollout.record import (
 from training.bundle.errors import BundleError
 from training.errors import PromotionError
 from training.promotion import history as promotion_history
-from training.promotion import promote
+from training.promotion import promote, recover
 from training.registry import Deployment, deployed, open_client
 from training.settings import TrainingSettings
 
@@ -111,6 +111,7 @@ def _point(client: "MlflowClient", name: str, rollout: Rollout | None) -> None:
 
 
 def _promoted(settings: TrainingSettings, name: str, entry: Entry) -> Entry:
+    recover(settings, name)  # a crash may have left this very promotion half done
     serving = deployed(settings, name).serving
     if serving is not None and serving.version == entry.challenger:
         return entry
