@@ -51,7 +51,7 @@ def gather_evidence(
     labelled = join_labels(answers, _read_labels(settings, problem, as_of), problem.label)
     if rollout.policy.mode == "shadow":
         return Evidence(_since_first(labelled, shadows, rollout), shadows)
-    return Evidence(_settled(_assigned(labelled, rollout), rollout), shadows)
+    return Evidence(since_settled(assign_arms(labelled, rollout), rollout), shadows)
 
 
 def _read_labels(settings: InferenceSettings, problem: Problem, as_of: datetime) -> pd.DataFrame:
@@ -78,7 +78,7 @@ def _counted(rows: pd.DataFrame, rollout: Rollout, now: datetime) -> pd.DataFram
     return counted.sort_values(["logged_at", "request_id"], ignore_index=True)
 
 
-def _assigned(rows: pd.DataFrame, rollout: Rollout) -> pd.DataFrame:
+def assign_arms(rows: pd.DataFrame, rollout: Rollout) -> pd.DataFrame:
     """Say of each row whose it is, as the servers' own rule has it."""
     policy = rollout.policy
     values = _key_values(rows, policy.key)
@@ -103,7 +103,7 @@ def _key_values(rows: pd.DataFrame, key: str) -> pd.Series:
     return values.astype("Int64") if is_float_dtype(values) else values
 
 
-def _settled(rows: pd.DataFrame, rollout: Rollout) -> pd.DataFrame:
+def since_settled(rows: pd.DataFrame, rollout: Rollout) -> pd.DataFrame:
     """The rows logged once servers had surely followed their step, and had the challenger."""
     began = pd.DatetimeIndex(rollout.steps_began)[rows[STEP]]
     follows = rows["logged_at"] >= began + _settling(rollout)
