@@ -15,6 +15,9 @@ class InferenceSettings(TrainingSettings):
 
     serve_host: str = Field(default="127.0.0.1", description="The address the service listens on.")
     serve_port: int = Field(default=8000, ge=0, le=65_535, description="Its port; 0 takes a free one.")
+    grpc_port: int | None = Field(
+        default=None, ge=0, le=65_535, description="The Open Inference Protocol's gRPC port; none if not set."
+    )
     replay: bool = Field(default=False, description="Whether a request may carry its own prediction time.")
     alias: Alias = Field(default="champion", description="The registry alias that the service follows.")
     poll_seconds: float = Field(default=1.0, gt=0, le=4, description="How often the alias is looked up.")
@@ -32,7 +35,7 @@ class InferenceSettings(TrainingSettings):
         le=60,
         description="How old an online row may be; 0 reads the store each time, as replay always does.",
     )
-    seal_rows: int = Field(default=2_000, ge=1, description="Journal lines after which a segment is sealed.")
+    seal_rows: int = Field(default=10_000, ge=1, description="Journal lines after which a segment is sealed.")
     seal_seconds: float = Field(default=30.0, gt=0, description="Seconds after which a segment is sealed.")
     remembered_requests: int = Field(
         default=20_000, ge=1, description="Request ids whose answers a retry gets again."
@@ -87,6 +90,12 @@ class InferenceSettings(TrainingSettings):
 
     pseudonym_key: SecretStr | None = Field(
         default=None, description="The key of the log's pseudonyms; made under var if not set."
+    )
+
+    receive_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="How long a request may take to arrive, from its first byte to its last.",
     )
 
     @field_validator("api_keys")

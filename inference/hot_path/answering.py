@@ -23,7 +23,7 @@ from inference.observability.metrics import ServiceMetrics
 from inference.prediction_log.answered import Answer
 from inference.prediction_log.errors import LogWriteError, RequestIdReusedError
 from inference.prediction_log.writer import PredictionLog
-from training.matrix import FeatureMatrix, Floats
+from training.matrix import Floats
 
 if TYPE_CHECKING:
     from inference.served_model import ServedModel
@@ -54,20 +54,18 @@ class Answering:
 
     def answer_blocking(self, asked: Asked) -> Answers:
         """Answer one caller in a worker thread, with reasons where they are asked for."""
-        began = perf_counter()
-        stages = BatchStages(self._metrics, [asked], began)
-        if asked.key.given:
-            rows = _given_rows([asked])
-        else:
-            with _explained():
-                served = asked.key.model.reader.read_blocking(
-                    [question.fields for question in asked.questions],
-                    [question.as_of for question in asked.questions],
-                )
-            rows = list(map(asked.key.model.inputs.served, served))
-            stages.took("features", began, perf_counter())
+        stages = BatchStages(self._metrics, [asked], perf_counter())
+        rows = _read_blocking(asked, stages)
         [answers] = self._score_and_log([asked], rows, stages)
         return self._with_reasons(asked, answers, rows, stages) if asked.call.explain else answers
+
+    def score_along(self, asked: Asked) -> None:
+        """Score and log in a worker thread what another model answers."""
+        stages = BatchStages(self._metrics, [asked], perf_counter())
+        rows = _read_blocking(asked, stages)
+        predictions = _score(asked.key.model, rows, stages)
+        lines = log_lines([asked], rows, predictions.tolist())
+        self._log.append_shadows(lines, asked.key.model.layout)
 
     async def _look_up_and_answer(
         self, model: "ServedModel", batch: Sequence[Asked], stages: BatchStages
@@ -85,17 +83,13 @@ class Answering:
     def _score_and_log(
         self, batch: Sequence[Asked], rows: Sequence[FeatureRow], stages: BatchStages
     ) -> list[Answers]:
-        model = batch[0].key.model
+        predictions = _score(batch[0].key.model, rows, stages)
         began = perf_counter()
-        predictions = _score(model, model.inputs.matrix(rows))
-        scored = perf_counter()
-        stages.scored(len(rows), began, scored)
         answers = self._log_answers(batch, rows, predictions)
-        stages.took("log", scored, perf_counter())
+        stages.took("log", began, perf_counter())
         divided = list(_divided(answers, batch))
         for asked, own in zip(batch, divided, strict=True):
-            if asked.key.role != "shadow":
-                self._metrics.count_answers(own, asked.call.door)
+            self._metrics.count_answers(own, asked.call.door)
         return divided
 
     def _log_answers(
@@ -121,11 +115,27 @@ class Answering:
         )
 
 
-def _score(model: "ServedModel", matrix: FeatureMatrix) -> Floats:
-    predictions = model.scorer_for(len(matrix)).score_matrix(matrix)
+def _score(model: "ServedModel", rows: Sequence[FeatureRow], stages: BatchStages) -> Floats:
+    began = perf_counter()
+    predictions = model.scorer_for(len(rows)).score_matrix(model.inputs.matrix(rows))
+    stages.scored(len(rows), began, perf_counter())
     if not np.isfinite(predictions).all():
         raise ScoringError(f"version {model.version} answered no number; roll back")
     return predictions
+
+
+def _read_blocking(asked: Asked, stages: BatchStages) -> list[FeatureRow]:
+    if asked.key.given:
+        return _given_rows([asked])
+    model, began = asked.key.model, perf_counter()
+    with _explained():
+        served = model.reader.read_blocking(
+            [question.fields for question in asked.questions],
+            [question.as_of for question in asked.questions],
+        )
+    rows = list(map(model.inputs.served, served))
+    stages.took("features", began, perf_counter())
+    return rows
 
 
 def _given_rows(batch: Sequence[Asked]) -> list[FeatureRow]:

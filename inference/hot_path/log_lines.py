@@ -3,15 +3,10 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Final
 
 from inference.feature_rows import FeatureRow
 from inference.hot_path.asked import Asked
-from inference.prediction_log.journal import Layout, LoggedPrediction, Scalar
-
-# Where the features came from.
-ONLINE: Final = "online"
-GIVEN: Final = "given"
+from inference.prediction_log.journal import GIVEN, ONLINE, Layout, LoggedPrediction, Scalar
 
 
 def log_lines(

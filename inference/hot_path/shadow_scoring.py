@@ -68,7 +68,7 @@ class ShadowScoring:
         for given in (False, True):
             own = [question for question in questions if (question.features is not None) is given]
             if own:
-                self._answering.answer_blocking(ask(BatchKey(model, "shadow", given), own, _apart(call)))
+                self._answering.score_along(ask(BatchKey(model, "shadow", given), own, _apart(call)))
 
 
 def _apart(call: Call) -> Call:

@@ -46,7 +46,7 @@ class TypedRequest:
         self._stamps = tuple(
             place for place, field in enumerate(problem.fields) if field.dtype == "timestamp"
         )
-        self._without_time = () if replay else (None,)
+        self._without_time: tuple[None, ...] = () if replay else (None,)
         instance = _instance_type(problem.fields, replay)
         envelope = msgspec.defstruct(
             "Envelope",
@@ -91,7 +91,7 @@ def _instance_type(fields: Sequence[RequestField], replay: bool) -> Any:
     texts = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
     values = Annotated[str, Meta(max_length=LONGEST_TEXT)] | float | None
     own: list[tuple[str, Any, Any]] = [
-        ("given", dict[str, values] | UnsetType, UNSET),  # type: ignore[valid-type]
+        ("given", dict[str, values] | UnsetType, UNSET),
         ("given_id", texts | None, None),
     ]
     aliases |= {"given": FEATURES, "given_id": REQUEST_ID}

@@ -64,33 +64,31 @@ def _flagged(statuses: tuple[str, ...], layout: Layout) -> Iterator[tuple[str, .
 
 
 class AnsweredRequests:
-    """The last answer to each of the last `limit` request ids. Its owner holds a lock."""
+    """The last answer to each of the last `limit` request ids. Its owner holds a lock.
+
+    What is only scored unseen is no answer, and not remembered.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._answers: OrderedDict[tuple[str, bool], tuple[int, Answer]] = OrderedDict()
+        self._answers: OrderedDict[str, tuple[int, Answer]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._answers)
 
     def recall(self, entry: LoggedPrediction) -> Answer | None:
         """The answer that this model version gave to this request id, if it is still remembered."""
-        found = self._answers.get(_asked(entry))
+        found = self._answers.get(entry.request_id)
         return found[1] if found and found[1].model_version == entry.model_version else None
 
     def asked_otherwise(self, entry: LoggedPrediction) -> bool:
         """Whether this request id was answered for other fields than the entry's."""
-        found = self._answers.get(_asked(entry))
+        found = self._answers.get(entry.request_id)
         return found is not None and found[0] != hash(entry.asked)
 
     def remember(self, entry: LoggedPrediction, answer: Answer) -> None:
         """Keep an answer; beyond the limit the one given longest ago is forgotten."""
-        self._answers[_asked(entry)] = (hash(entry.asked), answer)
-        self._answers.move_to_end(_asked(entry))
+        self._answers[entry.request_id] = (hash(entry.asked), answer)
+        self._answers.move_to_end(entry.request_id)
         if len(self._answers) > self._limit:
             self._answers.popitem(last=False)
-
-
-def _asked(entry: LoggedPrediction) -> tuple[str, bool]:
-    """What a retry repeats: the request, and whether it is scored unseen, which is no answer to it."""
-    return entry.request_id, entry.role == "shadow"

@@ -31,6 +31,13 @@ class LogWriteError(PredictionLogError):
         super().__init__(f"cannot append to {where} ({reason}). Free disk space or fix its permissions.")
 
 
+class SealingError(PredictionLogError):
+    """The process that seals a segment failed."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"{where} was not sealed ({reason}); it is tried again; its rows are read.")
+
+
 class RequestIdReusedError(PredictionLogError):
     """A request id came back with other fields than it was first answered for."""
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from typing import Self
 from uuid import uuid4
 
@@ -18,6 +19,9 @@ from training.problem import FieldType
 JOURNAL = "journal"
 SUFFIX = ".jsonl"
 Scalar = str | int | float | None
+# Where features came from: looked up by the service, or given by the caller.
+ONLINE = "online"
+GIVEN = "given"
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -53,6 +57,11 @@ class LoggedPrediction(msgspec.Struct, frozen=True, array_like=True):
     statuses: tuple[str, ...]
     ages: tuple[float | None, ...]
 
+    @property
+    def asked(self) -> tuple[object, ...]:
+        """What the caller said, by which a retry is told from another question."""
+        return (*self.keys, *self.values) if self.source == GIVEN else self.keys
+
 
 _encoder = msgspec.json.Encoder()
 _header_decoder = msgspec.json.Decoder(Header)
@@ -65,6 +74,7 @@ class Segment:
     def __init__(self, path: Path, descriptor: int, layout: Layout) -> None:
         self.path, self.layout = path, layout
         self.rows, self._descriptor = 0, descriptor
+        self.opened_at = monotonic()
         self._size = os.fstat(descriptor).st_size
 
     @classmethod

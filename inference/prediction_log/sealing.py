@@ -5,6 +5,7 @@ reads the journal alone. So a crash between writing and deleting neither loses n
 """
 
 import os
+import sys
 from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -16,17 +17,21 @@ import pyarrow.parquet as pq
 from inference.prediction_log.journal import Layout, LoggedPrediction, Scalar, read_segment
 from inference.prediction_log.schema import FIXED_FIELDS, TIMESTAMP, wide_schema
 
+LOW_PRIORITY = 15
 
-def seal_segment(path: Path, folder: Path) -> int:
-    """Turn a closed segment into sealed files and delete it; the number of rows sealed.
+
+def seal_segment(path: Path, folder: Path) -> None:
+    """Turn a closed segment into sealed files and delete it, unless another process did so meanwhile.
 
     Raises:
         UnknownLogVersionError, CorruptLogError: the segment cannot be read and is left where it is.
     """
-    table = to_table(*read_segment(path))
+    try:
+        table = to_table(*read_segment(path))
+    except FileNotFoundError:
+        return
     write_parts(table, folder, path.stem)
-    path.unlink()
-    return int(table.num_rows)
+    path.unlink(missing_ok=True)
 
 
 def to_table(layout: Layout, entries: Sequence[LoggedPrediction]) -> pa.Table:
@@ -78,3 +83,8 @@ def _array(column: Sequence[object], dtype: pa.DataType) -> pa.Array:
     if dtype == TIMESTAMP:
         column = [datetime.fromisoformat(value) if isinstance(value, str) else value for value in column]
     return pa.array(column, type=dtype)
+
+
+if __name__ == "__main__":
+    os.nice(LOW_PRIORITY)
+    seal_segment(Path(sys.argv[1]), Path(sys.argv[2]))

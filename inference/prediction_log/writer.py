@@ -2,30 +2,25 @@
 
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Lock
 from time import monotonic
-from typing import Any
-from uuid import uuid4
 
-import pandas as pd
-import pyarrow as pa
 from msgspec.structs import replace
 
 from inference.prediction_log.answered import Answer, AnsweredRequests, answer_of
-from inference.prediction_log.errors import LogWriteError, PredictionLogError, RequestIdReusedError
+from inference.prediction_log.background_sealing import BackgroundSealing
+from inference.prediction_log.errors import PredictionLogError, RequestIdReusedError
 from inference.prediction_log.journal import (
     JOURNAL,
     Layout,
     LoggedPrediction,
-    Segment,
     is_abandoned,
     read_segment,
     segments,
 )
+from inference.prediction_log.open_segments import OpenSegments
 from inference.prediction_log.pseudonyms import Pseudonyms
-from inference.prediction_log.sealing import seal_segment, write_parts
 
 logger = logging.getLogger(__name__)
 
@@ -47,21 +42,22 @@ class PredictionLog:
         pseudonyms: Pseudonyms | None = None,
     ) -> None:
         self._folder, self._seal_rows, self._seal_seconds = folder, seal_rows, seal_seconds
-        self._lock, self._wake, self._closing = Lock(), Event(), False
-        self._segment: Segment | None = None
-        self._opened_at = monotonic()
-        self._closed: list[Path] = []
+        self._lock, self._closing = Lock(), False
+        self._segments = OpenSegments(folder)
         self._answered, self._pseudonyms = AnsweredRequests(remember), pseudonyms
-        self.last_error: str | None = None
+        self._sealing = BackgroundSealing(folder, seal_seconds, self._close_due)
         self.lines = 0
-        self._adopt_abandoned()
-        self._thread = Thread(target=self._seal_until_closed, name="prediction-log-sealing", daemon=True)
-        self._thread.start()
+        self._sealing.start(self._adopt_abandoned())
 
     @property
     def unsealed_segments(self) -> int:
         """Segments that are closed and wait to be sealed."""
-        return len(self._closed)
+        return len(self._sealing.waiting)
+
+    @property
+    def last_error(self) -> str | None:
+        """Why a segment cannot be sealed just now."""
+        return self._sealing.last_error
 
     def append(self, entries: Sequence[LoggedPrediction], layout: Layout) -> tuple[Answer, ...]:
         """Log the entries that are no retries and return the answer that stands for each.
@@ -81,29 +77,27 @@ class PredictionLog:
             for entry in fresh.values():
                 self._answered.remember(entry, answer_of(entry, layout))
             answers = tuple(self._standing(entry, fresh, layout) for entry in entries)
-        if self._segment is not None and self._segment.rows >= self._seal_rows:
-            self._wake.set()
+        if self._segments.rows >= self._seal_rows:
+            self._sealing.wake()
         return answers
+
+    def append_shadows(self, entries: Sequence[LoggedPrediction], layout: Layout) -> None:
+        """Log what was scored unseen. What was scored twice is there twice; readers count the first.
+
+        Raises:
+            LogWriteError: the lines could not be written.
+        """
+        concealed = self._concealed(entries)
+        with self._lock:
+            self._write(concealed, layout)
 
     def close(self) -> None:
         """Seal what is open and stop; the log is whole without this too, only unsealed."""
         self._closing = True
-        self._wake.set()
-        self._thread.join()
-
-    def seal(self) -> None:
-        """Close the open segment and seal every closed one; what cannot be sealed is kept and reported."""
-        self._rotate()
-        for path in list(self._closed):
-            self._seal(path)
+        self._sealing.close()
 
     def _write(self, entries: Sequence[LoggedPrediction], layout: Layout) -> None:
-        segment = self._open(layout)
-        try:
-            segment.append(entries)
-        except (LogWriteError, OSError):
-            self._close_segment(segment)  # whatever is torn stays its last line, which readers leave out
-            raise
+        self._segments.append(entries, layout)
         self.lines += len(entries)
 
     def _concealed(self, entries: Sequence[LoggedPrediction]) -> Sequence[LoggedPrediction]:
@@ -119,7 +113,8 @@ class PredictionLog:
         fresh: dict[str, LoggedPrediction] = {}
         for entry in entries:
             first = fresh.setdefault(entry.request_id, entry)
-            if first.keys != entry.keys or self._answered.asked_otherwise(entry):
+            twice = first is not entry
+            if (twice and first.asked != entry.asked) or self._answered.asked_otherwise(entry):
                 raise RequestIdReusedError((entry.request_id,))
         return {name: entry for name, entry in fresh.items() if self._answered.recall(entry) is None}
 
@@ -130,88 +125,31 @@ class PredictionLog:
         known = self._answered.recall(entry)
         return known or answer_of(fresh.get(entry.request_id, entry), layout)
 
-    def _open(self, layout: Layout) -> Segment:
-        if self._segment is not None and self._segment.layout != layout:
-            self._close_segment(self._segment)
-        if self._segment is None:
-            self._segment = Segment.create(self._folder, layout)
-            self._opened_at = monotonic()
-        return self._segment
-
-    def _close_segment(self, segment: Segment) -> None:
-        segment.close()
-        self._closed.append(segment.path)
-        self._segment = None
-
-    def _rotate(self) -> None:
+    def _close_due(self) -> list[Path]:
+        """Close the segments if it is time to, for them to be sealed."""
         with self._lock:
-            if self._segment is not None:
-                self._close_segment(self._segment)
+            since = self._segments.since
+            old = since is not None and monotonic() - since >= self._seal_seconds
+            if old or self._closing or self._segments.rows >= self._seal_rows:
+                self._segments.close_all()
+            return self._segments.take_closed()
 
-    def _seal_until_closed(self) -> None:
-        while not self._closing:
-            self._wake.wait(timeout=self._seal_seconds / 4)
-            self._wake.clear()
-            if self._is_due():
-                self.seal()
-        self.seal()
-
-    def _is_due(self) -> bool:
-        if self._closed:
-            return True
-        segment = self._segment
-        old = monotonic() - self._opened_at >= self._seal_seconds
-        return segment is not None and (segment.rows >= self._seal_rows or old)
-
-    def _seal(self, path: Path) -> None:
-        try:
-            seal_segment(path, self._folder)
-        except (PredictionLogError, OSError, pa.ArrowException) as error:
-            self.last_error = f"{path.name}: {error}"
-            logger.exception("A segment stays unsealed; its rows are still read from the journal")
-        else:
-            self._closed.remove(path)
-            self.last_error = None
-
-    def _adopt_abandoned(self) -> None:
-        """Take over the segments of dead processes: remember their answers, seal them soon."""
-        for path in segments(self._folder):
-            if is_abandoned(path):
-                self._closed.append(path)
-                self._remember_segment(path)
+    def _adopt_abandoned(self) -> list[Path]:
+        """Take over the segments of dead processes, and remember their answers."""
+        abandoned = [path for path in segments(self._folder) if is_abandoned(path)]
+        for path in abandoned:
+            self._remember_segment(path)
         for draft in (self._folder / JOURNAL).glob("*.draft"):
             if is_abandoned(draft):
-                draft.unlink()
+                draft.unlink(missing_ok=True)
+        return abandoned
 
     def _remember_segment(self, path: Path) -> None:
         try:
             layout, entries = read_segment(path)
-        except PredictionLogError as error:
-            self.last_error = str(error)
+        except (PredictionLogError, FileNotFoundError) as error:
+            logger.warning("What a dead process answered is not remembered: %s", error)
             return
         for entry in entries:
-            self._answered.remember(entry, answer_of(entry, layout))
-
-
-def append_batch(folder: Path, frame: pd.DataFrame, schema: pa.Schema) -> list[Path]:
-    """Write bulk predictions straight to sealed partitions; the paths written.
-
-    Args:
-        folder: `schema.log_folder(settings)`.
-        frame: the columns of `schema`; those left out are null, `logged_at` is now and `source` "batch".
-        schema: `schema.arrow_schema(columns, problem)`.
-    """
-    stamps: dict[str, Any] = {"logged_at": pd.Timestamp.now(UTC), "source": "batch", "role": "champion"}
-    complete = frame.assign(**{name: value for name, value in stamps.items() if name not in frame})
-    arrays = [_column(complete, field) for field in schema]
-    return write_parts(
-        pa.Table.from_arrays(arrays, schema=schema),
-        folder,
-        f"batch-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}",
-    )
-
-
-def _column(frame: pd.DataFrame, field: pa.Field) -> pa.Array:
-    if field.name not in frame:
-        return pa.nulls(len(frame), field.type)
-    return pa.Array.from_pandas(frame[field.name], type=field.type)
+            if entry.role != "shadow":
+                self._answered.remember(entry, answer_of(entry, layout))

@@ -30,7 +30,8 @@ from inference.prediction_log.schema import (
     log_folder,
 )
 from inference.prediction_log.sealing import to_table, write_parts
-from inference.prediction_log.writer import PredictionLog, append_batch
+from inference.prediction_log.writer import PredictionLog
+from tests.inference.bulk_log import append_batch
 from tests.inference.bundles import COLUMNS
 from tests.inference.parking import PROBLEM
 from tests.inference.running import wait_until
@@ -246,8 +247,7 @@ def test_bulk_predictions_are_read_beside_online_ones(settings: FeatureSettings)
 def test_a_full_disk_leaves_the_segment_whole(settings: FeatureSettings) -> None:
     log = open_log(settings)
     log.append([entry("a")], LAYOUT)
-    segment = log._segment
-    assert segment is not None
+    (segment,) = log._segments._open
     broken = os.open("/dev/full", os.O_WRONLY)
     os.dup2(broken, segment._descriptor)
 

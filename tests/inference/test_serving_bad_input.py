@@ -134,7 +134,7 @@ def test_what_cannot_be_logged_is_not_answered(settings: InferenceSettings, cham
 
 
 def test_unknown_paths_and_verbs_are_typed_too(shared_service: httpx.Client) -> None:
-    assert error_of(shared_service.get("/v2/predict"), 404).message
+    assert error_of(shared_service.get("/v1/nowhere"), 404).message
     assert error_of(shared_service.get("/v1/predict"), 405).message
 
 

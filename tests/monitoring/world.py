@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from inference.prediction_log.schema import arrow_schema, log_folder
-from inference.prediction_log.writer import append_batch
 from monitoring.ml.settings import MonitoringSettings
+from tests.inference.bulk_log import append_batch
 from tests.monitoring.orders import COLUMNS, PROBLEM, START, draw_orders
 from training.bundle.contract import CONTRACT_FILE, Contract, Window, file_digest
 from training.bundle.writer import BundleParts, write_bundle
