@@ -1,20 +1,21 @@
 """The application: its routes, its life, and how errors are answered."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from anyio.to_thread import run_sync
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from inference.access.description import describe_access
 from inference.access.middleware import AccessMiddleware
 from inference.application_state import start_state
 from inference.docs_page import add_docs_page
-from inference.errors import ErrorBody, ErrorDocument, InferenceError
-from inference.front_door import FrontDoor
+from inference.errors import InferenceError
+from inference.front_door import FrontDoor, to_response
 from inference.openapi import describe_requests
+from inference.protocols.refusals import refusal_at, routing_error
+from inference.protocols.surfaces import ROUTERS, hot_routes
 from inference.request_schema import RequestSchema
 from inference.responses import API_VERSION
 from inference.routes import events, health, metrics, model, predict
@@ -40,28 +41,26 @@ def create_app(settings: InferenceSettings) -> FastAPI:
     app = FastAPI(title=problem.title, version=API_VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     for routes in (predict, events, model, health, metrics):
         app.include_router(routes.router)
-    app.add_middleware(AccessMiddleware)
-    app.add_middleware(FrontDoor, hot_routes={("POST", predict.PATH): predict.HOT})
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_middleware(AccessMiddleware, refuse=refusal_at)
+    hot = {("POST", predict.PATH): predict.HOT, **hot_routes(problem)}
+    app.add_middleware(FrontDoor, hot_routes=hot, refuse=refusal_at)
     app.add_exception_handler(InferenceError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
-    describe_requests(app, schema)
     describe_access(app, settings)
+    describe_requests(app, schema)
     add_docs_page(app)
     return app
 
 
-async def _answer_error(_request: Request, error: Exception) -> Response:
+async def _answer_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, InferenceError):
         raise error
-    return _document(error.status, error.document(), error.headers)
+    return to_response(refusal_at(request.url.path, error))
 
 
-async def _answer_http_error(_request: Request, error: Exception) -> Response:
+async def _answer_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    body = ErrorBody(code="http_error", message=f"{error.detail}; /docs lists what this service answers")
-    return _document(error.status_code, ErrorDocument(error=body))
-
-
-def _document(status: int, document: ErrorDocument, headers: Mapping[str, str] | None = None) -> Response:
-    return JSONResponse(document.model_dump(mode="json"), status_code=status, headers=headers)
+    return await _answer_error(request, routing_error(error))

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inference.application_state import ApplicationState
 from inference.call import Call
 from inference.errors import UNEXPECTED, InferenceError
-from inference.observability.request_ids import HEADER
+from inference.observability.observer import answer_headers
 from inference.prediction_log.answered import Answer
 
 logger = logging.getLogger(__name__)
@@ -53,14 +53,15 @@ class HotRoute:
 
 
 HotRoutes = Mapping[tuple[str, str], HotRoute]
+Refuse = Callable[[str, InferenceError], HotResponse]
 
 
 class FrontDoor:
     """ASGI middleware, the outermost. Paths that no route answers are counted as one."""
 
-    def __init__(self, app: ASGIApp, hot_routes: HotRoutes) -> None:
-        """`hot_routes`: by method and path."""
-        self._app, self._hot_routes = app, hot_routes
+    def __init__(self, app: ASGIApp, hot_routes: HotRoutes, refuse: Refuse) -> None:
+        """`hot_routes`: by method and path; `refuse`: how an error is said where a path asked."""
+        self._app, self._hot_routes, self._refuse = app, hot_routes, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or pass it on."""
@@ -74,7 +75,7 @@ class FrontDoor:
             scope[CALL] = Call(started, "other", request_id=state.observer.identify(scope["headers"]))
             await self._pass_on(state, scope, receive, send)
         else:
-            await _answer_hot(hot, state, scope, receive, send, started)
+            await self._answer_hot(hot, state, scope, receive, send, started)
 
     async def _pass_on(self, state: ApplicationState, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
@@ -84,9 +85,9 @@ class FrontDoor:
             if message["type"] == "http.response.start":
                 begun = True
                 route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
-                state.metrics.count_request(route, message["status"])
-                named = (HEADER, (call_of(scope).request_id or "").encode())
-                message = {**message, "headers": [*message.get("headers", ()), named]}
+                state.observer.passed_on(call_of(scope), route, message["status"])
+                named = answer_headers(call_of(scope))
+                message = {**message, "headers": [*message.get("headers", ()), *named]}
             await send(message)
 
         try:
@@ -94,7 +95,36 @@ class FrontDoor:
         except Exception:
             if begun:
                 raise
-            await _send(_unexpected(), send_noted)
+            await _send(self._unexpected(scope), send_noted)
+
+    async def _answer_hot(
+        self,
+        hot: HotRoute,
+        state: ApplicationState,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        started: float,
+    ) -> None:
+        headers, observer = scope["headers"], state.observer
+        trace = observer.trace(headers, hot.route, started)
+        call = Call(started, hot.door, request_id=observer.identify(headers), trace=trace)
+        refusal: str | None = None
+        try:
+            scope[CALL] = call = _admitted(state, call, headers)
+            answered = await hot.handler(state, scope, receive)
+        except InferenceError as error:
+            answered, refusal = self._refuse(scope["path"], error), error.code
+        except ClientDisconnect:
+            return
+        except Exception:
+            answered, refusal = self._unexpected(scope), UNEXPECTED.error.code
+        await _send(answered, send, *answer_headers(call))
+        observer.answered(call, hot.route, answered.status, answered.answers, refusal)
+
+    def _unexpected(self, scope: Scope) -> HotResponse:
+        logger.exception("A request failed")
+        return self._refuse(scope["path"], InferenceError(UNEXPECTED.error.message))
 
 
 async def answer_through(request: Request, hot: HotRoute) -> Response:
@@ -105,35 +135,27 @@ async def answer_through(request: Request, hot: HotRoute) -> Response:
     """
     state: ApplicationState = request.app.state.running
     request.scope[CALL] = replace(call_of(request.scope), door=hot.door)
-    answered = await hot.handler(state, request.scope, request.receive)
+    return to_response(await hot.handler(state, request.scope, request.receive))
+
+
+def to_response(answered: HotResponse) -> Response:
+    """The same answer as Starlette sends it."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answered.headers}
     return Response(answered.body, answered.status, headers, answered.content_type.decode("latin-1"))
+
+
+def own_refusal(error: InferenceError) -> HotResponse:
+    """The error as this service's own paths say it."""
+    headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in error.headers.items()
+    ]
+    return HotResponse(error.status, error.document().model_dump_json().encode(), headers=headers)
 
 
 def call_of(scope: Scope) -> Call:
     """The facts of the call that this request is."""
     call: Call = scope[CALL]
     return call
-
-
-async def _answer_hot(
-    hot: HotRoute, state: ApplicationState, scope: Scope, receive: Receive, send: Send, started: float
-) -> None:
-    headers, observer = scope["headers"], state.observer
-    trace = observer.trace(headers, hot.route, started)
-    call = Call(started, hot.door, request_id=observer.identify(headers), trace=trace)
-    refusal: str | None = None
-    try:
-        scope[CALL] = call = _admitted(state, call, headers)
-        answered = await hot.handler(state, scope, receive)
-    except InferenceError as error:
-        answered, refusal = _refused(error), error.code
-    except ClientDisconnect:
-        return
-    except Exception:
-        answered, refusal = _unexpected(), UNEXPECTED.error.code
-    await _send(answered, send, (HEADER, (call.request_id or "").encode()))
-    observer.answered(call, hot.route, answered.status, answered.answers, refusal)
 
 
 def _admitted(state: ApplicationState, call: Call, headers: Sequence[tuple[bytes, bytes]]) -> Call:
@@ -146,18 +168,6 @@ def _admitted(state: ApplicationState, call: Call, headers: Sequence[tuple[bytes
     caller = state.access.check(headers, "predict")
     state.metrics.observe("access", perf_counter() - began)
     return call if caller.id is None else replace(call, caller=caller.id)
-
-
-def _refused(error: InferenceError) -> HotResponse:
-    headers = [
-        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in error.headers.items()
-    ]
-    return HotResponse(error.status, error.document().model_dump_json().encode(), headers=headers)
-
-
-def _unexpected() -> HotResponse:
-    logger.exception("A request failed")
-    return HotResponse(500, UNEXPECTED.model_dump_json().encode())
 
 
 async def _send(answered: HotResponse, send: Send, *named: tuple[bytes, bytes]) -> None:

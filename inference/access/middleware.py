@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference.access.path_scopes import required_scope
 from inference.errors import InferenceError
+from inference.front_door import Refuse, to_response
 
 if TYPE_CHECKING:
     from inference.application_state import ApplicationState
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class AccessMiddleware:
     """ASGI middleware in front of routing, so that a path that nobody thought of is not open."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, refuse: Refuse) -> None:
+        """`refuse`: how an error is said where a path asked."""
+        self._app, self._refuse = app, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what may pass; answer the rest with the error's document."""
@@ -24,8 +25,7 @@ class AccessMiddleware:
             if scope["type"] == "http":
                 require_access(scope)
         except InferenceError as error:
-            document = error.document().model_dump(mode="json")
-            await JSONResponse(document, error.status, error.headers)(scope, receive, send)
+            await to_response(self._refuse(scope["path"], error))(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 

@@ -1,0 +1,86 @@
+"""What a door is: one wire format's way of asking and of being answered, without any other duty."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope
+
+from inference.application_state import ApplicationState
+from inference.body import read_body
+from inference.call import Call
+from inference.errors import InferenceError
+from inference.front_door import Handler, HotResponse, call_of
+from inference.prediction_log.answered import Answer
+from inference.protocols.errors import UnsupportedMediaTypeError, foreign_status
+from inference.protocols.served_address import Address
+
+VERSION_HEADER: Final = "x-model-version"
+DEGRADED_HEADER: Final = "x-degraded"
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as it came: its body, its headers by lower-case name, the model that its path means."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    address: Address
+
+
+class Door(Protocol):
+    """Decodes, asks the core, encodes."""
+
+    @property
+    def name(self) -> str:
+        """As `Call.door` has it."""
+
+    async def predict(self, state: ApplicationState, asked: Asked, call: Call) -> HotResponse:
+        """Answer a prediction request. Raises `InferenceError`."""
+
+    def refuse(self, error: InferenceError) -> HotResponse:
+        """The error as this protocol says it."""
+
+
+def handler_of(door: Door, address: Address) -> Handler:
+    """Takes requests whose path means this model to a door."""
+
+    async def handle(state: ApplicationState, scope: Scope, receive: Receive) -> HotResponse:
+        body = await read_body(scope, receive, state.settings.max_body_bytes)
+        asked = Asked(body, Headers(scope=scope), address)
+        return await door.predict(state, asked, call_of(scope))
+
+    return handle
+
+
+def require_plain(asked: Asked) -> None:
+    """Check that the body is sent as it is. Raises `UnsupportedMediaTypeError` when it is compressed."""
+    encoding = asked.headers.get("content-encoding", "identity").lower()
+    if encoding != "identity":
+        raise UnsupportedMediaTypeError(f"{encoding[:32]!r} is not read here; send the body uncompressed")
+
+
+def json_answer(document: Mapping[str, Any], answers: Sequence[Answer]) -> HotResponse:
+    """A document with predictions, in JSON."""
+    return HotResponse(200, _encode(document), headers=answer_headers(answers), answers=answers)
+
+
+def json_refusal(error: InferenceError, document: Mapping[str, Any]) -> HotResponse:
+    """A document that says what is wrong, in JSON."""
+    return HotResponse(foreign_status(error), _encode(document), headers=_encoded(error.headers))
+
+
+def answer_headers(
+    answers: Sequence[Answer], others: Mapping[str, str] | None = None
+) -> tuple[tuple[bytes, bytes], ...]:
+    """What a caller should know and most protocols have no place for: the versions, and degradation."""
+    versions = ", ".join(dict.fromkeys(answer.model_version for answer in answers))
+    degraded = "true" if any(answer.degraded for answer in answers) else "false"
+    return _encoded({VERSION_HEADER: versions, DEGRADED_HEADER: degraded, **(others or {})})
+
+
+def _encoded(headers: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items())

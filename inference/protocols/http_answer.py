@@ -1,0 +1,27 @@
+"""Takes a request that came through FastAPI to a door: those whose path is not known beforehand."""
+
+from typing import Any
+
+from fastapi import Request, Response
+
+from inference.front_door import HotRoute, answer_through
+from inference.protocols.door import Door, handler_of
+from inference.protocols.served_address import Address
+
+
+async def answer_request(door: Door, request: Request, address: Address) -> Response:
+    """Answer a prediction request. Raises `InferenceError`, which the application answers."""
+    route = HotRoute(handler_of(door, address), door.name, request.scope["route"].path)
+    return await answer_through(request, route)
+
+
+def address_of(request: Request) -> Address:
+    """The model that a request's path means: its `{name}`, and `{version}` or `{label}` where it has one."""
+    return Address(**request.path_params)
+
+
+def described(path: str, **operation: Any) -> dict[str, Any]:
+    """An operation's description with the path's parameters, which the route takes all at once."""
+    names = [name for name in ("name", "version", "label") if f"{{{name}}}" in path]
+    declared = {"in": "path", "required": True, "schema": {"type": "string"}}
+    return {"parameters": [{"name": name, **declared} for name in names], **operation}

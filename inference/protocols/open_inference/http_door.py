@@ -1,0 +1,43 @@
+"""`/v2/models/NAME[/versions/VERSION]/infer`, as JSON or with raw tensors."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from inference.application_state import ApplicationState
+from inference.call import Call
+from inference.errors import InferenceError
+from inference.front_door import HotResponse
+from inference.protocols.door import Asked, answer_headers, json_refusal, require_plain
+from inference.protocols.errors import one_message
+from inference.protocols.open_inference.infer_request import InferLimits
+from inference.protocols.open_inference.json_messages import HEADER_LENGTH, read_request, write_response
+from inference.protocols.questions import read_questions
+from inference.protocols.served_address import answering_model, signatures_of
+
+
+class OpenInferenceDoor:
+    """The Open Inference Protocol v2 over HTTP."""
+
+    name: Final = "open_inference"
+
+    async def predict(self, state: ApplicationState, asked: Asked, call: Call) -> HotResponse:
+        """Answer an inference request."""
+        model = answering_model(state, asked.address)
+        require_plain(asked)
+        signatures = signatures_of(state, model)
+        with state.metrics.timed("decode"):
+            limits = InferLimits(signatures, state.settings.max_items)
+            request = read_request(asked.body, asked.headers.get(HEADER_LENGTH.lower()), limits)
+            questions = read_questions(request.table, signatures, state.schema, datetime.now(UTC))
+        answers = await state.service.predict(questions, call)
+        written = write_response(model.ref.name, request, answers)
+        return HotResponse(
+            200, written.body, written.content_type, answer_headers(answers, written.headers), answers
+        )
+
+    def refuse(self, error: InferenceError) -> HotResponse:
+        """The protocol's error document."""
+        return json_refusal(error, {"error": one_message(error)})
+
+
+OPEN_INFERENCE: Final = OpenInferenceDoor()

@@ -1,0 +1,62 @@
+"""Which model a foreign address means: this service serves one, under the problem's name."""
+
+from dataclasses import dataclass
+
+from inference.application_state import ApplicationState
+from inference.errors import NoModelError
+from inference.protocols.errors import UnknownModelError, VersionUndecidedError
+from inference.protocols.signatures import Signatures
+from inference.served_model import ServedModel
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A model's name, and a version or a label; without either, whichever version is served is meant."""
+
+    name: str
+    version: str = ""
+    label: str = ""
+
+
+def addressed_model(state: ApplicationState, address: Address) -> ServedModel:
+    """The served model that the address means.
+
+    Raises:
+        UnknownModelError: another name, or a version or label that is not served.
+        NoModelError: no model is loaded (yet).
+    """
+    name, version, label = address.name, address.version, address.label
+    if name != state.schema.problem.name:
+        raise UnknownModelError(
+            f"no model {name[:64]!r} is served here; this service serves {state.schema.problem.name!r}"
+        )
+    if label and label != state.settings.alias:
+        raise UnknownModelError(f"no label {label[:64]!r} is followed here; {state.settings.alias!r} is")
+    served = state.follower.served
+    if served is None:
+        raise NoModelError(state.follower.reason)
+    if version and version != served.version:
+        raise UnknownModelError(
+            f"version {version[:64]!r} is not served here, {served.version!r} is; leave the version out to "
+            "have whichever is served"
+        )
+    return served
+
+
+def answering_model(state: ApplicationState, address: Address) -> ServedModel:
+    """The model that a prediction asks for.
+
+    Raises:
+        UnknownModelError, NoModelError: as `addressed_model`.
+        VersionUndecidedError: a version is demanded while a rollout decides which one answers.
+    """
+    model = addressed_model(state, address)
+    serving = state.follower.serving
+    if address.version and serving and serving.challenger:
+        raise VersionUndecidedError("a rollout decides which version answers; leave the version out")
+    return model
+
+
+def signatures_of(state: ApplicationState, model: ServedModel) -> Signatures:
+    """The ways to ask this model."""
+    return Signatures(model.columns, state.schema.problem.fields, state.settings.replay)

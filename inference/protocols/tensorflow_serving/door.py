@@ -1,0 +1,95 @@
+"""`/v1/models/NAME[/versions/VERSION|/labels/LABEL]:predict`, in row and in columnar format.
+
+Source: TensorFlow Serving's RESTful API.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from inference.application_state import ApplicationState
+from inference.call import Call
+from inference.errors import InferenceError, InvalidRequestError
+from inference.front_door import HotResponse
+from inference.protocols.door import Asked, json_answer, json_refusal, require_plain
+from inference.protocols.errors import one_message
+from inference.protocols.json_document import read_object
+from inference.protocols.questions import read_questions
+from inference.protocols.served_address import answering_model, signatures_of
+from inference.protocols.signatures import GIVEN
+from inference.protocols.table import Table, table_of_object, table_of_records
+
+DEFAULT_SIGNATURE: Final = "serving_default"
+ROWS, COLUMNS, SIGNATURE = "instances", "inputs", "signature_name"
+ANSWERED: Final = {ROWS: "predictions", COLUMNS: "outputs"}
+
+
+class TensorFlowServingDoor:
+    """TensorFlow Serving's predict call."""
+
+    name: Final = "tensorflow_serving"
+
+    async def predict(self, state: ApplicationState, asked: Asked, call: Call) -> HotResponse:
+        """Answer a predict request."""
+        signatures = signatures_of(state, answering_model(state, asked.address))
+        require_plain(asked)
+        with state.metrics.timed("decode"):
+            document = read_object(asked.body)
+            form = _form(document)
+            table = _read_table(document[form], form, signatures.known, state.settings.max_items)
+            questions = read_questions(
+                table, signatures, state.schema, datetime.now(UTC), _signature(document.get(SIGNATURE))
+            )
+        answers = await state.service.predict(questions, call)
+        return json_answer({ANSWERED[form]: [answer.prediction for answer in answers]}, answers)
+
+    def refuse(self, error: InferenceError) -> HotResponse:
+        """TensorFlow Serving's error document."""
+        return json_refusal(error, {"error": one_message(error)})
+
+
+TENSORFLOW_SERVING: Final = TensorFlowServingDoor()
+
+
+def _form(document: dict[str, Any]) -> str:
+    forms = [form for form in (ROWS, COLUMNS) if form in document]
+    strange = set(document) - {ROWS, COLUMNS, SIGNATURE}
+    if len(forms) != 1 or strange:
+        raise InvalidRequestError(
+            f"send an object with either {ROWS!r} (a list of rows) or {COLUMNS!r} (lists by name), and at "
+            f"most {SIGNATURE!r} besides"
+        )
+    return forms[0]
+
+
+def _signature(sent: object) -> str | None:
+    if sent is None:
+        return None
+    return GIVEN if sent == DEFAULT_SIGNATURE else str(sent)[:64]
+
+
+def _read_table(sent: object, form: str, known: Mapping[str, None], limit: int) -> Table:
+    if form == ROWS:
+        if not isinstance(sent, list):
+            raise InvalidRequestError(f"{ROWS!r} is no list; send a list of {{name: value}}")
+        table = table_of_records(sent, known, limit)
+    else:
+        table = table_of_object(sent, known, limit)
+    return Table({name: _plain(values) for name, values in table.columns.items()}, table.rows)
+
+
+def _plain(values: Sequence[Any]) -> list[Any]:
+    return [_unwrapped(value) if isinstance(value, dict) else value for value in values]
+
+
+def _unwrapped(value: dict[str, Any]) -> Any:
+    """Text that was sent as `{"b64": ...}`; what is no such object is left for the checks to refuse."""
+    encoded = value.get("b64")
+    if len(value) != 1 or not isinstance(encoded, str):
+        return value
+    try:
+        return base64.b64decode(encoded, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return value
