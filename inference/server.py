@@ -1,15 +1,18 @@
 """One server process: takes its port first, then serves until it is told to stop."""
 
+import asyncio
 import logging
 import os
 import signal
 import socket
 import sys
+from math import inf
 from types import FrameType
 
 import uvicorn
 
 from inference.access.exposure import require_guarded
+from inference.access.patient_connection import PatientConnection, close_slow_senders
 from inference.errors import PortTakenError
 from inference.settings import InferenceSettings
 
@@ -52,19 +55,23 @@ def serve(settings: InferenceSettings) -> None:
         create_app(settings),
         log_level="warning",
         access_log=False,
+        http=PatientConnection,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.drain_seconds,
     )
     signal.signal(signal.SIGTERM, leave)
-    AnnouncedServer(config, "Serving").run(sockets=[listening])
+    AnnouncedServer(config, "Serving", settings.receive_seconds).run(sockets=[listening])
 
 
 class AnnouncedServer(uvicorn.Server):
-    """Says where it listens as soon as it does, after a word for what it does: `Serving`, `Monitoring`."""
+    """Says where it listens as soon as it does, after a word for what it does: `Serving`, `Monitoring`.
 
-    def __init__(self, config: uvicorn.Config, doing: str) -> None:
+    Where connections are patient ones, it closes those whose request has taken more than `patience` seconds.
+    """
+
+    def __init__(self, config: uvicorn.Config, doing: str, patience: float = inf) -> None:
         super().__init__(config)
-        self._doing = doing
+        self._doing, self._patience = doing, patience
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen, then announce the addresses."""
@@ -72,6 +79,12 @@ class AnnouncedServer(uvicorn.Server):
         for listening in sockets or ():
             host, port = listening.getsockname()[:2]
             print(f"{self._doing} on http://{host}:{port} (docs at /docs)", flush=True)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look at the connections, ten times a second."""
+        now = asyncio.get_running_loop().time()
+        close_slow_senders(self.server_state.connections, now, self._patience)
+        return await super().on_tick(counter)
 
 
 def leave(_signal: int, _frame: FrameType | None) -> None:

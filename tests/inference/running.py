@@ -51,12 +51,18 @@ def running_server(settings: InferenceSettings, ready: bool = True) -> Iterator[
         thread.join(PATIENCE)
 
 
+def free_port() -> int:
+    """A port that nothing listens on just now."""
+    with take_port("127.0.0.1", 0) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
 class ServerProcess:
     """A server in its own process, which can be killed; forked off one that has its imports done."""
 
-    def __init__(self, settings: InferenceSettings) -> None:
-        with take_port("127.0.0.1", 0) as free:
-            port = free.getsockname()[1]
+    def __init__(self, settings: InferenceSettings, port: int | None = None) -> None:
+        port = port or free_port()
         FORKING.set_forkserver_preload(
             ["inference.app", "inference.served_model", "features.online.reader", "mlflow"]
         )
@@ -72,6 +78,14 @@ class ServerProcess:
         """Kill -9."""
         self.process.kill()
         self.process.join()
+
+
+def is_live(url: str) -> bool:
+    """Whether a service answers there, with a model or without."""
+    try:
+        return httpx.get(f"{url}/health/live", timeout=30).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 def is_ready(url: str) -> bool:
