@@ -7,12 +7,14 @@ import typer
 from inference.access.commands import keys_app
 from inference.access.errors import AccessConfigurationError
 from inference.batch.command import batch_command
+from inference.edge.command import export_command
 from inference.errors import PortTakenError
 from inference.rollout.command import app as rollout_app
 from inference.settings import InferenceSettings
 
 app = typer.Typer(help="Serve the registered model over HTTP, or score files with it.", no_args_is_help=True)
 app.command(name="batch")(batch_command)
+app.command(name="export")(export_command)
 app.add_typer(keys_app, name="keys")
 app.add_typer(rollout_app, name="rollout")
 

@@ -1,5 +1,6 @@
 """Real bundles of every model family, fitted on seeded rows."""
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pandas as pd
 
 from tests.inference.parking import PROBLEM as PARKING
 from tests.training.tabular_rows import COLUMNS, make_rows
-from training.bundle.contract import Contract, Window
+from training.bundle.contract import Contract, Window, file_digest
 from training.bundle.reader import Bundle, read_bundle
 from training.bundle.writer import BundleParts, write_bundle
 from training.estimators.base import Estimator, FittedModel
@@ -46,6 +47,14 @@ def write_fitted_bundle(folder: Path, estimator: Estimator, task: Task, referenc
     )
     write_bundle(folder, parts, _contract(model.family, task))
     return read_bundle(folder)
+
+
+def with_file(bundle: Bundle, folder: Path, name: str, content: bytes) -> Bundle:
+    """A copy of a bundle in a new folder, one file replaced, as if it had been written so."""
+    shutil.copytree(bundle.folder, folder)
+    (folder / name).write_bytes(content)
+    files = {**bundle.contract.files, name: file_digest(folder / name)}
+    return Bundle(folder, bundle.contract.model_copy(update={"files": files}))
 
 
 def to_frame(matrix: FeatureMatrix) -> pd.DataFrame:
