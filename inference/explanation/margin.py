@@ -14,7 +14,7 @@ def margin_scorer(bundle: Bundle, threads: int = 1) -> Scorer:
     Raises:
         ExplanationUnavailableError: a binary model's graph does not end in the logistic function.
     """
-    model = onnx.load_model(bundle.folder / MODEL_FILE)
+    model = onnx.load_model_from_string(bundle.read(MODEL_FILE))
     if bundle.contract.task == "binary":
         _leave_out_sigmoid(model.graph)
     return Scorer(model.SerializeToString(), threads=threads)

@@ -18,15 +18,13 @@ import numpy as np
 
 from inference.explanation.contributions import Contributions
 from inference.explanation.tree_paths import TreePaths
-from inference.explanation.ubjson import read_ubjson
+from inference.explanation.ubjson import parse_ubjson
 from training.bundle.contract import NATIVE_FOLDER
 from training.estimators.calibration import Calibration
 from training.estimators.numeric_scaling import finite
 from training.estimators.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from training.bundle.reader import Bundle
     from training.matrix import FeatureMatrix, Floats, Numbers
 
@@ -51,16 +49,15 @@ class TreeAttribution:
         Raises:
             BundleSchemaError: the trees cannot be parsed.
         """
-        return cls.read(bundle.folder / NATIVE_FOLDER)
+        return cls.parse(*(bundle.read(f"{NATIVE_FOLDER}/{name}") for name in (MODEL_FILE, TREES_FILE)))
 
     @classmethod
-    def read(cls, folder: Path) -> TreeAttribution:
-        """Read what `save_native` wrote."""
-        content = json.loads((folder / MODEL_FILE).read_bytes())
-        trees = read_ubjson(folder / TREES_FILE)["learner"]["gradient_booster"]["model"]["trees"]
-        core = content["core"]
+    def parse(cls, model: bytes, trees: bytes) -> TreeAttribution:
+        """Read the two files that `save_native` wrote."""
+        content = json.loads(model)
+        core, booster = content["core"], parse_ubjson(trees)["learner"]["gradient_booster"]
         return cls(
-            TreePaths.of(trees),
+            TreePaths.of(booster["model"]["trees"]),
             Vocabulary(tuple(tuple(known) for known in core["known"])),
             core["base"],
             core["width"],

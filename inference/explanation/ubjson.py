@@ -3,8 +3,6 @@
 Source: the specification at https://ubjson.org, draft 12: big-endian; containers may be typed and counted.
 """
 
-import struct
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,16 +15,16 @@ CONSTANTS = {b"Z": None, b"T": True, b"F": False}
 DEEPEST = 64
 
 
-def read_ubjson(path: Path) -> Any:
-    """The document in a file; arrays of numbers are NumPy arrays.
+def parse_ubjson(content: bytes) -> Any:
+    """The document; arrays of numbers are NumPy arrays.
 
     Raises:
-        BundleSchemaError: the file is no UBJSON, or ends early.
+        BundleSchemaError: it is no UBJSON, or ends early.
     """
     try:
-        return _Reader(path.read_bytes()).value()
-    except (IndexError, KeyError, ValueError, struct.error) as error:
-        raise BundleSchemaError(f"{path} is no UBJSON ({error}); fetch the bundle again") from error
+        return _Reader(content).value()
+    except (KeyError, ValueError) as error:
+        raise BundleSchemaError(f"the trees are no UBJSON ({error}); fetch the bundle again") from error
 
 
 class _Reader:

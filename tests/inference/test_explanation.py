@@ -1,7 +1,6 @@
 """Explanations: additive for every family, equal to Shapley's definition, in the problem's words."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,10 +17,10 @@ from inference.explanation.margin import margin_scorer
 from inference.explanation.reference import reference_matrix
 from inference.explanation.sampling import SampledAttribution
 from inference.explanation.trees import TreeAttribution
-from inference.explanation.ubjson import read_ubjson
+from inference.explanation.ubjson import parse_ubjson
 from inference.explanation.wording import BASE, OTHERS, reason_for
 from tests.inference.bundles import LevelModel, write_level_bundle
-from tests.inference.fitted_bundles import fitted_problem, write_fitted_bundle
+from tests.inference.fitted_bundles import fitted_problem, with_file, write_fitted_bundle
 from tests.inference.parking import PROBLEM
 from tests.inference.running import ROOT
 from tests.inference.shapley import against_reference, along_trees, brute_force
@@ -112,7 +111,9 @@ def test_trees_have_the_contributions_that_xgboost_computes(tmp_path: Path) -> N
     rows = make_matrix(300, seed=8)
     inputs = np.concatenate([core.vocabulary.encode(rows.categorical), rows.numeric], axis=1)
 
-    found = TreeAttribution.read(tmp_path).contributions(rows)
+    found = TreeAttribution.parse(
+        *((tmp_path / name).read_bytes() for name in ("model.json", "trees.ubj"))
+    ).contributions(rows)
 
     theirs = core.booster.predict(xgboost.DMatrix(inputs), pred_contribs=True)
     np.testing.assert_allclose(found.values, theirs[:, :-1], rtol=0, atol=1e-5)
@@ -216,30 +217,24 @@ def test_any_other_family_is_sampled(tmp_path: Path) -> None:
 def test_a_sample_that_lacks_a_column_is_refused(
     bundles: dict[tuple[str, Task], Bundle], tmp_path: Path
 ) -> None:
-    shutil.copytree(bundles["linear", "binary"].folder, tmp_path / "bundle")
-    pq.write_table(pa.table({"weight": [1.0]}), tmp_path / "bundle" / REFERENCE_FILE)
+    pq.write_table(pa.table({"weight": [1.0]}), tmp_path / "sample.parquet")
+    sample = (tmp_path / "sample.parquet").read_bytes()
+    bundle = with_file(bundles["linear", "binary"], tmp_path / "bundle", REFERENCE_FILE, sample)
 
     with pytest.raises(ExplanationUnavailableError, match="reference sample"):
-        explainer_of(Bundle(tmp_path / "bundle", bundles["linear", "binary"].contract), PROBLEM)
+        explainer_of(bundle, PROBLEM)
 
 
 @pytest.mark.parametrize("cut", [0.0, 0.3, 0.99])
-def test_trees_that_end_early_are_refused(
-    bundles: dict[tuple[str, Task], Bundle], tmp_path: Path, cut: float
-) -> None:
-    whole = (bundles["trees", "binary"].folder / "native" / "trees.ubj").read_bytes()
-    torn = tmp_path / "trees.ubj"
-    torn.write_bytes(whole[: int(len(whole) * cut)])
+def test_trees_that_end_early_are_refused(bundles: dict[tuple[str, Task], Bundle], cut: float) -> None:
+    whole = bundles["trees", "binary"].read("native/trees.ubj")
 
-    with pytest.raises(BundleSchemaError, match=r"trees\.ubj"):
-        read_ubjson(torn)
+    with pytest.raises(BundleSchemaError, match="UBJSON"):
+        parse_ubjson(whole[: int(len(whole) * cut)])
 
 
-def test_ubjson_is_read_as_the_specification_says(tmp_path: Path) -> None:
-    path = tmp_path / "document.ubj"
-    path.write_bytes(b"{i\x04textSi\x02okU\x03hasTU\x04ones[$d#i\x01?\x80\x00\x00U\x04deep{i\x01xZ}}")
-
-    document = read_ubjson(path)
+def test_ubjson_is_read_as_the_specification_says() -> None:
+    document = parse_ubjson(b"{i\x04textSi\x02okU\x03hasTU\x04ones[$d#i\x01?\x80\x00\x00U\x04deep{i\x01xZ}}")
 
     assert document["text"] == "ok"
     assert document["has"] is True
@@ -253,7 +248,8 @@ import sys
 sys.modules.update(dict.fromkeys(("xgboost", "sklearn", "torch", "pandas")))
 from pathlib import Path
 from inference.explanation.trees import TreeAttribution
-TreeAttribution.read(Path({str(bundles["trees", "binary"].folder / "native")!r}))
+folder = Path({str(bundles["trees", "binary"].folder / "native")!r})
+TreeAttribution.parse((folder / "model.json").read_bytes(), (folder / "trees.ubj").read_bytes())
 """
     ended = subprocess.run(
         [sys.executable, "-c", program],
