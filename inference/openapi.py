@@ -1,49 +1,89 @@
 """The true request schema in OpenAPI, although the hot route decodes its body itself."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
+from features.schema import FeatureColumn
+from inference.application_state import ApplicationState
+from inference.hot_path.given_features import LARGEST
+from inference.request_limits import FEATURES, INSTANCES, LONGEST_TEXT, REQUEST_ID
+from inference.request_models import FEATURES_TEXT
 from inference.request_schema import RequestSchema, example_instance
 
 REFERENCE = "#/components/schemas/{model}"
 PREDICT = "/v1/predict"
+VALUES: Final[dict[str, dict[str, Any]]] = {
+    "categorical": {"type": ["string", "null"], "maxLength": LONGEST_TEXT},
+    "numeric": {"type": ["number", "null"], "minimum": -LARGEST, "maximum": LARGEST},
+}
+EXAMPLES: Final[dict[str, str | float]] = {"categorical": "a", "numeric": 1.0}
 
 
 def describe_requests(app: FastAPI, schema: RequestSchema) -> None:
-    """Have `app.openapi()` carry the models that `schema` decodes with, and an example of the problem."""
+    """Have `app.openapi()` carry the models that `schema` decodes with, and examples.
+
+    The features that callers may give are those of the champion; another one has the document made anew.
+    Call it after whatever else describes the application.
+    """
     build = app.openapi
+    described: list[Sequence[FeatureColumn]] = []
 
     def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
+        columns = _served_columns(app)
+        if app.openapi_schema is None or described != [columns]:
+            app.openapi_schema = None
             document = build()
-            document["components"]["schemas"].update(_definitions(schema))
-            document["paths"][PREDICT]["post"]["requestBody"] = _request_body(schema)
+            document["components"]["schemas"].update(_definitions(schema, columns))
+            document["paths"][PREDICT]["post"]["requestBody"] = _request_body(schema, columns)
+            described[:] = [columns]
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _definitions(schema: RequestSchema) -> dict[str, Any]:
-    models = [(schema.envelope, "validation"), (schema.instance, "validation")]
+def _served_columns(app: FastAPI) -> Sequence[FeatureColumn]:
+    running: ApplicationState | None = getattr(app.state, "running", None)
+    served = running.follower.served if running else None
+    return served.columns if served else ()
+
+
+def _definitions(schema: RequestSchema, columns: Sequence[FeatureColumn]) -> dict[str, Any]:
+    models = [(model, "validation") for model in (schema.envelope, schema.instance, schema.given_instance)]
     _, document = models_json_schema(models, ref_template=REFERENCE)  # type: ignore[arg-type]
     definitions: dict[str, Any] = document["$defs"]
+    if columns:
+        definitions[schema.given_instance.__name__]["properties"][FEATURES] = _features(columns)
     return definitions
 
 
-def _request_body(schema: RequestSchema) -> dict[str, Any]:
-    names = [model.__name__ for model in (schema.envelope, schema.instance)]
+def _features(columns: Sequence[FeatureColumn]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": FEATURES_TEXT,
+        "properties": {column.name: VALUES[column.kind] for column in columns},
+        "required": [column.name for column in columns],
+        "additionalProperties": False,
+    }
+
+
+def _request_body(schema: RequestSchema, columns: Sequence[FeatureColumn]) -> dict[str, Any]:
+    models = (schema.envelope, schema.instance, schema.given_instance)
     instance = example_instance(schema.problem)
+    examples: dict[str, Any] = {
+        "many": {INSTANCES: [{**instance, REQUEST_ID: "example-1"}, instance]},
+        "one": instance,
+    }
+    if columns:
+        examples["features given"] = {FEATURES: {column.name: EXAMPLES[column.kind] for column in columns}}
     return {
         "required": True,
         "content": {
             "application/json": {
-                "schema": {"anyOf": [{"$ref": REFERENCE.format(model=name)} for name in names]},
-                "examples": {
-                    "many": {"value": {"instances": [{**instance, "request_id": "example-1"}, instance]}},
-                    "one": {"value": instance},
-                },
+                "schema": {"anyOf": [{"$ref": REFERENCE.format(model=model.__name__)} for model in models]},
+                "examples": {name: {"value": value} for name, value in examples.items()},
             }
         },
     }
