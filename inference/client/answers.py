@@ -1,10 +1,11 @@
 """What the service answers, as its OpenAPI document describes it; a test compares the two field by field."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Role = Literal["champion", "challenger", "shadow"]
 
 
@@ -56,8 +57,8 @@ class FeatureColumn(Document, frozen=True):
 class Window(Document, frozen=True):
     """The time, and the number of rows in it, that the model was fitted or measured on."""
 
-    start: datetime
-    end: datetime
+    start: Moment
+    end: Moment
     rows: int
 
 
@@ -73,7 +74,7 @@ class Versions(Document, frozen=True):
 class Follower(Document, frozen=True):
     """How following the registry goes; `error` says what failed last, while the served model goes on."""
 
-    checked_at: datetime | None
+    checked_at: Moment | None
     error: str | None
     refused_version: str | None
     failures: int
@@ -85,11 +86,11 @@ class Model(Document, frozen=True):
     name: str
     version: str
     alias: str
-    since: datetime
+    since: Moment
     family: str
     feature_service: str
     columns: tuple[FeatureColumn, ...]
-    as_of: datetime
+    as_of: Moment
     windows: dict[str, Window]
     metrics: dict[str, float]
     card: str
