@@ -13,6 +13,7 @@ OPEN_PATHS: Final = frozenset(
         "/v2/health/live",
         "/v2/health/ready",
         "/ping",
+        "/health",
         "/docs",
         "/openapi.json",
     }

@@ -38,7 +38,7 @@ def require_rows(rows: int, limit: int) -> None:
         raise TooManyItemsError(f"{rows} rows in one request; send at most {limit} at a time")
 
 
-def table_of_columns(columns: Mapping[str, Sequence[Any]], limit: int) -> Table:
+def table_of_columns(columns: Mapping[str, Column], limit: int) -> Table:
     """Take columns as they are, once they are known to be equally long.
 
     Raises:

@@ -2,7 +2,11 @@
 
 import asyncio
 import shutil
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +17,15 @@ import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from inference.app import create_app
+from inference.errors import PortTakenError
+from inference.prediction_log.reader import read_predictions
 from inference.protocols.open_inference.grpc_messages import MESSAGES, message_classes
 from inference.server import take_port
 from inference.settings import InferenceSettings
 from tests.inference.given_rows import ROWS, arrays_of, columns_of, expected
 from tests.inference.parking import PROBLEM
-from tests.inference.running import running_server
+from tests.inference.running import ROOT, environment_of, running_server, wait_until
 from tests.inference.world import add_version, instance, set_champion, world_settings
 
 Code = grpc.StatusCode
@@ -244,3 +251,74 @@ def shape_of(message: Any) -> Sequence[tuple[Any, ...]]:
         )
         for field in message.fields
     ]
+
+
+def test_calls_under_way_are_answered_when_the_service_ends(
+    settings: InferenceSettings, champion: str
+) -> None:
+    chosen = settings.model_copy(update={"grpc_port": free_port()})
+    codes: list[Code] = []
+
+    def ask() -> None:
+        with grpc.insecure_channel(f"127.0.0.1:{chosen.grpc_port}") as channel:
+            stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+            while Code.UNAVAILABLE not in codes:
+                try:
+                    stub.ModelInfer(typed_request())
+                    codes.append(Code.OK)
+                except grpc.RpcError as error:
+                    codes.append(error.code())
+
+    with running_server(chosen):
+        asking = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in asking:
+            thread.start()
+        wait_until(lambda: len(codes) > 50, "answers")
+    for thread in asking:
+        thread.join()
+
+    assert set(codes) == {Code.OK, Code.UNAVAILABLE}
+    now = datetime.now(UTC)
+    logged = read_predictions(chosen, now - timedelta(hours=1), now + timedelta(hours=1))
+    assert len(logged) == len(ROWS) * codes.count(Code.OK)
+
+
+def test_a_busy_port_is_named(settings: InferenceSettings) -> None:
+    with take_port("127.0.0.1", 0) as busy:
+        busy.listen()
+        chosen = settings.model_copy(update={"grpc_port": busy.getsockname()[1]})
+        app = create_app(chosen)
+
+        async def start() -> None:
+            async with app.router.lifespan_context(app):
+                pass
+
+        with pytest.raises(PortTakenError, match="ROUNDTRIP_GRPC_PORT"):
+            asyncio.run(start())
+
+
+IMPORTED = """
+import asyncio, sys
+from inference.app import create_app
+from inference.settings import InferenceSettings
+
+async def start():
+    app = create_app(InferenceSettings())
+    async with app.router.lifespan_context(app):
+        print(*sorted(name for name in ("grpc", "google.protobuf.descriptor_pool") if name in sys.modules))
+
+asyncio.run(start())
+"""
+
+
+def test_without_a_port_grpc_is_not_imported(settings: InferenceSettings) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", IMPORTED],
+        env=environment_of(settings),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "grpc" not in run.stdout.split()

@@ -40,6 +40,7 @@ async def grpc_port(state: "ApplicationState") -> AsyncIterator[int | None]:
             "there, or choose another with ROUNDTRIP_GRPC_PORT"
         ) from error
     await server.start()
+    print(f"gRPC on {_address(settings.serve_host, port)}", flush=True)
     try:
         yield port
     finally:

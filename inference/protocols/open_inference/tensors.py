@@ -80,7 +80,7 @@ def from_raw(head: TensorHead, rows: int, raw: bytes | memoryview) -> Column:
             "send as many as its shape says"
         )
     if dtype.kind == "b":
-        return np.frombuffer(raw, np.uint8) != 0
+        return np.frombuffer(raw, np.uint8).astype(dtype)
     return np.frombuffer(raw, dtype)
 
 

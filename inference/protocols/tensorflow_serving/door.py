@@ -5,7 +5,7 @@ Source: TensorFlow Serving's RESTful API.
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from inference.protocols.json_document import read_object
 from inference.protocols.questions import read_questions
 from inference.protocols.served_address import answering_model, signatures_of
 from inference.protocols.signatures import GIVEN
-from inference.protocols.table import Table, table_of_object, table_of_records
+from inference.protocols.table import Column, Table, table_of_object, table_of_records
 
 DEFAULT_SIGNATURE: Final = "serving_default"
 ROWS, COLUMNS, SIGNATURE = "instances", "inputs", "signature_name"
@@ -80,7 +80,7 @@ def _read_table(sent: object, form: str, known: Mapping[str, None], limit: int) 
     return Table({name: _plain(values) for name, values in table.columns.items()}, table.rows)
 
 
-def _plain(values: Sequence[Any]) -> list[Any]:
+def _plain(values: Column) -> list[Any]:
     return [_unwrapped(value) if isinstance(value, dict) else value for value in values]
 
 
