@@ -33,7 +33,6 @@ class Part:
     path: Path
     first: int
     last: int
-    rows: int
     stamp: tuple[int, int]
 
 
@@ -51,13 +50,12 @@ def find_inputs(source: Path) -> list[InputFile]:
     return [_open(path) for path in paths]
 
 
-def divide(files: Sequence[InputFile]) -> list[Part]:
-    """Parts of at least `PART_ROWS` rows where a file has as many; a row group is never divided."""
+def divide(files: Sequence[InputFile], rows: int = PART_ROWS) -> list[Part]:
+    """Parts of at least `rows` rows where a file has as many; a row group is never divided."""
     parts: list[Part] = []
     for file in files:
-        for first, last in _spans(file.row_groups):
-            rows = sum(file.row_groups[first:last])
-            parts.append(Part(len(parts), file.path, first, last, rows, file.stamp))
+        for first, last in _spans(file.row_groups, rows):
+            parts.append(Part(len(parts), file.path, first, last, file.stamp))
     return parts
 
 
@@ -100,10 +98,10 @@ def _open(path: Path) -> InputFile:
     return InputFile(path, schema.remove_metadata(), sizes, (stat.st_size, stat.st_mtime_ns))
 
 
-def _spans(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+def _spans(sizes: Sequence[int], least: int) -> Iterator[tuple[int, int]]:
     first, rows = 0, 0
     for group, size in enumerate(sizes):
         rows += size
-        if rows >= PART_ROWS or group == len(sizes) - 1:
+        if rows >= least or group == len(sizes) - 1:
             yield first, group + 1
             first, rows = group + 1, 0

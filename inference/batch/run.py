@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference.batch.inputs import InputFile, Part, divide, find_inputs
+from inference.batch.inputs import PART_ROWS, InputFile, Part, divide, find_inputs
 from inference.batch.job import BatchJob, plan_job
 from inference.batch.local_run import score_locally
 from inference.batch.logged import require_loggable
@@ -22,12 +22,14 @@ class BatchOptions:
     """How to score: `log` the predictions, write the `features` too, on a `ray` cluster, with `threads`.
 
     `ray` is "local" or a cluster's address; `threads` is every core if not said, and counts without Ray only.
+    `part_rows`: how many rows at least are scored between two points from which a run can go on.
     """
 
     log: bool = False
     features: bool = False
     ray: str | None = None
     threads: int | None = None
+    part_rows: int = PART_ROWS
 
 
 DEFAULT = BatchOptions()
@@ -63,7 +65,7 @@ def run_job(job: BatchJob, files: Sequence[InputFile], target: Path, options: Ba
     """Score what is not kept yet and write the output; the caller holds the job's folder."""
     if job.log:
         require_loggable(job.read, load_problem(job.settings.problem))
-    parts = divide(files)
+    parts = divide(files, options.part_rows)
     waiting = [part for part in parts if not is_whole(job.path(part))]
     draft = job.folder / "output.draft"
     rows = write_output(_finished(job, parts, waiting, options), job.schema, draft, target)
