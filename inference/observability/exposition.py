@@ -2,22 +2,20 @@
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client import CollectorRegistry, Metric, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
-from prometheus_client.values import MutexValue, ValueClass
 
 from inference.observability.cost import cost_per_thousand
 from inference.observability.gpu import GpuFigures
 
 
 def are_workers_figures_shared() -> bool:
-    """Whether several workers write their figures into one folder.
+    """Whether several workers write their figures into one folder (`inference.workers.shared_figures`).
 
-    prometheus_client looks for the folder in `PROMETHEUS_MULTIPROC_DIR` when it is imported; Feast sets that
-    variable later, when it means nothing any more.
+    The environment does not tell: Feast sets prometheus_client's variable where nobody shares anything.
     """
-    return ValueClass is not MutexValue
+    return values.ValueClass is not values.MutexValue
 
 
 class Exposition(Collector):

@@ -65,7 +65,8 @@ class ServiceMetrics:
         self._rows = self._histogram("batch_rows", "Rows that were scored at once", ROWS, "version")
         self._stages: dict[tuple[str, str, str], HistogramTally] = {}
         self._batches: dict[str, HistogramTally] = {}
-        self._use, self._on_gpu = ResourceUse(self.registry, prices or Prices()), set[str]()
+        self._use = ResourceUse(self.registry, prices or Prices())
+        self._follower: ModelFollower | None = None
         self._model = self._gauge("model_info", "1 for the model that is served, 0 for former", *MODEL_LABELS)
         self._loaded_at = self._gauge("model_loaded_timestamp_seconds", "When the model began to serve")
         self._served: Gauge | None = None
@@ -120,8 +121,6 @@ class ServiceMetrics:
     def record_model(self, model: "ServedModel") -> None:
         """Say which model is served from now on."""
         contract = model.bundle.contract
-        if model.scorer.device == "cuda":
-            self._on_gpu.add(model.version)
         if self._served is not None:
             self._served.set(0)
         self._served = self._model.labels(
@@ -133,6 +132,7 @@ class ServiceMetrics:
 
     def watch(self, follower: "ModelFollower", log: "PredictionLog") -> None:
         """Read the follower's and the log's state whenever figures are published."""
+        self._follower = follower
         for name, description, mode, read in WATCHED:
             gauge = self._gauge(name, description, mode=mode)
             self._watched.append((gauge, partial(read, follower, log)))
@@ -169,11 +169,16 @@ class ServiceMetrics:
 
     def _publish_stages(self) -> float:
         """Publish the stages' times; the seconds in which models ran on a GPU."""
-        on_gpu = 0.0
+        versions, seconds_on_gpu = self._versions_on_gpu(), 0.0
         for (stage, version, _), tally in list(self._stages.items()):
             seconds = tally.publish()
-            on_gpu += seconds if stage == "score" and version in self._on_gpu else 0.0
-        return on_gpu
+            seconds_on_gpu += seconds if stage == "score" and version in versions else 0.0
+        return seconds_on_gpu
+
+    def _versions_on_gpu(self) -> set[str]:
+        serving = self._follower.serving if self._follower else None
+        models = (serving.champion, serving.challenger) if serving else ()
+        return {model.version for model in models if model and model.scorer.device == "cuda"}
 
     def _new_stage(self, key: tuple[str, str, str]) -> HistogramTally:
         return self._stages.setdefault(key, HistogramTally(self._seconds.labels(*key), SECONDS))
