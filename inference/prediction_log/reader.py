@@ -1,7 +1,7 @@
 """Reading the prediction log: one answer per request id, from sealed partitions and the unsealed journal."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -59,7 +59,7 @@ def _first_of_each(table: pa.Table, identity: Sequence[str], start: datetime) ->
 def _read_window(folder: Path, start: datetime, end: datetime) -> pa.Table:
     """All rows of the window, retries included. The journal is read first: see `sealing`."""
     journal = dict(_read_journal(folder))
-    parts = [part for day in _days(start, end) for part in sorted((folder / f"date={day}").glob("*.parquet"))]
+    parts = [part for day in _days(folder, start, end) for part in sorted(day.glob("*.parquet"))]
     sealed = [_read_part(part) for part in parts if part.stem not in journal]
     tables = [_within(table, start, end) for table in [*journal.values(), *sealed]]
     return _concatenate([pa.schema(FIXED_FIELDS).empty_table(), *tables])
@@ -94,7 +94,7 @@ def _concatenate(tables: Sequence[pa.Table]) -> pa.Table:
         raise CorruptLogError("the prediction log", f"a column changed its type: {error}") from error
 
 
-def _days(start: datetime, end: datetime) -> list[date]:
-    first = pd.Timestamp(start).tz_convert("UTC").date()
-    last = pd.Timestamp(end).tz_convert("UTC").date()
-    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+def _days(folder: Path, start: datetime, end: datetime) -> list[Path]:
+    """The partitions from the start's day to the end's, as far as there are any."""
+    first, last = (f"date={moment.astimezone(UTC).date()}" for moment in (start, end))
+    return [day for day in sorted(folder.glob("date=*")) if first <= day.name <= last]

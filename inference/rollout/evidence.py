@@ -12,7 +12,7 @@ from features.contract import read_labels
 from features.errors import TableMissingError
 from inference.label_join import KNOWN_AT, join_labels
 from inference.prediction_log.reader import read_predictions, read_shadows
-from inference.prediction_log.schema import log_folder
+from inference.request_limits import EARLIEST
 from inference.rollout.record import Rollout
 from inference.rollout.split import position, unit_of
 from inference.settings import InferenceSettings
@@ -43,9 +43,7 @@ def gather_evidence(
     Raises:
         PredictionLogError: the log cannot be read.
     """
-    start = rollout.steps_began[0]
-    if settings.replay:
-        start = min([start, *_logged_days(settings)])
+    start = EARLIEST if settings.replay else rollout.steps_began[0]  # in replay, time is the callers'
     answers = _counted(read_predictions(settings, start, as_of), rollout, now)
     shadows = _counted(read_shadows(settings, start, as_of), rollout, now)
     labelled = join_labels(answers, _read_labels(settings, problem, as_of), problem.label)
@@ -60,14 +58,6 @@ def _read_labels(settings: InferenceSettings, problem: Problem, as_of: datetime)
     except TableMissingError:  # no outcome has been recorded yet
         empty = {"example_id": "object", problem.label.name: "float64", KNOWN_AT: "datetime64[us, UTC]"}
         return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in empty.items()})
-
-
-def _logged_days(settings: InferenceSettings) -> list[datetime]:
-    """The days that sealed predictions were made for: in replay, time is the caller's."""
-    folders = log_folder(settings).glob("date=*")
-    return [
-        datetime.fromisoformat(f"{folder.name.removeprefix('date=')}T00:00:00+00:00") for folder in folders
-    ]
 
 
 def _counted(rows: pd.DataFrame, rollout: Rollout, now: datetime) -> pd.DataFrame:
