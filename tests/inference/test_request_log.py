@@ -16,6 +16,9 @@ from inference.observability.observer import RequestObserver
 from inference.observability.request_ids import RequestIds, current_request_id
 from inference.observability.request_log import RequestLog, RequestLogLevel
 from inference.prediction_log.answered import Answer
+from inference.settings import InferenceSettings
+from tests.inference.running import running_server
+from tests.inference.world import instance
 
 CALL = Call(perf_counter(), "grpc", "key-1", "request-1")
 
@@ -108,3 +111,26 @@ def test_an_exception_stays_on_its_line() -> None:
 
     assert "\n" not in line
     assert "ValueError: invalid literal" in json.loads(line)["exception"]
+
+
+def test_a_served_request_is_named_in_its_answer_and_on_its_line_and_shows_nothing_that_was_sent(
+    settings: InferenceSettings, champion: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    secret = "rt_key.wJalrXUtnFEMIbPxRfiCYEXAMPLEKEY"
+    with running_server(settings.model_copy(update={"request_log": "all"})) as client:
+        named = {"x-request-id": "order-17", "x-api-key": secret}
+        answered = client.post("/v1/predict", json=instance("north"), headers=named)
+        refused = client.post("/v1/predict", json=instance(spaces="heaps"), headers={"x-request-id": "a b"})
+        client.get("/v1/model", headers={"x-request-id": "order-18"})
+    said = capfd.readouterr().err
+
+    lines = {line["request_id"]: line for line in map(json.loads, said.splitlines()) if "event" in line}
+    assert answered.headers["x-request-id"] == "order-17"
+    line = lines["order-17"]
+    assert (line["route"], line["status"], line["items"]) == ("/v1/predict", 200, 1)
+    assert (line["model_version"], line["role"], line["door"]) == ("1", "champion", "predict")
+    assert refused.headers["x-request-id"] != "a b"
+    assert lines[refused.headers["x-request-id"]]["status"] == 422
+    assert lines["order-18"]["route"] == "/v1/model"
+    for sent in (secret, "north", "heaps"):
+        assert sent not in said

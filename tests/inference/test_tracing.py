@@ -6,13 +6,18 @@ import sys
 from time import perf_counter
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from inference.call import Call
 from inference.observability.tracing import RequestTrace, Tracing
 from inference.prediction_log.answered import Answer
-from tests.inference.running import ROOT
+from inference.settings import InferenceSettings
+from tests.inference.running import ROOT, running_server
+from tests.inference.scripted_server import ScriptedServer
+from tests.inference.world import instance
 
 TRACE_ID, PARENT_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 ROUTE = "/v1/predict"
@@ -160,3 +165,42 @@ def test_off_loads_nothing_of_opentelemetry() -> None:
     )
 
     assert said.stdout.strip() == "[]"
+
+
+def received(server: ScriptedServer) -> list[Span]:
+    """Every span that the collector was sent."""
+    requests = [ExportTraceServiceRequest.FromString(body) for _, body in server.asked]
+    return [
+        span
+        for request in requests
+        for resource in request.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
+
+
+def test_a_served_request_reaches_the_collector_from_the_door_to_the_model(
+    settings: InferenceSettings, champion: str
+) -> None:
+    with ScriptedServer(*[(200, {}, b"")] * 50) as collector:
+        traced = settings.model_copy(update={"traces": f"{collector.url}/v1/traces", "trace_ratio": 0.0})
+        with running_server(traced) as client:
+            answered = client.post("/v1/predict", json=instance(), headers=dict(texts(parent(sampled=True))))
+            untraced = client.post("/v1/predict", json=instance())
+    spans = received(collector)
+
+    (request,) = [span for span in spans if span.name == ROUTE]
+    children = {span.name: span for span in spans if span.parent_span_id == request.span_id}
+    assert request.trace_id.hex() == TRACE_ID
+    assert request.parent_span_id.hex() == PARENT_ID
+    assert answered.headers["traceparent"] == f"00-{TRACE_ID}-{request.span_id.hex()}-01"
+    assert "traceparent" not in untraced.headers
+    assert set(children) == {"decode", "features", "score", "log"}
+    facts = {pair.key: pair.value.string_value for pair in children["score"].attributes}
+    assert (facts["roundtrip.model_version"], facts["roundtrip.role"]) == ("1", "champion")
+    assert request.start_time_unix_nano <= children["decode"].start_time_unix_nano
+    assert children["log"].end_time_unix_nano <= request.end_time_unix_nano
+
+
+def texts(headers: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    return [(name.decode(), value.decode()) for name, value in headers if name != b"host"]
