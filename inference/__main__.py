@@ -8,9 +8,10 @@ from inference.access.commands import keys_app
 from inference.access.errors import AccessConfigurationError
 from inference.batch.command import batch_command
 from inference.edge.command import export_command
-from inference.errors import PortTakenError
+from inference.errors import NotStartedError, PortTakenError
 from inference.rollout.command import app as rollout_app
 from inference.settings import InferenceSettings
+from inference.workers.errors import WorkersError
 
 app = typer.Typer(help="Serve the registered model over HTTP, or score files with it.", no_args_is_help=True)
 app.command(name="batch")(batch_command)
@@ -23,15 +24,16 @@ app.add_typer(rollout_app, name="rollout")
 def serve_command(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that serve.")] = None,
 ) -> None:
     """Serve predictions, following the registry alias."""
     from inference.server import serve
 
-    given = {"serve_host": host, "serve_port": port}
+    given = {"serve_host": host, "serve_port": port, "serve_workers": workers}
     settings = InferenceSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     try:
         serve(settings)
-    except (AccessConfigurationError, PortTakenError) as error:
+    except (AccessConfigurationError, NotStartedError, PortTakenError, WorkersError) as error:
         _fail(error)
 
 

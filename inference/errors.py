@@ -131,5 +131,9 @@ class PortTakenError(Exception):
     """Another process listens on the port."""
 
 
+class NotStartedError(Exception):
+    """The application could not be started."""
+
+
 class BatchInputError(Exception):
     """The file to be scored is missing, unreadable, or lacks columns."""

@@ -1,4 +1,4 @@
-"""One server process: takes its port first, then serves until it is told to stop."""
+"""The server: takes its port first, then serves until it is told to stop, in this process or in several."""
 
 import asyncio
 import logging
@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable, Sequence
 from math import inf
 from types import FrameType
 
@@ -13,7 +14,7 @@ import uvicorn
 
 from inference.access.exposure import require_guarded
 from inference.access.patient_connection import PatientConnection, close_slow_senders
-from inference.errors import PortTakenError
+from inference.errors import NotStartedError, PortTakenError
 from inference.settings import InferenceSettings
 
 # Longer than clients keep idle connections: the server closing one as a request comes would fail it.
@@ -46,21 +47,44 @@ def serve(settings: InferenceSettings) -> None:
     Raises:
         AccessConfigurationError: strangers could call, or nobody; said before the port opens.
         PortTakenError: the port is not free.
+        NotStartedError: the application cannot start.
+        WorkersError: one of several workers cannot, or did not end as it should.
     """
     require_guarded(settings)
     listening = take_port(settings.serve_host, settings.serve_port)
+    if settings.serve_workers > 1:
+        from inference.workers.service import serve_with_workers
+
+        serve_with_workers(settings, listening)
+    else:
+        patience = settings.receive_seconds
+        serve_on(listening, settings, lambda config: AnnouncedServer(config, "Serving", patience))
+
+
+def serve_on(
+    listening: socket.socket, settings: InferenceSettings, make: Callable[[uvicorn.Config], uvicorn.Server]
+) -> None:
+    """Serve on a bound socket in this process with the server that `make` gives.
+
+    Raises:
+        NotStartedError: the application cannot start.
+    """
     from inference.app import create_app  # after the port: a busy one is said at once
 
     config = uvicorn.Config(
         create_app(settings),
+        loop="uvloop",
+        http=PatientConnection,
         log_level="warning",
         access_log=False,
-        http=PatientConnection,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.drain_seconds,
     )
     signal.signal(signal.SIGTERM, leave)
-    AnnouncedServer(config, "Serving", settings.receive_seconds).run(sockets=[listening])
+    server = make(config)
+    server.run(sockets=[listening])
+    if not server.started:
+        raise NotStartedError("the service could not start; what it said above says why")
 
 
 class AnnouncedServer(uvicorn.Server):
@@ -76,15 +100,25 @@ class AnnouncedServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen, then announce the addresses."""
         await super().startup(sockets)
-        for listening in sockets or ():
-            host, port = listening.getsockname()[:2]
-            print(f"{self._doing} on http://{host}:{port} (docs at /docs)", flush=True)
+        if self.started:
+            self.announce(sockets or ())
+
+    def announce(self, sockets: Sequence[socket.socket]) -> None:
+        """Say where it listens."""
+        for listening in sockets:
+            print(described(listening, self._doing), flush=True)
 
     async def on_tick(self, counter: int) -> bool:
         """Look at the connections, ten times a second."""
         now = asyncio.get_running_loop().time()
         close_slow_senders(self.server_state.connections, now, self._patience)
         return await super().on_tick(counter)
+
+
+def described(listening: socket.socket, doing: str) -> str:
+    """The line that says where is listened."""
+    host, port = listening.getsockname()[:2]
+    return f"{doing} on http://{host}:{port} (docs at /docs)"
 
 
 def leave(_signal: int, _frame: FrameType | None) -> None:

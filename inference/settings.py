@@ -15,6 +15,9 @@ class InferenceSettings(TrainingSettings):
 
     serve_host: str = Field(default="127.0.0.1", description="The address the service listens on.")
     serve_port: int = Field(default=8000, ge=0, le=65_535, description="Its port; 0 takes a free one.")
+    serve_workers: int = Field(
+        default=1, ge=1, le=64, description="Processes that serve; beside several, one more keeps them."
+    )
     grpc_port: int | None = Field(
         default=None, ge=0, le=65_535, description="The Open Inference Protocol's gRPC port; none if not set."
     )

@@ -58,7 +58,7 @@ def open_client(settings: TrainingSettings, create: bool = False) -> "MlflowClie
     Raises:
         RegistryUnavailableError: the database is not there (without `create`) or cannot be opened.
     """
-    _silence_mlflow()
+    silence_mlflow()
     database = settings.tracking_db
     if database is not None and not database.is_file():
         if not create:
@@ -67,6 +67,15 @@ def open_client(settings: TrainingSettings, create: bool = False) -> "MlflowClie
             )
         _create_database(settings, database)
     return _connect(settings.tracking_uri)
+
+
+def silence_mlflow() -> None:
+    """Set what MLflow reads when it is imported: no telemetry, no thread for it, no kept connections."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    # A pooled connection would go on reading a database file that was deleted and made anew.
+    os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
 
 
 def current(settings: TrainingSettings, name: str, alias: Alias = "champion") -> ModelVersionRef | None:
@@ -161,14 +170,6 @@ def fetch_bundle(settings: TrainingSettings, ref: ModelVersionRef) -> Path:
 def bundle_location(source: str | None) -> str:
     """Return the bundle's folder relative to the artifact root, from a version's `source`."""
     return (source or "").removeprefix(ARTIFACT_SCHEME).lstrip("/")
-
-
-def _silence_mlflow() -> None:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-    # A pooled connection would go on reading a database file that was deleted and made anew.
-    os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
 
 
 def _create_database(settings: TrainingSettings, database: Path) -> None:
