@@ -1,4 +1,4 @@
-"""Micro-batches: who comes together is answered together, each with its own; errors and goodbyes harm nobody."""
+"""Micro-batches: who comes together is answered together, each with its own; errors harm only their owner."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
