@@ -60,10 +60,10 @@ def credentials_of(api_key: str | None, token: str | None) -> dict[str, str]:
 def trace_headers() -> dict[str, str]:
     """`traceparent` of the current span, where the program has loaded OpenTelemetry."""
     library = sys.modules.get(TRACE_LIBRARY)
-    carrier: dict[str, str] = {}
+    named: dict[str, str] = {}
     if library is not None:
-        library.inject(carrier)
-    return carrier
+        library.inject(named)
+    return named
 
 
 def read_answer(call: ServiceCall, outcome: Outcome, kind: type[AnswerType]) -> AnswerType:

@@ -42,9 +42,9 @@ class Tracing:
         self, headers: Iterable[tuple[bytes, bytes]], route: str, started: float
     ) -> "RequestTrace | None":
         """Begin the span of a request that came at `started` (`perf_counter()`); `None` if not sampled."""
-        carrier = {CARRIED[name]: value.decode("latin-1") for name, value in headers if name in CARRIED}
+        named = {CARRIED[name]: value.decode("latin-1") for name, value in headers if name in CARRIED}
         span = self._tracer.start_span(
-            route, self._propagator.extract(carrier), SpanKind.SERVER, start_time=_wall(started)
+            route, self._propagator.extract(named), SpanKind.SERVER, start_time=_wall(started)
         )
         return RequestTrace(self._tracer, span) if span.is_recording() else None
 
@@ -63,9 +63,9 @@ class RequestTrace:
     @property
     def traceparent(self) -> str:
         """The W3C header that names this request's span."""
-        carrier: dict[str, str] = {}
-        TraceContextTextMapPropagator().inject(carrier, self._context)
-        return carrier["traceparent"]
+        named: dict[str, str] = {}
+        TraceContextTextMapPropagator().inject(named, self._context)
+        return named["traceparent"]
 
     def stage(self, stage: "Stage", started: float, ended: float, version: str = "", role: str = "") -> None:
         """Add the span of a stage between two `perf_counter()` times."""
