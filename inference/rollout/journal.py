@@ -33,7 +33,7 @@ from inference.rollout.record import (
     read_history,
 )
 from training.bundle.errors import BundleError
-from training.errors import PromotionError
+from training.errors import PromotionError, RegistryUnavailableError
 from training.promotion import history as promotion_history
 from training.promotion import promote, recover
 from training.registry import Deployment, deployed, open_client
@@ -51,7 +51,10 @@ def locked(settings: TrainingSettings, name: str) -> Iterator[None]:
 
     Raises:
         RolloutBusyError: one of them has held the lock for `LOCK_TIMEOUT` seconds.
+        RegistryUnavailableError: the registry failed within; the next call finishes what was begun.
     """
+    from mlflow.exceptions import MlflowException
+
     settings.locks.mkdir(parents=True, exist_ok=True)
     path = settings.locks / f"rollout-{name}.lock"
     try:
@@ -60,6 +63,10 @@ def locked(settings: TrainingSettings, name: str) -> Iterator[None]:
     except Timeout as error:
         raise RolloutBusyError(
             f"another process holds {path}; wait for it, or look who has it open"
+        ) from error
+    except MlflowException as error:
+        raise RegistryUnavailableError(
+            f"the registry at {settings.tracking_uri} does not take decisions; try again ({error})"
         ) from error
 
 

@@ -5,17 +5,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import sleep
+from typing import Final
 
+from inference.prediction_log.errors import PredictionLogError
 from inference.rollout.actions import advance, end, under_way
 from inference.rollout.comparison import compare
-from inference.rollout.errors import NoRolloutError
+from inference.rollout.errors import NoRolloutError, RolloutBusyError
 from inference.rollout.evidence import gather_evidence
 from inference.rollout.record import Entry, Figures, Rollout
 from inference.rollout.verdict import Verdict, judge
 from inference.settings import InferenceSettings
+from training.errors import RegistryUnavailableError
 from training.problem import Problem
 
 logger = logging.getLogger(__name__)
+
+PASSING: Final = (RegistryUnavailableError, RolloutBusyError, PredictionLogError)
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,19 @@ def act(settings: InferenceSettings, problem: Problem, seen: Look) -> Entry | No
 def watch(
     settings: InferenceSettings, problem: Problem, seconds: float
 ) -> Iterator[tuple[Look, Entry | None]]:
-    """Look every so many seconds and act, until no rollout is under way; each look and what came of it."""
-    while (seen := look(settings, problem)) is not None:
-        yield seen, act(settings, problem, seen)
+    """Look every so many seconds and act, until no rollout is under way; each look and what came of it.
+
+    What passes, passes: a registry that is away, a part of the log that is being replaced. It is said, and
+    looked at again.
+    """
+    while True:
+        try:
+            seen = look(settings, problem)
+            if seen is None:
+                return
+            decided = act(settings, problem, seen)
+        except PASSING as error:
+            logger.warning("Nothing was decided, the next look is in %g s: %s", seconds, error)
+        else:
+            yield seen, decided
         sleep(seconds)

@@ -42,7 +42,9 @@ def cap_of(metric: Metric, champion: Mapping[str, float]) -> float:
     name, power = TYPICAL[metric]
     typical = champion.get(name, 0.0) ** power
     if not typical > 0:
-        raise BadPolicyError(f"the champion's bundle does not say its {name}; give the cap with --loss-cap")
+        raise BadPolicyError(
+            f"the champion's bundle does not say its {name}; give the cap with --set loss_cap=NUMBER"
+        )
     return float(TYPICAL_LOSSES * typical)
 
 
