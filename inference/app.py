@@ -14,7 +14,7 @@ from inference.docs_page import add_docs_page
 from inference.errors import InferenceError
 from inference.front_door import FrontDoor, to_response
 from inference.openapi import describe_requests
-from inference.protocols.refusals import refusal_at, routing_error
+from inference.protocols.refusals import refusal_at, refusal_document, routing_error
 from inference.protocols.surfaces import ROUTERS, hot_routes
 from inference.request_schema import RequestSchema
 from inference.responses import API_VERSION
@@ -48,7 +48,7 @@ def create_app(settings: InferenceSettings) -> FastAPI:
     app.add_middleware(FrontDoor, hot_routes=hot, refuse=refusal_at)
     app.add_exception_handler(InferenceError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
-    describe_access(app, settings)
+    describe_access(app, settings, refusal_document)
     describe_requests(app, schema)
     add_docs_page(app)
     return app

@@ -1,11 +1,15 @@
 """Says in OpenAPI which credentials each path asks for, and how a refusal looks."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 
 from inference.access.path_scopes import required_scope
 from inference.settings import InferenceSettings
+
+RefusalDocument = Callable[[str], type[BaseModel]]
 
 API_KEY_SCHEME: Final = "apiKey"
 BEARER_SCHEME: Final = "bearerToken"
@@ -30,19 +34,22 @@ TOO_MANY: Final = {"429": ("More requests than the caller may send.", "Retry-Aft
 AWAY: Final = {"503": ("The token cannot be checked just now, or the service is not ready.", "Retry-After")}
 
 
-def describe_access(app: FastAPI, settings: InferenceSettings) -> None:
-    """Have `app.openapi()` carry the security schemes and the refusals, where credentials are asked for."""
+def describe_access(app: FastAPI, settings: InferenceSettings, refusal: RefusalDocument) -> None:
+    """Have `app.openapi()` carry the security schemes and the refusals, where credentials are asked for.
+
+    `refusal`: the document that an error is at a path.
+    """
     build = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            _describe(build(), settings)
+            _describe(build(), settings, refusal)
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _describe(document: dict[str, Any], settings: InferenceSettings) -> None:
+def _describe(document: dict[str, Any], settings: InferenceSettings, refusal: RefusalDocument) -> None:
     guarded = settings.api_keys is not None or settings.oidc_issuer is not None
     refusals = {**_refusals(settings, guarded), **(TOO_MANY if settings.rate_limit or guarded else {})}
     if guarded:
@@ -53,7 +60,7 @@ def _describe(document: dict[str, Any], settings: InferenceSettings) -> None:
         for operation in operations.values():
             if guarded:
                 operation["security"] = [{API_KEY_SCHEME: []}, {BEARER_SCHEME: []}]
-            _add_refusals(operation["responses"], refusals)
+            _add_refusals(operation["responses"], refusals, refusal(path).__name__)
 
 
 def _refusals(settings: InferenceSettings, guarded: bool) -> dict[str, tuple[str, str]]:
@@ -62,13 +69,13 @@ def _refusals(settings: InferenceSettings, guarded: bool) -> dict[str, tuple[str
     return {**REFUSALS, **(AWAY if settings.oidc_issuer else {})}
 
 
-def _add_refusals(responses: dict[str, Any], refusals: dict[str, tuple[str, str]]) -> None:
+def _add_refusals(responses: dict[str, Any], refusals: dict[str, tuple[str, str]], model: str) -> None:
     for status, (description, header) in refusals.items():
         responses.setdefault(
             status,
             {
                 "description": description,
                 "headers": {header: {"schema": {"type": "string"}}},
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorDocument"}}},
+                "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}}},
             },
         )

@@ -2,10 +2,12 @@
 
 from typing import Final
 
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from inference.errors import InferenceError
+from inference.errors import ErrorDocument, InferenceError
 from inference.front_door import HotResponse, own_refusal
+from inference.protocols.documents import ErrorTextDocument, MlflowErrorDocument
 from inference.protocols.door import Door
 from inference.protocols.errors import UnknownPathError, UnroutableError, WrongMethodError
 from inference.protocols.mlflow_scoring.door import MLFLOW
@@ -14,18 +16,33 @@ from inference.protocols.tensorflow_serving.door import TENSORFLOW_SERVING
 
 ROOTS: Final[dict[str, Door]] = {"/v2": OPEN_INFERENCE, "/v1/models": TENSORFLOW_SERVING}
 PATHS: Final[dict[str, Door]] = dict.fromkeys(("/invocations", "/ping", "/health", "/version"), MLFLOW)
+DOCUMENTS: Final[dict[str, type[BaseModel]]] = {
+    OPEN_INFERENCE.name: ErrorTextDocument,
+    TENSORFLOW_SERVING.name: ErrorTextDocument,
+    MLFLOW.name: MlflowErrorDocument,
+}
 
 
 def refusal_at(path: str, error: InferenceError) -> HotResponse:
     """The error as the protocol of this path says it, or as this service's own paths do."""
-    door = PATHS.get(path) or next((door for root, door in ROOTS.items() if _is_below(path, root)), None)
+    door = _door_at(path)
     return door.refuse(error) if door else own_refusal(error)
+
+
+def refusal_document(path: str) -> type[BaseModel]:
+    """The document that `refusal_at` answers at this path."""
+    door = _door_at(path)
+    return DOCUMENTS[door.name] if door else ErrorDocument
 
 
 def routing_error(error: HTTPException) -> InferenceError:
     """What Starlette's router raises, as an error of this room."""
     kind = {404: UnknownPathError, 405: WrongMethodError}.get(error.status_code, UnroutableError)
     return kind(f"{error.detail}; /docs lists what this service answers", headers=error.headers)
+
+
+def _door_at(path: str) -> Door | None:
+    return PATHS.get(path) or next((door for root, door in ROOTS.items() if _is_below(path, root)), None)
 
 
 def _is_below(path: str, root: str) -> bool:
