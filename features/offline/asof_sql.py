@@ -164,7 +164,8 @@ def held_rows(source: AsOfSource, span: Span | None) -> str:
         times += f", coalesce(l.{CREATED}, {NEVER_CREATED}) AS {CREATED}"
     return (
         f"SELECT k.{CODE}, {times}{_answers(source, 'l')} "
-        f"FROM ({loaded_rows(source, span)}) l JOIN {KEY_TABLE} k ON {' AND '.join(matches)}"
+        f"FROM ({loaded_rows(source, span)}) l JOIN {KEY_TABLE} k ON {' AND '.join(matches)} "
+        f"WHERE l.{EVENT} IS NOT NULL"  # an infinite time is no microseconds
     )
 
 

@@ -27,7 +27,7 @@ from features.offline.asof_sql import (
     held_rows,
 )
 from features.offline.entities import check_key_types, narrow_rows, span_of
-from features.offline.keys import KeyCodes, Whole, encode_keys
+from features.offline.keys import KeyCodes, Whole, try_encode
 from features.offline.newest import NOTHING, drop_expired, newest_rows
 from features.offline.session import Session
 
@@ -59,7 +59,7 @@ def join_features(
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
             sets = list(dict.fromkeys(map(_key_set, sources)))
-            codes = pool.map(lambda keys: encode_keys(narrow, keys), sets)
+            codes = pool.map(lambda keys: try_encode(narrow, keys), sets)
             join = SliceJoin(
                 session, narrow, span_of(narrow), held_cells, dict(zip(sets, codes, strict=True))
             )
@@ -77,14 +77,15 @@ class SliceJoin:
     narrow: pa.Table
     span: Span | None
     held_cells: int
-    codes: Mapping[KeySet, KeyCodes]
+    codes: Mapping[KeySet, KeyCodes | None]
     _alone: Lock = field(default_factory=Lock)
 
     def find(self, source: AsOfSource) -> pa.Table:
         """Return the source's columns for every entity row, in their order; nulls where nothing is known."""
+        codes = self.codes[_key_set(source)]
         with self.session.cursor() as cursor:
-            if not source.known_only and self._fits(cursor, source):
-                return self._find_held(cursor, source)
+            if codes and not source.known_only and self._fits(cursor, source):
+                return self._find_held(cursor, source, codes)
             with self._alone:  # two joins that spill would take the memory from each other
                 cursor.register(ENTITY_TABLE, self.narrow)
                 found = cursor.sql(found_rows(source, self.span)).to_arrow_table()
@@ -94,15 +95,14 @@ class SliceJoin:
         rows = cursor.execute(count_rows(source, self.span)).fetchall()[0][0]
         return bool(rows * (len(source.columns) + SEARCHED) <= self.held_cells)
 
-    def _find_held(self, cursor: "DuckDBPyConnection", source: AsOfSource) -> pa.Table:
-        codes = self.codes[_key_set(source)]
+    def _find_held(self, cursor: "DuckDBPyConnection", source: AsOfSource, codes: KeyCodes) -> pa.Table:
         cursor.register("given_keys", codes.table)
         cursor.execute(f"CREATE TEMP TABLE {KEY_TABLE} AS FROM given_keys")
         held = cursor.sql(held_rows(source, self.span)).to_arrow_table()
         names = [EVENT, CREATED, PLACE] if source.created else [EVENT, PLACE]
-        codes_held, *times = (_to_numpy(held[name]) for name in (CODE, *names))
+        known, *times = (_to_numpy(held[name]) for name in (CODE, *names))
         instants = self.narrow[INSTANT].to_numpy()
-        found = newest_rows(codes_held, times, codes.asked, instants)
+        found = newest_rows(known, times, codes.asked, instants)
         if source.ttl:
             found = drop_expired(found, times[0], instants, source.ttl // MICROSECOND)
         return take_rows(held.select([column.answer for column in source.columns]), found)

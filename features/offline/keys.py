@@ -20,6 +20,14 @@ class KeyCodes:
     table: pa.Table
 
 
+def try_encode(rows: pa.Table, keys: Sequence[str]) -> KeyCodes | None:
+    """Return as `encode_keys`, or `None` for keys of a type that Arrow cannot compare, such as a UUID."""
+    try:
+        return encode_keys(rows, keys)
+    except pa.ArrowNotImplementedError:
+        return None
+
+
 def encode_keys(rows: pa.Table, keys: Sequence[str]) -> KeyCodes:
     """Number the keys that the rows have, from 0 on. Nulls have a code too: no source's key equals them."""
     codes, count = np.zeros(rows.num_rows, dtype=np.int64), min(rows.num_rows, 1)

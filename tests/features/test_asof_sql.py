@@ -8,8 +8,10 @@ import pytest
 
 from features.instants import to_microseconds
 from features.offline.asof_sql import (
+    CODE,
     ENTITY_TABLE,
     INSTANT,
+    KEY_TABLE,
     ROW,
     AsOfSource,
     SourceColumn,
@@ -17,6 +19,7 @@ from features.offline.asof_sql import (
     asof_rows,
     connect_utc,
     found_rows,
+    held_rows,
 )
 from tests.features.offline_world import HOUR, NOON, ROWS
 
@@ -48,6 +51,15 @@ def test_a_file_is_read_once_so_that_a_new_one_cannot_mix_with_it(
         connection.register(ENTITY_TABLE, ASKED)
         query = asof_rows(make_source(path, **changes), expire=True)
         plan = str(connection.execute(f"EXPLAIN {query}").fetchall())
+    assert plan.count("READ_PARQUET") == 1
+
+
+def test_a_file_that_is_held_is_read_once_too(tmp_path: Path) -> None:
+    path = tmp_path / "levels.parquet"
+    ROWS.to_parquet(path)
+    with connect_utc() as connection:
+        connection.register(KEY_TABLE, pd.DataFrame({"device": ["a"], CODE: [0]}))
+        plan = str(connection.execute(f"EXPLAIN {held_rows(make_source(path), None)}").fetchall())
     assert plan.count("READ_PARQUET") == 1
 
 

@@ -1,13 +1,18 @@
 """Keys as numbers, and the newest row found among them, against the plainest possible search."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.offline.keys import Whole, encode_keys
+from features.offline.asof_sql import connect_utc
+from features.offline.keys import Whole, encode_keys, try_encode
 from features.offline.newest import NOTHING, drop_expired, newest_rows
+from tests.features.offline_world import LEVEL, NOON, ROWS, ask, levels, open_world
 
 codes = st.integers(0, 3)
 moments = st.integers(-3, 6)
@@ -25,6 +30,7 @@ def search_plainly(known: list[tuple[int, int, int]], code: int, instant: int) -
     return max((row for row in until if row[0] <= instant), default=(0, 0, NOTHING))[2]
 
 
+@settings(deadline=None)
 @given(known=rows, asked=asks)
 def test_the_newest_row_is_found_and_of_ties_the_last_created_then_the_last_in_place(
     known: list[tuple[int, int, int]], asked: list[tuple[int, int]]
@@ -40,6 +46,7 @@ def test_a_row_exactly_as_old_as_its_time_to_live_is_kept() -> None:
     assert found.tolist() == [0, NOTHING, NOTHING]
 
 
+@settings(deadline=None)
 @given(
     pairs=st.lists(st.tuples(st.none() | st.sampled_from("ab"), st.none() | st.integers(0, 2)), max_size=9)
 )
@@ -62,6 +69,26 @@ def test_keys_without_values_or_in_categories_have_codes(kind: pa.DataType) -> N
     assert encoded.asked.tolist() == [0, 0]
 
 
+def test_keys_that_arrow_cannot_compare_have_no_codes() -> None:
+    assert try_encode(pa.table({"device": pa.array([bytes(16)], pa.uuid())}), ["device"]) is None
+
+
 def test_without_keys_all_rows_ask_for_the_same() -> None:
     encoded = encode_keys(pa.table({"device": ["a", "b"]}), [])
     assert (encoded.asked.tolist(), encoded.table.to_pylist()) == ([0, 0], [{"__code": 0}])
+
+
+def test_rows_keyed_by_what_arrow_cannot_compare_are_joined_all_the_same(tmp_path: Path) -> None:
+    ROWS.to_parquet(tmp_path / "levels.parquet")
+    asked = ask(("a", NOON), ("b", NOON), ("c", NOON))
+    viewed = asked.astype({"device": pd.ArrowDtype(pa.string_view())})
+    assert levels(open_world(tmp_path).get_historical_features(viewed, LEVEL)) == [1, 4, None]
+
+
+def test_a_reading_at_an_infinite_time_is_never_known(tmp_path: Path) -> None:
+    path = tmp_path / "levels.parquet"
+    with connect_utc() as connection:
+        connection.register("rows", ROWS)
+        infinite = "SELECT * REPLACE ('-infinity'::TIMESTAMPTZ AS \"at\", 9.0 AS level) FROM rows"
+        connection.execute(f"COPY (FROM rows UNION ALL ({infinite})) TO '{path}'")
+    assert levels(open_world(tmp_path).get_historical_features(ask(("a", NOON)), LEVEL)) == [1]
