@@ -15,6 +15,7 @@ import uvicorn
 from inference.access.exposure import require_guarded
 from inference.access.patient_connection import PatientConnection, close_slow_senders
 from inference.errors import NotStartedError, PortTakenError
+from inference.observability.json_logging import log_as, uvicorn_log_config
 from inference.settings import InferenceSettings
 
 # Longer than clients keep idle connections: the server closing one as a request comes would fail it.
@@ -50,6 +51,7 @@ def serve(settings: InferenceSettings) -> None:
         NotStartedError: the application cannot start.
         WorkersError: one of several workers cannot, or did not end as it should.
     """
+    log_as(settings.log_format)
     require_guarded(settings)
     listening = take_port(settings.serve_host, settings.serve_port)
     if settings.serve_workers > 1:
@@ -75,6 +77,7 @@ def serve_on(
         create_app(settings),
         loop="uvloop",
         http=PatientConnection,
+        log_config=uvicorn_log_config(settings.log_format),
         log_level="warning",
         access_log=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,

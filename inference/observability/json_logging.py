@@ -2,11 +2,14 @@
 
 import logging
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final, Literal
 
 import msgspec
+from uvicorn.config import LOGGING_CONFIG
 
 from inference.observability.request_ids import current_request_id
+
+LogFormat = Literal["text", "json"]
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -27,8 +30,14 @@ class JsonFormatter(logging.Formatter):
         return _encode({name: value for name, value in line.items() if value is not None}).decode()
 
 
-def log_as_json() -> None:
-    """Write what this process logs, uvicorn's own lines too, to stderr as JSON."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+def log_as(log_format: LogFormat) -> None:
+    """Have this process, and those forked off it, log to stderr in a format."""
+    if log_format == "json":
+        handler = logging.StreamHandler()
+        handler.setFormatter(JsonFormatter())
+        logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+def uvicorn_log_config(log_format: LogFormat) -> dict[str, Any] | None:
+    """What uvicorn's `log_config` is to be, so that its lines are in the same format."""
+    return LOGGING_CONFIG if log_format == "text" else None

@@ -3,10 +3,12 @@
 import io
 import json
 import logging
+import signal
 from datetime import datetime
 from time import perf_counter
 from typing import Any
 
+import httpx
 import pytest
 
 from inference.call import Call
@@ -17,7 +19,7 @@ from inference.observability.request_ids import RequestIds, current_request_id
 from inference.observability.request_log import RequestLog, RequestLogLevel
 from inference.prediction_log.answered import Answer
 from inference.settings import InferenceSettings
-from tests.inference.running import running_server
+from tests.inference.running import ROOT, is_ready, running_server, started_command, wait_until
 from tests.inference.world import instance
 
 CALL = Call(perf_counter(), "grpc", "key-1", "request-1")
@@ -134,3 +136,19 @@ def test_a_served_request_is_named_in_its_answer_and_on_its_line_and_shows_nothi
     assert lines["order-18"]["route"] == "/v1/model"
     for sent in (secret, "north", "heaps"):
         assert sent not in said
+
+
+def test_everything_that_a_json_service_says_is_json(
+    settings: InferenceSettings, champion: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"LOG_FORMAT": "json", "REQUEST_LOG": "errors"}.items():
+        monkeypatch.setenv(f"ROUNDTRIP_{name}", value)
+    with started_command(ROOT / "inference" / "__main__.py", settings) as (process, url):
+        wait_until(lambda: is_ready(url), "a model")
+        httpx.post(f"{url}/v1/predict", content=b"{", headers={"x-request-id": "order-19"})
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=60)
+
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert [line["status"] for line in lines if line.get("request_id") == "order-19"] == [400]
+    assert any(line.get("message", "").startswith("Serving parking version") for line in lines)
