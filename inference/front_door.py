@@ -79,6 +79,7 @@ class FrontDoor:
 
     async def _pass_on(self, state: ApplicationState, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
+        scope.pop("route", None)  # of an application that this one is mounted in
 
         async def send_noted(message: Message) -> None:
             nonlocal begun

@@ -62,6 +62,25 @@ class LevelModel:
         return {}
 
 
+@dataclass(frozen=True)
+class LogModel(LevelModel):
+    """Predicts `level` + the logarithm of 1 + first number / 1000: no number at all from -1000 downwards."""
+
+    family: str = "log"
+
+    def predict(self, matrix: FeatureMatrix) -> Floats:
+        return self.level + np.log1p(np.nan_to_num(matrix.numeric[:, 0]).astype(np.float64) / 1_000)
+
+    def to_onnx(self) -> onnx.ModelProto:
+        numeric = sum(column.kind == "numeric" for column in self.columns)
+        graph = GraphBuilder(categorical=len(self.columns) - numeric, numeric=numeric)
+        first = graph.add("Gather", NUMERIC_INPUT, graph.constant(np.asarray(0, dtype=np.int64)), axis=1)
+        known = graph.add("Where", graph.add("IsNaN", first), graph.number(0.0), first)
+        share = graph.add("Mul", known, graph.number(0.001))
+        logarithm = graph.add("Log", graph.add("Add", share, graph.number(1.0)))
+        return graph.build(graph.add("Add", logarithm, graph.number(self.level)))
+
+
 def write_level_bundle(folder: Path, model: LevelModel, **changes: Any) -> str:
     """Write a bundle whose contract is changed as told; the contract's digest."""
     numbers = np.arange(4.0)

@@ -96,9 +96,14 @@ def instance(site: str = "north", **changes: Any) -> dict[str, Any]:
 
 def add_version(settings: InferenceSettings, level: float, columns: Any = COLUMNS, **contract: Any) -> str:
     """Register a version that predicts `level` + cars / 1000; its number."""
+    return add_model(settings, LevelModel(level, columns), **contract)
+
+
+def add_model(settings: InferenceSettings, model: LevelModel, **contract: Any) -> str:
+    """Register a version; its number."""
     client = open_client(settings, create=True)
-    location = f"1/level-{level}-{uuid4().hex[:6]}/{BUNDLE_ARTIFACT}"
-    digest = write_level_bundle(settings.artifact_root / location, LevelModel(level, columns), **contract)
+    location = f"1/level-{model.level}-{uuid4().hex[:6]}/{BUNDLE_ARTIFACT}"
+    digest = write_level_bundle(settings.artifact_root / location, model, **contract)
     source = f"mlflow-artifacts:/{location}"
     return str(client.create_model_version(PROBLEM.name, source, tags={DIGEST_TAG: digest}).version)
 
