@@ -1,0 +1,112 @@
+"""Spoiled messages on every door: each is answered or refused, the service lives on, memory stays bounded."""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+
+from inference.settings import InferenceSettings
+from tests.inference.given_rows import ROWS, expected
+from tests.inference.mutated_messages import Message, grpc_message, mutated, mutated_bytes, valid_messages
+from tests.inference.running import ServerProcess, running_server
+from tests.inference.test_protocols_grpc import free_port
+from tests.inference.world import add_version, set_champion, world_settings
+
+INFER_CALL = "/inference.GRPCInferenceService/ModelInfer"
+ANSWERING = {
+    grpc.StatusCode.OK,
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+SEED = 4
+FEW, MANY = 300, 10_000
+# What the service may grow by under any number of messages, most of which are refused.
+MOST_GROWTH = 96 * 2**20
+
+
+@pytest.fixture(scope="module")
+def fuzzed(built_world: Path, tmp_path_factory: pytest.TempPathFactory) -> InferenceSettings:
+    var = tmp_path_factory.mktemp("fuzzed") / "var"
+    shutil.copytree(built_world, var)
+    settings = world_settings(var, grpc_port=free_port())
+    set_champion(settings, add_version(settings, 1.0))
+    return settings
+
+
+@pytest.fixture(scope="module")
+def client(fuzzed: InferenceSettings) -> Iterator[httpx.Client]:
+    with running_server(fuzzed) as opened:
+        yield opened
+
+
+def resident(pid: int | str) -> int:
+    """A process's resident bytes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) * 1024
+
+
+def send(client: httpx.Client, message: Message) -> httpx.Response:
+    return client.post(message.path, content=message.body, headers=message.headers)
+
+
+def ask_spoiled(client: httpx.Client, count: int, seed: int) -> Counter[int]:
+    statuses: Counter[int] = Counter()
+    for message in mutated(count, seed):
+        response = send(client, message)
+        assert response.status_code < 500, (message, response.text)
+        if response.status_code != 200:
+            text = response.json()
+            assert text.get("error") or text.get("message"), (message, response.text)
+        statuses[response.status_code] += 1
+    return statuses
+
+
+def ask_spoiled_grpc(settings: InferenceSettings, count: int, seed: int) -> Counter[grpc.StatusCode]:
+    codes: Counter[grpc.StatusCode] = Counter()
+    with grpc.insecure_channel(f"127.0.0.1:{settings.grpc_port}") as channel:
+        call = channel.unary_unary(INFER_CALL)
+        for body in mutated_bytes(grpc_message(), count, seed):
+            answer = call.future(body, timeout=30)
+            assert answer.code() in ANSWERING, (body, answer.code(), answer.details())
+            codes[answer.code()] += 1
+    return codes
+
+
+def test_messages_that_are_not_spoiled_are_answered(client: httpx.Client) -> None:
+    assert {send(client, message).status_code for message in valid_messages()} == {200}
+
+
+def test_spoiled_messages_are_refused_or_answered(client: httpx.Client, fuzzed: InferenceSettings) -> None:
+    before = resident("self")
+
+    statuses = ask_spoiled(client, FEW, SEED)
+    codes = ask_spoiled_grpc(fuzzed, FEW, SEED)
+
+    assert statuses[400] > FEW / 2
+    assert codes[grpc.StatusCode.INVALID_ARGUMENT] > FEW / 4
+    assert resident("self") - before < MOST_GROWTH
+    assert len(expected(client)) == len(ROWS)
+
+
+@pytest.mark.slow
+def test_ten_thousand_spoiled_messages_leave_a_service_as_it_was(fuzzed: InferenceSettings) -> None:
+    settings = fuzzed.model_copy(update={"grpc_port": free_port()})
+    server = ServerProcess(settings)
+    try:
+        server.wait_until_ready()
+        with httpx.Client(base_url=server.url, timeout=30) as client:
+            ask_spoiled(client, FEW, SEED)
+            before = resident(server.process.pid)
+
+            ask_spoiled(client, MANY, SEED + 1)
+            ask_spoiled_grpc(settings, MANY, SEED + 1)
+
+            assert resident(server.process.pid) - before < MOST_GROWTH
+            assert len(expected(client)) == len(ROWS)
+    finally:
+        server.kill()
