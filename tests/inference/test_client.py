@@ -13,11 +13,19 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from features.store import apply_repository
 from inference.client import AsyncRoundtripClient, Instance, NoAnswerError, RetryPolicy, RoundtripClient
-from inference.client.errors import InvalidRequestError, NoModelError, RequestIdConflictError
+from inference.client.errors import (
+    EventIdConflictError,
+    InvalidRequestError,
+    NoModelError,
+    RequestIdConflictError,
+)
 from inference.prediction_log.reader import read_predictions
 from inference.settings import InferenceSettings
 from tests.inference.running import ROOT, ServerProcess, free_port, running_server
+from tests.inference.test_events import REPOSITORY as EVENTS_REPOSITORY
+from tests.inference.test_events import counted
 from tests.inference.world import NOON, add_version, instance, set_champion
 
 HEAVY = ("features", "training", "fastapi", "pydantic", "numpy", "onnxruntime", "mlflow", "opentelemetry")
@@ -186,6 +194,18 @@ def test_a_service_that_is_restarted_meanwhile_answers_each_question_once(
 
     assert answered == QUESTIONS
     assert logged_ids(settings) == sorted(QUESTIONS)
+
+
+def test_events_are_taken_in_once(settings: InferenceSettings, champion: str) -> None:
+    counting = settings.model_copy(update={"feature_repo": EVENTS_REPOSITORY})
+    apply_repository(counting)
+
+    with running_server(counting) as served, RoundtripClient(str(served.base_url)) as client:
+        receipts = [client.send_events([counted("first"), counted("second")]) for _ in range(2)]
+        with pytest.raises(EventIdConflictError):
+            client.send_events([counted("first", cars=7)])
+
+    assert [(receipt.accepted, receipt.duplicates) for receipt in receipts] == [(2, 0), (0, 2)]
 
 
 def test_the_client_loads_nothing_of_the_service() -> None:

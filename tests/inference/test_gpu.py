@@ -15,10 +15,13 @@ from tests.inference.fitted_bundles import write_fitted_bundle
 from tests.inference.running import running_server
 from tests.inference.world import instance
 from tests.training.tabular_rows import make_matrix
+from training.bundle.contract import CONTRACT_FILE, NATIVE_FOLDER
+from training.bundle.errors import BundleDigestError
 from training.bundle.providers import CPU_PROVIDER, CUDA_PROVIDER, Device, open_session
-from training.bundle.reader import Bundle
+from training.bundle.reader import Bundle, read_bundle
 from training.bundle.runtime import NetworkRuntime, open_scorer
 from training.bundle.scorer import Scorer
+from training.bundle.writer import digests
 from training.estimators.boosted_trees import BoostedTreesEstimator
 from training.estimators.network import WEIGHTS_FILE, NetworkEstimator
 from training.estimators.parity import PARITY_LIMIT
@@ -50,6 +53,17 @@ def largest_difference(bundle: Bundle, device: Device, runtime: NetworkRuntime =
     return float(np.abs(scored - bundle.scorer().score_matrix(ROWS)).max())
 
 
+def with_weights_of_another(folder: Path) -> Bundle:
+    """A network's bundle whose weights were exchanged after it was opened."""
+    first, second = (
+        write_fitted_bundle(folder / str(epochs), NetworkEstimator("binary", epochs=epochs), "binary")
+        for epochs in (1, 2)
+    )
+    weights = f"{NATIVE_FOLDER}/{WEIGHTS_FILE}"
+    (first.folder / weights).write_bytes((second.folder / weights).read_bytes())
+    return first
+
+
 def test_the_network_in_pytorch_answers_as_its_graph(network: Bundle) -> None:
     scorer = open_scorer(network, 1, "cpu", "torch")
 
@@ -68,11 +82,10 @@ def test_other_families_stay_with_their_graph(bundles: dict[str, Bundle]) -> Non
 
 
 def test_weights_that_answer_otherwise_than_the_graph_are_not_used(tmp_path: Path) -> None:
-    bundle = write_fitted_bundle(tmp_path / "changed", NetworkEstimator("binary", epochs=1), "binary")
-    other = write_fitted_bundle(tmp_path / "other", NetworkEstimator("binary", epochs=2), "binary")
-    (bundle.folder / "native" / WEIGHTS_FILE).write_bytes(
-        (other.folder / "native" / WEIGHTS_FILE).read_bytes()
-    )
+    bundle = with_weights_of_another(tmp_path)
+    contract = bundle.contract.model_copy(update={"files": digests(bundle.folder)})
+    (bundle.folder / CONTRACT_FILE).write_text(contract.model_dump_json())
+    bundle = read_bundle(bundle.folder)
 
     scorer = open_scorer(bundle, 1, "cpu", "torch")
 
@@ -80,6 +93,11 @@ def test_weights_that_answer_otherwise_than_the_graph_are_not_used(tmp_path: Pat
     assert scorer.warning is not None
     assert "differ from the graph's" in scorer.warning
     assert scorer.score_matrix(ROWS) == pytest.approx(bundle.scorer().score_matrix(ROWS))
+
+
+def test_weights_that_were_exchanged_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleDigestError):
+        open_scorer(with_weights_of_another(tmp_path), 1, "cpu", "torch")
 
 
 @pytest.mark.skipif(HAS_CUDA_PROVIDER, reason="gpu: this ONNX Runtime can use one")

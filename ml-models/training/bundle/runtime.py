@@ -2,11 +2,14 @@
 
 from importlib import import_module
 from importlib.util import find_spec
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
 import numpy as np
 
-from training.bundle.contract import NATIVE_FOLDER
+from training.bundle.contract import NATIVE_FOLDER, REFERENCE_FILE
 from training.bundle.providers import Device
 from training.bundle.reader import Bundle
 from training.bundle.scorer import MatrixScorer, Scorer
@@ -18,6 +21,7 @@ NetworkRuntime = Literal["onnx", "torch"]
 
 NETWORK: Final = "network"
 # By name, so that serving depends on PyTorch only where it is asked to.
+NEEDED: Final = ("torch", "safetensors")
 TORCH_MODULE: Final = "training.estimators.torch_network"
 CHECKED_ROWS: Final = 500
 SEED: Final = 0
@@ -33,7 +37,7 @@ def open_scorer(
     """Open what is to score the bundle's rows; `warning` says where it is not what was asked for.
 
     Raises:
-        ScorerError, GraphSafetyError: the graph cannot be scored at all.
+        BundleError: the graph cannot be scored at all, or a file was changed.
     """
     if network_runtime == "onnx" or bundle.contract.family != NETWORK:
         return bundle.scorer(threads, device)
@@ -46,10 +50,9 @@ def open_scorer(
 
 
 def _open_torch(bundle: Bundle, device: Device) -> MatrixScorer:
-    if find_spec("torch") is None:
-        raise NativeRefusedError("PyTorch is not installed")
-    native = import_module("training.estimators.native").load_native(bundle.folder / NATIVE_FOLDER)
-    network: MatrixScorer = import_module(TORCH_MODULE).TorchNetwork(native, device)
+    if not all(map(find_spec, NEEDED)):
+        raise NativeRefusedError(f"{' and '.join(NEEDED)} are not both installed")
+    network: MatrixScorer = import_module(TORCH_MODULE).TorchNetwork(_load_native(bundle), device)
     error = _largest_difference(network, bundle.scorer(), _rows_to_check(bundle))
     if error > PARITY_LIMIT:
         raise NativeRefusedError(
@@ -58,10 +61,20 @@ def _open_torch(bundle: Bundle, device: Device) -> MatrixScorer:
     return network
 
 
+def _load_native(bundle: Bundle) -> object:
+    """The native model, from copies of its files that were verified as they were read."""
+    with TemporaryDirectory() as copied:
+        folder = Path(copied)
+        for name in (name for name in bundle.contract.files if name.startswith(f"{NATIVE_FOLDER}/")):
+            (folder / Path(name).name).write_bytes(bundle.read(name))
+        return import_module("training.estimators.native").load_native(folder)
+
+
 def _rows_to_check(bundle: Bundle) -> FeatureMatrix:
     import pandas as pd  # takes longer than the rest of this file, and only a network in PyTorch needs it
 
-    reference = to_matrix(pd.read_parquet(bundle.reference), bundle.contract.columns)
+    frame = pd.read_parquet(BytesIO(bundle.read(REFERENCE_FILE)))
+    reference = to_matrix(frame, bundle.contract.columns)
     return stress_rows(reference, SEED, CHECKED_ROWS)
 
 
