@@ -32,11 +32,11 @@ class PredictionService:
         self, follower: ModelFollower, log: PredictionLog, metrics: ServiceMetrics, inline_items: int
     ) -> None:
         """`inline_items`: larger calls go to a worker thread, since they would hold up the others."""
-        self._follower, self._inline_items = follower, inline_items
+        self._follower, self._metrics, self._inline_items = follower, metrics, inline_items
         self._answering = Answering(log, metrics)
         self._batcher = MicroBatcher[BatchKey, Asked, Answers](self._answering.answer, MOST_ROWS)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="large-calls")
-        self._shadows = ShadowScoring(self._answering)
+        self._shadows = ShadowScoring(self._answering, metrics)
 
     async def predict(self, questions: Sequence[Question], call: Call) -> Answers:
         """Answer every question, each with the model that the serving set chooses for it.
@@ -75,14 +75,19 @@ class PredictionService:
         try:
             return await self._batcher.submit(asked.key, asked)
         except Exception as error:  # a challenger's failure is not its callers'
-            champions = ask_champion(serving, asked, error)
+            champions = self._ask_champion(serving, asked, error)
             return await self._batcher.submit(champions.key, champions)
 
     def _ask_blocking(self, serving: ServingSet, asked: Asked) -> Answers:
         try:
             return self._answering.answer_blocking(asked)
         except Exception as error:  # as above
-            return self._answering.answer_blocking(ask_champion(serving, asked, error))
+            return self._answering.answer_blocking(self._ask_champion(serving, asked, error))
+
+    def _ask_champion(self, serving: ServingSet, asked: Asked, error: Exception) -> Asked:
+        champions = ask_champion(serving, asked, error)
+        self._metrics.count_failure(asked.key.model.version, asked.key.role)
+        return champions
 
     def _serving(self) -> ServingSet:
         serving = self._follower.serving

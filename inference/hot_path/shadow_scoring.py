@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from inference.call import Call
 from inference.hot_path.answering import Answering
 from inference.hot_path.asked import BatchKey, ask
+from inference.observability.metrics import ServiceMetrics
 from inference.serving_set import ServingSet
 
 if TYPE_CHECKING:
@@ -27,12 +28,11 @@ Shadowed = tuple["ServedModel", "list[Question]", Call]
 class ShadowScoring:
     """Takes questions that were answered and has a second model score and log them, as `shadow`."""
 
-    def __init__(self, answering: Answering) -> None:
-        self._answering = answering
+    def __init__(self, answering: Answering, metrics: ServiceMetrics) -> None:
+        self._answering, self._metrics = answering, metrics
         self._waiting: SimpleQueue[Shadowed | None] = SimpleQueue()
         self._thread: Thread | None = None
-        self.dropped = 0
-        self.failed = 0
+        self._failed = False
 
     def offer(self, serving: ServingSet, questions: "Sequence[Question]", call: Call) -> None:
         """Take what is to be scored along. Never blocks, never fails."""
@@ -42,7 +42,7 @@ class ShadowScoring:
         if not shadowed:
             return
         if self._waiting.qsize() >= WAITING_REQUESTS:
-            self.dropped += 1
+            self._metrics.count_dropped(serving.challenger.version)
             return
         if self._thread is None:
             self._thread = Thread(target=self._score_waiting, name="shadow-scoring", daemon=True)
@@ -60,9 +60,10 @@ class ShadowScoring:
             try:
                 self._score(*shadowed)
             except Exception:  # a shadow harms nobody, whatever it does
-                self.failed += 1
-                if self.failed == 1:
+                self._metrics.count_failure(shadowed[0].version, "shadow")
+                if not self._failed:
                     logger.exception("A shadow could not be scored; further failures are only counted")
+                self._failed = True
 
     def _score(self, model: "ServedModel", questions: "Sequence[Question]", call: Call) -> None:
         for given in (False, True):

@@ -35,6 +35,11 @@ COUNTERS: Final = {
         "Requests refused by error code: shed, limited, without a key and all others",
         ("code", "door"),
     ),
+    "model_failures": (
+        "Calls that a challenger or a shadow could not answer; the champion answers them",
+        ("version", "role"),
+    ),
+    "shadows_dropped": ("Calls that were not scored unseen, since too many waited", ("version",)),
     "features_missing": ("Features answered without a value", ("feature",)),
     "features_stale": ("Features whose value had expired", ("feature",)),
     "features_defaulted": ("Features that could not be read and had their default", ("feature",)),
@@ -104,6 +109,14 @@ class ServiceMetrics:
     def count_refusal(self, code: str, door: str) -> None:
         """Count a request that was refused with an error's code."""
         self._counters["refusals"].add((code, door))
+
+    def count_failure(self, version: str, role: str) -> None:
+        """Count a call that a challenger or a shadow failed at."""
+        self._counters["model_failures"].add((version, role))
+
+    def count_dropped(self, version: str) -> None:
+        """Count a call that was not scored unseen."""
+        self._counters["shadows_dropped"].add((version,))
 
     def count_answers(self, answers: Sequence[Answer], door: str = "predict") -> None:
         """Count answered predictions, and the features they lacked."""
