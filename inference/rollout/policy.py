@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from inference.rollout.split import REQUEST_ID, Mode, Split
 
 POLICY_VERSION: Final = 1
+# A rollout is one tag of the registry, whose length is limited.
+MOST_STEPS: Final = 20
 Metric = Literal["log_loss", "brier", "squared_error", "absolute_error"]
 
 
@@ -47,7 +49,7 @@ class RolloutPolicy(BaseModel):
 
     version: Literal[1] = POLICY_VERSION
     mode: Mode
-    steps: tuple[CanaryStep, ...] = ()
+    steps: tuple[CanaryStep, ...] = Field(default=(), max_length=MOST_STEPS)
     share: float | None = Field(default=None, gt=0, lt=1)
     key: str = REQUEST_ID
     salt: str = Field(min_length=1, max_length=64)

@@ -1,12 +1,16 @@
 """A rollout in the registry: one at a time, ended by promotions, whole after a crash anywhere."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
+from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModelTag
 
 from inference.rollout.actions import advance, end, history, start, under_way
 from inference.rollout.archive import rollouts_folder
 from inference.rollout.errors import ChallengerError, NoRolloutError, RolloutRunningError
+from inference.rollout.journal import plan
+from inference.rollout.policy import MOST_STEPS, CanaryStep
 from inference.rollout.record import CURRENT_TAG, HISTORY_PREFIX, INTENT_TAG, Action, Figures, Rollout
 from inference.settings import InferenceSettings
 from tests.inference.rollout_world import NAME, champion_of, policy_of, promote_version
@@ -15,7 +19,7 @@ from training.bundle.contract import CONTRACT_FILE, MODEL_FILE
 from training.bundle.errors import BundleError
 from training.errors import StaleChampionError, UnknownVersionError
 from training.promotion import rollback
-from training.registry import current, deployed, open_client
+from training.registry import Deployment, current, deployed, open_client
 
 FIGURES = Figures(
     labels=(10, 10),
@@ -30,6 +34,9 @@ FIGURES = Figures(
     wealth_failing=0.5,
     wealth_slow=0.5,
 )
+
+
+NOTHING = Deployment(serving=None, challenger=None, tags={})
 
 
 @pytest.fixture
@@ -108,6 +115,23 @@ def test_it_advances_and_its_challenger_becomes_champion(
     assert (champion_of(settings), challenger_alias(settings)) == (challenger, None)
     assert under_way(settings, NAME) is None
     assert actions(settings) == ["start", "advance", "promote"]
+
+
+def test_the_longest_decision_fits_a_tag_of_the_registry() -> None:
+    steps = tuple(
+        CanaryStep(share=step / (MOST_STEPS + 1), labels=10**6) for step in range(1, MOST_STEPS + 1)
+    )
+    rollout = Rollout(
+        id=10**6,
+        champion="1000",
+        challenger="1001",
+        promotions=10**6,
+        policy=policy_of(steps=steps, salt="x" * 64, loss_cap=1 / 3),
+        steps_began=(datetime.now(UTC),) * MOST_STEPS,
+    )
+    entry = plan(NOTHING, rollout, "advance", "why " * 1_000, FIGURES, rollout)
+
+    assert len(entry.model_dump_json()) < SqlRegisteredModelTag.value.type.length
 
 
 def test_decisions_are_files_too(settings: InferenceSettings, rollout: Rollout) -> None:
