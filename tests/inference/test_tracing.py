@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+from asyncio import gather, run
 from time import perf_counter
 
+import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -21,6 +23,7 @@ from tests.inference.world import instance
 
 TRACE_ID, PARENT_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 ROUTE = "/v1/predict"
+TOGETHER = 24
 UNTRACED_START = """
 import sys
 from inference.observability.metrics import ServiceMetrics
@@ -200,6 +203,34 @@ def test_a_served_request_reaches_the_collector_from_the_door_to_the_model(
     assert (facts["roundtrip.model_version"], facts["roundtrip.role"]) == ("1", "champion")
     assert request.start_time_unix_nano <= children["decode"].start_time_unix_nano
     assert children["log"].end_time_unix_nano <= request.end_time_unix_nano
+
+
+def test_requests_that_are_scored_together_are_linked_to_one_run(
+    settings: InferenceSettings, champion: str
+) -> None:
+    async def ask(url: str) -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+            await gather(*(client.post("/v1/predict", json=instance()) for _ in range(TOGETHER)))
+
+    with ScriptedServer(*[(200, {}, b"")] * 50) as collector:
+        traced = settings.model_copy(update={"traces": f"{collector.url}/v1/traces"})
+        with running_server(traced) as client:
+            run(ask(str(client.base_url)))
+    spans = received(collector)
+
+    requests = {span.span_id for span in spans if span.name == ROUTE}
+    scored = [span for span in spans if span.name == "score"]
+    runs = [span for span in scored if not {link.span_id for link in span.links} - requests]
+    assert len(requests) == TOGETHER
+    assert {span.parent_span_id for span in scored} == requests
+    assert sum(rows_of(run) for run in runs) == TOGETHER
+    served = [{link.span_id for link in run.links} or {run.parent_span_id} for run in runs]
+    assert set().union(*served) == requests
+    assert [len(links) for links in served] == [rows_of(run) for run in runs]
+
+
+def rows_of(span: Span) -> int:
+    return next(pair.value.int_value for pair in span.attributes if pair.key == "roundtrip.rows")
 
 
 def texts(headers: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
