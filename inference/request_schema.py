@@ -60,7 +60,7 @@ class RequestSchema:
             "PredictionRequest",
             __base__=StrictModel,
             __doc__=f"Up to {max_items} instances; a single bare instance is accepted too.",
-            instances=(list[either], Field(min_length=1, max_length=max_items)),  # type: ignore[valid-type]
+            instances=(list[either], Field(min_length=1, max_length=max_items)),
         )
 
     def decode(self, body: bytes, now: datetime) -> list[Question]:

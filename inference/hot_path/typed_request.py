@@ -71,7 +71,8 @@ class TypedRequest:
         return instances
 
     def _parts(self, instance: Any) -> Parts:
-        *values, features, request_id, asked_for = (*msgspec.structs.astuple(instance), *self._without_time)
+        parts: tuple[Any, ...] = msgspec.structs.astuple(instance) + self._without_time
+        *values, features, request_id, asked_for = parts
         for place in self._stamps:
             if values[place].__class__ is str:
                 values[place] = _read_moment(values[place])
