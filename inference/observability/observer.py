@@ -61,8 +61,9 @@ class RequestObserver:
     ) -> None:
         """Take down one answered request; `refusal` is the code of the error that it was answered with."""
         self._metrics.count_request(route, status)
-        self._metrics.observe("total", perf_counter() - call.started)
-        if refusal is not None:
+        if refusal is None:
+            self._metrics.observe("total", perf_counter() - call.started)
+        else:  # quick refusals would hide how slow answers have become
             self._metrics.count_refusal(refusal, call.door)
         if self._log is not None:
             self._log.record(call, route, status, answers)

@@ -45,7 +45,7 @@ class RequestLog:
         self._stream = stream or open(STDERR, "wb", closefd=False)  # noqa: SIM115
         self._encode = msgspec.json.Encoder().encode
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
-        self.dropped = 0
+        self._dropped = 0
         self._thread = Thread(target=self._write, name="request-log", daemon=True)
         self._thread.start()
 
@@ -54,7 +54,7 @@ class RequestLog:
         if status < self._threshold:
             return
         if self._lines.qsize() >= WAITING_LINES:
-            self.dropped += 1
+            self._dropped += 1
             return
         line = RequestLine(
             timestamp=datetime.now(UTC),
@@ -78,9 +78,16 @@ class RequestLog:
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:
             self._stream.write(line + b"\n")
+            if self._dropped:
+                self._confess()
             if self._lines.empty():
                 self._stream.flush()
         self._stream.flush()
+
+    def _confess(self) -> None:
+        """Say how many lines were dropped since the last time."""
+        dropped, self._dropped = self._dropped, 0
+        self._stream.write(self._encode({"event": "dropped", "lines": dropped}) + b"\n")
 
 
 def open_request_log(level: RequestLogLevel) -> RequestLog | None:

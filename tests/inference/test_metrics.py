@@ -17,7 +17,9 @@ from inference.observability.metrics import PREFIX, SECONDS, ServiceMetrics
 from inference.observability.tallies import CounterTally, HistogramTally
 from inference.observability.watched import WATCHED
 from inference.prediction_log.answered import Answer
-from tests.inference.running import ROOT
+from inference.settings import InferenceSettings
+from tests.inference.running import ROOT, running_server
+from tests.inference.world import instance
 
 ALERTS = ROOT / "monitoring" / "ml" / "serving_alerts.yml"
 VALUES = (0.0, 0.00001, 0.000011, 0.0005, 0.3, 2.5, 9.0)
@@ -176,3 +178,21 @@ def test_every_serving_alert_names_figures_that_the_service_exports() -> None:
     assert named
     watched = {f"{PREFIX}_{gauge.name}" for gauge in WATCHED}
     assert named <= watched | {name for name, *_ in exported(metrics)}
+
+
+def test_refusals_are_counted_by_code_and_do_not_hide_how_long_answers_take(
+    settings: InferenceSettings, champion: str
+) -> None:
+    with running_server(settings) as client:
+        client.post("/v1/predict", json=instance())
+        client.post("/v1/predict", content=b"{")
+        client.post("/v1/predict", json=instance(spaces="many"))
+        found = figures(client.get("/metrics").text)
+
+    assert found["roundtrip_refusals_total", "malformed_json", "predict"] == 1
+    assert found["roundtrip_refusals_total", "invalid_request", "predict"] == 1
+    assert found["roundtrip_stage_seconds_count", "", "total", ""] == 1
+    for stage in ("features", "queue", "score", "log"):
+        assert found["roundtrip_stage_seconds_count", "champion", stage, "1"] == 1
+    assert found["roundtrip_batch_rows_count", "1"] == 1
+    assert found["roundtrip_predictions_total", "predict", "champion", "1"] == 1

@@ -3,7 +3,9 @@
 import io
 import json
 import logging
+import os
 import signal
+import threading
 from datetime import datetime
 from time import perf_counter
 from typing import Any
@@ -16,7 +18,7 @@ from inference.observability.json_logging import JsonFormatter
 from inference.observability.metrics import ServiceMetrics
 from inference.observability.observer import RequestObserver
 from inference.observability.request_ids import RequestIds, current_request_id
-from inference.observability.request_log import RequestLog, RequestLogLevel
+from inference.observability.request_log import WAITING_LINES, RequestLog, RequestLogLevel
 from inference.prediction_log.answered import Answer
 from inference.settings import InferenceSettings
 from tests.inference.running import ROOT, is_ready, running_server, started_command, wait_until
@@ -67,6 +69,23 @@ def test_errors_alone_are_written_where_only_they_are_asked_for() -> None:
 
     assert [line["status"] for line in lines] == [429, 503]
     assert all("model_version" not in line for line in lines)
+
+
+def test_a_reader_that_is_stuck_holds_nothing_up_and_is_told_what_it_missed() -> None:
+    reading, writing = os.pipe()
+    beyond = 5_000
+    with os.fdopen(reading, "rb") as reader, os.fdopen(writing, "wb") as writer:
+        log = RequestLog("all", writer)
+        for _ in range(WAITING_LINES + beyond):
+            log.record(CALL, "/v1/predict", 200)
+        closing = threading.Thread(target=lambda: (log.close(), writer.close()))
+        closing.start()
+        lines = [json.loads(line) for line in reader]
+        closing.join()
+
+    missed = [line["lines"] for line in lines if line["event"] == "dropped"]
+    assert 0 < sum(missed) <= beyond
+    assert len(lines) - len(missed) + sum(missed) == WAITING_LINES + beyond
 
 
 @pytest.mark.parametrize("given", [b"order-17", b"0af7651916cd43dd8448eb211c80319c", b"a/b:c=1+2._-"])
