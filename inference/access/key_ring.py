@@ -94,9 +94,10 @@ class KeyRing:
             stamp = self._stamp()
             if stamp != self._seen:
                 self._seen = stamp
-                self._reload()
+                self.reload()
 
-    def _reload(self) -> None:
+    def reload(self) -> None:
+        """Read the file again; one that cannot be read leaves the keys as they were."""
         try:
             self._held = self._read(self._held.limits)
         except KeyFileError as error:
