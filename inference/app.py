@@ -12,7 +12,7 @@ from inference.access.middleware import AccessMiddleware
 from inference.application_state import start_state
 from inference.docs_page import add_docs_page
 from inference.errors import InferenceError
-from inference.front_door import FrontDoor, to_response
+from inference.front_door import FrontDoor, HotPaths, to_response
 from inference.openapi import describe_requests
 from inference.protocols.refusals import refusal_at, refusal_document, routing_error
 from inference.protocols.surfaces import ROUTERS, hot_routes
@@ -45,7 +45,8 @@ def create_app(settings: InferenceSettings) -> FastAPI:
         app.include_router(router)
     app.add_middleware(AccessMiddleware, refuse=refusal_at)
     hot = {("POST", predict.PATH): predict.HOT, **hot_routes(problem)}
-    app.add_middleware(FrontDoor, hot_routes=hot, refuse=refusal_at)
+    app.state.hot_paths = HotPaths(hot, refusal_at)
+    app.add_middleware(FrontDoor, hot_paths=app.state.hot_paths)
     app.add_exception_handler(InferenceError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     describe_access(app, settings, refusal_document)

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inference.application_state import ApplicationState
 from inference.call import Call
 from inference.errors import UNEXPECTED, InferenceError
-from inference.observability.observer import answer_headers
+from inference.observability.observer import RequestObserver, answer_headers
 from inference.prediction_log.answered import Answer
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,15 @@ class HotResponse:
     content_type: bytes = JSON
     headers: Sequence[tuple[bytes, bytes]] = ()
     answers: Sequence[Answer] = ()
+
+    @property
+    def all_headers(self) -> list[tuple[bytes, bytes]]:
+        """Its headers with what they say of the body."""
+        return [
+            (b"content-type", self.content_type),
+            (b"content-length", b"%d" % len(self.body)),
+            *self.headers,
+        ]
 
 
 Handler = Callable[[ApplicationState, Scope, Receive], Awaitable[HotResponse]]
@@ -56,12 +65,61 @@ HotRoutes = Mapping[tuple[str, str], HotRoute]
 Refuse = Callable[[str, InferenceError], HotResponse]
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A hot path's answer with what is taken down of it; `refusal` is the code of the error it says."""
+
+    response: HotResponse
+    call: Call
+    route: str
+    refusal: str | None = None
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """All that the response says of itself and of its request."""
+        return [*self.response.all_headers, *answer_headers(self.call)]
+
+    def take_down(self, observer: RequestObserver) -> None:
+        """Count and log the answer, once it is on its way."""
+        given = self.response
+        observer.answered(self.call, self.route, given.status, given.answers, self.refusal)
+
+
+@dataclass(frozen=True, slots=True)
+class HotPaths:
+    """Who answers which method and path; `refuse` is how an error is said where a path asked."""
+
+    routes: HotRoutes
+    refuse: Refuse
+
+    async def answer(
+        self, hot: HotRoute, state: ApplicationState, scope: Scope, receive: Receive, started: float
+    ) -> Answered | None:
+        """Answer a request, whatever happens; `None` where the caller has gone."""
+        headers, observer = scope["headers"], state.observer
+        trace = observer.trace(headers, hot.route, started)
+        call = Call(started, hot.door, request_id=observer.identify(headers), trace=trace)
+        try:
+            scope[CALL] = call = _admitted(state, call, headers)
+            return Answered(await hot.handler(state, scope, receive), call, hot.route)
+        except InferenceError as error:
+            return Answered(self.refuse(scope["path"], error), call, hot.route, error.code)
+        except ClientDisconnect:
+            return None
+        except Exception:
+            return Answered(self.unexpected(scope), call, hot.route, UNEXPECTED.error.code)
+
+    def unexpected(self, scope: Scope) -> HotResponse:
+        """Say that the service failed, and log why."""
+        logger.exception("A request failed")
+        return self.refuse(scope["path"], InferenceError(UNEXPECTED.error.message))
+
+
 class FrontDoor:
     """ASGI middleware, the outermost. Paths that no route answers are counted as one."""
 
-    def __init__(self, app: ASGIApp, hot_routes: HotRoutes, refuse: Refuse) -> None:
-        """`hot_routes`: by method and path; `refuse`: how an error is said where a path asked."""
-        self._app, self._hot_routes, self._refuse = app, hot_routes, refuse
+    def __init__(self, app: ASGIApp, hot_paths: HotPaths) -> None:
+        self._app, self._hot_paths = app, hot_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or pass it on."""
@@ -70,12 +128,15 @@ class FrontDoor:
             return
         started = perf_counter()
         state: ApplicationState = scope["app"].state.running
-        hot = self._hot_routes.get((scope["method"], scope["path"]))
+        hot = self._hot_paths.routes.get((scope["method"], scope["path"]))
         if hot is None:
             scope[CALL] = Call(started, "other", request_id=state.observer.identify(scope["headers"]))
             await self._pass_on(state, scope, receive, send)
-        else:
-            await self._answer_hot(hot, state, scope, receive, send, started)
+            return
+        answered = await self._hot_paths.answer(hot, state, scope, receive, started)
+        if answered is not None:
+            await _send(answered.response, answered.headers, send)
+            answered.take_down(state.observer)
 
     async def _pass_on(self, state: ApplicationState, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
@@ -96,36 +157,8 @@ class FrontDoor:
         except Exception:
             if begun:
                 raise
-            await _send(self._unexpected(scope), send_noted)
-
-    async def _answer_hot(
-        self,
-        hot: HotRoute,
-        state: ApplicationState,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        started: float,
-    ) -> None:
-        headers, observer = scope["headers"], state.observer
-        trace = observer.trace(headers, hot.route, started)
-        call = Call(started, hot.door, request_id=observer.identify(headers), trace=trace)
-        refusal: str | None = None
-        try:
-            scope[CALL] = call = _admitted(state, call, headers)
-            answered = await hot.handler(state, scope, receive)
-        except InferenceError as error:
-            answered, refusal = self._refuse(scope["path"], error), error.code
-        except ClientDisconnect:
-            return
-        except Exception:
-            answered, refusal = self._unexpected(scope), UNEXPECTED.error.code
-        await _send(answered, send, *answer_headers(call))
-        observer.answered(call, hot.route, answered.status, answered.answers, refusal)
-
-    def _unexpected(self, scope: Scope) -> HotResponse:
-        logger.exception("A request failed")
-        return self._refuse(scope["path"], InferenceError(UNEXPECTED.error.message))
+            failed = self._hot_paths.unexpected(scope)
+            await _send(failed, failed.all_headers, send_noted)
 
 
 async def answer_through(request: Request, hot: HotRoute) -> Response:
@@ -171,12 +204,6 @@ def _admitted(state: ApplicationState, call: Call, headers: Sequence[tuple[bytes
     return call if caller.id is None else replace(call, caller=caller.id)
 
 
-async def _send(answered: HotResponse, send: Send, *named: tuple[bytes, bytes]) -> None:
-    headers = [
-        (b"content-type", answered.content_type),
-        (b"content-length", b"%d" % len(answered.body)),
-        *answered.headers,
-        *named,
-    ]
-    await send({"type": "http.response.start", "status": answered.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answered.body})
+async def _send(given: HotResponse, headers: Sequence[tuple[bytes, bytes]], send: Send) -> None:
+    await send({"type": "http.response.start", "status": given.status, "headers": headers})
+    await send({"type": "http.response.body", "body": given.body})

@@ -13,7 +13,7 @@ from types import FrameType
 import uvicorn
 
 from inference.access.exposure import require_guarded
-from inference.access.patient_connection import PatientConnection, close_slow_senders
+from inference.access.patient_connection import close_slow_senders
 from inference.errors import NotStartedError, PortTakenError
 from inference.observability.json_logging import log_as, uvicorn_log_config
 from inference.settings import InferenceSettings
@@ -72,11 +72,13 @@ def serve_on(
         NotStartedError: the application cannot start.
     """
     from inference.app import create_app  # after the port: a busy one is said at once
+    from inference.hot_path.hot_connection import hot_connection
 
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         loop="uvloop",
-        http=PatientConnection,
+        http=hot_connection(app, settings.max_body_bytes),
         log_config=uvicorn_log_config(settings.log_format),
         log_level="warning",
         access_log=False,

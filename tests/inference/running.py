@@ -15,6 +15,7 @@ import httpx
 import uvicorn
 
 from inference.app import create_app
+from inference.hot_path.hot_connection import hot_connection
 from inference.server import serve, take_port
 from inference.settings import InferenceSettings
 
@@ -37,7 +38,9 @@ def wait_until(condition: Callable[[], Any], what: str, patience: float = PATIEN
 def running_server(settings: InferenceSettings, ready: bool = True) -> Iterator[httpx.Client]:
     """A uvicorn server on a free port in this process; a client of it."""
     listening = take_port("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_level="warning"))
+    app = create_app(settings)
+    http = hot_connection(app, settings.max_body_bytes)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", http=http))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:

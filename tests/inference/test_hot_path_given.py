@@ -54,10 +54,10 @@ def ask(service: httpx.Client, document: Any) -> list[dict[str, Any]]:
 
 
 def test_given_features_are_scored_and_nothing_is_looked_up(shared_service: httpx.Client) -> None:
-    (answer,) = ask(shared_service, given("bare"))
+    (answer,) = ask(shared_service, given("given-bare"))
 
     assert answer == {
-        "request_id": "bare",
+        "request_id": "given-bare",
         "prediction": pytest.approx(1.125),
         "model_version": "1",
         "missing": ["trend"],

@@ -1,0 +1,145 @@
+"""A connection answers plain requests for hot paths itself, and in every other way as uvicorn's would."""
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from inference.hot_path.hot_connection import encode_head
+from tests.inference.world import instance
+
+Answer = tuple[int, dict[str, str], Any]
+
+
+@pytest.fixture
+def connection(shared_service: httpx.Client) -> Iterator[socket.socket]:
+    url = shared_service.base_url
+    with socket.create_connection((url.host, url.port), timeout=30) as opened:
+        yield opened
+
+
+def body(name: str) -> bytes:
+    return json.dumps(instance(request_id=f"connection-{name}")).encode()
+
+
+def request(content: bytes, *headers: bytes, path: bytes = b"/v1/predict", version: bytes = b"1.1") -> bytes:
+    lines = [b"POST " + path + b" HTTP/" + version, b"host: localhost", *headers]
+    if not any(line.startswith((b"transfer-encoding", b"content-length")) for line in headers):
+        lines.append(b"content-length: %d" % len(content))
+    return b"\r\n".join([*lines, b"", b""]) + content
+
+
+def read_answers(connection: socket.socket, number: int) -> list[Answer]:
+    """So many answers, one after the other."""
+    stream = connection.makefile("rb")
+    return [read_answer(stream) for _ in range(number)]
+
+
+def read_answer(stream: Any) -> Answer:
+    status = int(stream.readline().split()[1])
+    headers = dict(
+        line.decode().rstrip().split(": ", 1) for line in iter(stream.readline, b"\r\n") if line.strip()
+    )
+    return status, headers, json.loads(stream.read(int(headers["content-length"])))
+
+
+def request_ids(answers: list[Answer]) -> list[str]:
+    assert [status for status, *_ in answers] == [200] * len(answers)
+    return [document["predictions"][0]["request_id"] for *_, document in answers]
+
+
+def test_requests_follow_each_other_on_one_connection(connection: socket.socket) -> None:
+    for name in ("first", "second"):
+        connection.sendall(request(body(name)))
+        assert request_ids(read_answers(connection, 1)) == [f"connection-{name}"]
+
+
+def test_pipelined_requests_are_answered_in_their_order(connection: socket.socket) -> None:
+    names = [f"pipelined-{place}" for place in range(5)]
+
+    connection.sendall(b"".join(request(body(name)) for name in names))
+
+    assert request_ids(read_answers(connection, 5)) == [f"connection-{name}" for name in names]
+
+
+def test_hot_and_other_paths_take_turns_on_one_connection(connection: socket.socket) -> None:
+    other = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n"
+
+    connection.sendall(other + request(body("turn-1")) + other + request(body("turn-2")) + other)
+
+    answers = read_answers(connection, 5)
+    assert [document.get("status") for *_, document in answers] == ["live", None, "live", None, "live"]
+    assert request_ids(answers[1::2]) == ["connection-turn-1", "connection-turn-2"]
+
+
+@pytest.mark.parametrize("cut", [10, 60, 120, 200])
+def test_a_request_may_arrive_in_pieces(connection: socket.socket, cut: int) -> None:
+    whole = request(body(f"pieces-{cut}"))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    for piece in (whole[:cut], whole[cut:-1], whole[-1:]):
+        connection.sendall(piece)
+
+    assert request_ids(read_answers(connection, 1)) == [f"connection-pieces-{cut}"]
+
+
+def test_what_is_not_plain_is_answered_alike(connection: socket.socket) -> None:
+    content = body("chunked")
+    chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content)
+
+    connection.sendall(request(chunked, b"transfer-encoding: chunked"))
+    (_, headers, plain), *_ = read_answers(connection, 1)
+    connection.sendall(request(body("chunked")))
+    (_, hot_headers, hot), *_ = read_answers(connection, 1)
+
+    assert hot == plain
+    assert hot_headers.keys() == headers.keys()
+
+
+def test_an_expected_go_ahead_is_given(connection: socket.socket) -> None:
+    content = body("expects")
+    connection.sendall(request(b"", b"expect: 100-continue", b"content-length: %d" % len(content)))
+
+    assert connection.recv(100).startswith(b"HTTP/1.1 100 Continue")
+    connection.sendall(content)
+    assert request_ids(read_answers(connection, 1)) == ["connection-expects"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [request(body("close"), b"connection: close"), request(body("old"), version=b"1.0")],
+)
+def test_a_connection_is_closed_where_the_caller_wants_it(connection: socket.socket, asked: bytes) -> None:
+    connection.sendall(asked)
+
+    assert request_ids(read_answers(connection, 1))
+    assert connection.recv(1) == b""
+
+
+def test_a_body_of_no_length_or_a_lying_one_harms_nobody(
+    connection: socket.socket, shared_service: httpx.Client
+) -> None:
+    connection.sendall(request(b"", b"content-length: 99999999999999"))
+    ((status, *_),) = read_answers(connection, 1)
+
+    assert status == 413
+    assert shared_service.post("/v1/predict", json=instance()).status_code == 200
+
+
+def test_a_caller_who_goes_leaves_the_service_well(
+    connection: socket.socket, shared_service: httpx.Client
+) -> None:
+    connection.sendall(request(body("gone")))
+    connection.close()
+
+    assert shared_service.post("/v1/predict", json=instance()).status_code == 200
+
+
+@pytest.mark.parametrize("value", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb"])
+def test_no_header_of_an_answer_begins_another(value: bytes) -> None:
+    assert encode_head(200, [(b"x-one", b"a")]) == b"HTTP/1.1 200 OK\r\nx-one: a\r\n\r\n"
+    with pytest.raises(ValueError, match="line break"):
+        encode_head(200, [(b"x-one", value)])
