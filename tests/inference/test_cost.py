@@ -8,7 +8,9 @@ from prometheus_client import CollectorRegistry
 from inference.observability.cost import HOUR, Prices, ResourceUse, cost_per_thousand
 from inference.observability.metrics import ServiceMetrics
 from inference.settings import InferenceSettings
-from tests.inference.test_metrics import answer, exported
+from tests.inference.running import running_server
+from tests.inference.test_metrics import answer, exported, figures
+from tests.inference.world import instance
 
 PRICES = Prices(cpu_hour=0.36, gpu_hour=3.6, currency="USD")
 
@@ -61,3 +63,15 @@ def test_prices_are_declared_in_the_settings() -> None:
     settings = InferenceSettings(cpu_hour_price=0.05, price_currency="CHF", _env_file=None)
 
     assert Prices.declared(settings) == Prices(0.05, None, "CHF")
+
+
+def test_a_service_with_a_price_shows_what_its_predictions_cost(
+    settings: InferenceSettings, champion: str
+) -> None:
+    with running_server(settings.model_copy(update={"cpu_hour_price": 0.05})) as client:
+        client.post("/v1/predict", json={"instances": [instance()] * 10})
+        found = figures(client.get("/metrics").text)
+
+    cost = found["roundtrip_cost_total", "EUR", "cpu"]
+    assert cost == pytest.approx(found["roundtrip_cpu_seconds_total",] * 0.05 / HOUR)
+    assert found["roundtrip_cost_per_thousand_predictions", "EUR"] == pytest.approx(cost * 100)
