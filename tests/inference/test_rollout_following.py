@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Timer
 from uuid import uuid4
 
 import httpx
@@ -13,8 +14,9 @@ import pytest
 from features.schema import FeatureColumn
 from inference.rollout.actions import history, start, under_way
 from inference.rollout.journal import carry_out, plan
-from inference.rollout.judging import act, look
+from inference.rollout.judging import act, look, watch
 from inference.rollout.record import Rollout, count_promotions
+from inference.rollout.split import Mode
 from inference.settings import InferenceSettings
 from tests.inference.bundles import COLUMNS, LevelModel, write_level_bundle
 from tests.inference.parking import PROBLEM
@@ -113,6 +115,25 @@ def test_challenger_and_champion_go_on_without_the_registry(
     wait_until(lambda: service.get("/health/ready").json()["warnings"], "the loss being said")
 
     assert roles(service) == {"champion", "challenger"}
+    counted = service.get("/metrics").text
+    assert all(f'role="{role}"' in counted for role in ("champion", "challenger"))
+
+
+@pytest.mark.parametrize("mode", ["shadow", "canary", "ab"])
+def test_the_judge_waits_where_nothing_is_logged_and_outlives_a_registry_that_is_away(
+    settings: InferenceSettings, champion: str, mode: Mode
+) -> None:
+    start(settings, NAME, add_version(settings, 2.0), policy_of(mode), "in a test")
+    database = settings.tracking_db
+    assert database is not None
+    database.rename(kept := database.with_suffix(".kept"))
+    back = Timer(0.5, lambda: kept.rename(database))
+    back.start()
+
+    seen, decided = next(watch(settings, PROBLEM, seconds=0.2))
+
+    back.join()
+    assert (seen.verdict.action, seen.figures.requests, decided) == ("wait", (0, 0), None)
 
 
 def test_a_promotion_takes_the_challenger_off_at_once(
