@@ -1,15 +1,17 @@
 """Read the registry: which version an alias names, and the folder of its bundle. Light enough for serving."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
 from training.bundle.contract import CONTRACT_FILE, file_digest
-from training.bundle.errors import BundleDigestError, BundleMissingError
+from training.bundle.errors import BundleDigestError, BundleMissingError, BundleUnsafeError
 from training.errors import RegistryUnavailableError, UnknownVersionError
 from training.settings import TrainingSettings
 
@@ -25,6 +27,7 @@ BUNDLE_ARTIFACT = "bundle"
 DIGEST_TAG = "contract_sha256"
 FLOW_RUN_TAG = "flow_run_id"
 CREATION_TIMEOUT = 120.0
+SHA256 = re.compile(r"[0-9a-f]{64}")
 NOT_THERE = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
 
 
@@ -155,7 +158,9 @@ def fetch_bundle(settings: TrainingSettings, ref: ModelVersionRef) -> Path:
     Raises:
         BundleMissingError: the bundle is not there.
         BundleDigestError: the contract is not the registered one.
+        BundleUnsafeError: the registered location leads outside the artifact root.
     """
+    _require_plain(ref)
     folder = settings.artifact_root / ref.bundle
     if not folder.is_dir() and settings.tracking_db is None:
         folder = _download(settings, ref)
@@ -165,6 +170,16 @@ def fetch_bundle(settings: TrainingSettings, ref: ModelVersionRef) -> Path:
     if file_digest(contract) != ref.digest:
         raise BundleDigestError(f"{contract} is not the one registered as version {ref.version}; roll back")
     return folder
+
+
+def _require_plain(ref: ModelVersionRef) -> None:
+    """Both name places on this machine, and come from a registry that others may write."""
+    if ".." in Path(ref.bundle).parts:
+        raise BundleUnsafeError(f"{ref.bundle!r} leads outside the artifact root; roll back")
+    if not SHA256.fullmatch(ref.digest):
+        raise BundleDigestError(
+            f"version {ref.version} is registered without its contract's digest; roll back"
+        )
 
 
 def bundle_location(source: str | None) -> str:
@@ -197,8 +212,8 @@ def _connect(uri: str) -> "MlflowClient":
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise RegistryUnavailableError(
-            f"cannot open the registry at {uri}; check the address ({error})"
-        ) from error
+            _without_password(f"cannot open the registry at {uri}; check the address ({error})", uri)
+        ) from None
 
 
 def _answer(call: Callable[[], Answer], settings: TrainingSettings) -> Answer | None:
@@ -209,9 +224,15 @@ def _answer(call: Callable[[], Answer], settings: TrainingSettings) -> Answer | 
     except MlflowException as error:
         if error.error_code in NOT_THERE:
             return None
-        raise RegistryUnavailableError(
-            f"the registry at {settings.tracking_uri} does not answer; it may be locked or damaged ({error})"
-        ) from error
+        uri = settings.tracking_uri
+        said = f"the registry at {uri} does not answer; it may be locked or damaged ({error})"
+        raise RegistryUnavailableError(_without_password(said, uri)) from None
+
+
+def _without_password(text: str, uri: str) -> str:
+    """The text as it may be logged and shown: MLflow says the whole address in its own errors too."""
+    password = urlsplit(uri).password
+    return text.replace(password, "***") if password else text
 
 
 def _aliases(client: "MlflowClient", name: str, settings: TrainingSettings) -> dict[str, tuple[str, ...]]:
