@@ -20,7 +20,7 @@ LOOK_SECONDS: Final = 0.05
 # A worker that dies is started again at once, one that dies again soon after a pause that doubles.
 STEADY_SECONDS: Final = 10.0
 FIRST_PAUSE: Final = 0.25
-LONGEST_PAUSE: Final = 10.0
+LONGEST_PAUSE: Final = 2.0
 # Ends without having listened, one after the other, after which the service gives up once it has served.
 GIVE_UP_AFTER: Final = 5
 
