@@ -157,6 +157,7 @@ def test_a_served_request_is_named_in_its_answer_and_on_its_line_and_shows_nothi
         assert sent not in said
 
 
+@pytest.mark.slow
 def test_everything_that_a_json_service_says_is_json(
     settings: InferenceSettings, champion: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
