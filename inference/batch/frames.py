@@ -7,11 +7,12 @@ from uuid import uuid4
 import pandas as pd
 import pyarrow as pa
 
-from features.settings import FeatureSettings
 from inference.batch.job import EVENT_TIMESTAMP
 from inference.batch.logged import EXAMPLE_ID, log_table
+from inference.prediction_log.pseudonyms import Pseudonyms
 from inference.prediction_log.schema import log_folder
 from inference.prediction_log.sealing import write_parts
+from inference.settings import InferenceSettings
 from training.bundle.reader import Bundle
 from training.matrix import Floats, to_matrix
 from training.problem import Problem
@@ -29,7 +30,7 @@ def score_frame(bundle: Bundle, frame: pd.DataFrame) -> Floats:
 
 
 def log_scored(
-    settings: FeatureSettings,
+    settings: InferenceSettings,
     problem: Problem,
     bundle: Bundle,
     examples: pd.DataFrame,
@@ -46,4 +47,6 @@ def log_scored(
     wanted = examples[[*names, *(column.name for column in columns)]].astype({EXAMPLE_ID: str})
     rows = pa.Table.from_pandas(wanted, preserve_index=False)
     name = f"batch-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}"
-    return write_parts(log_table(problem, columns, rows, predictions, version), log_folder(settings), name)
+    pseudonyms = Pseudonyms.configured(settings, problem)
+    table = log_table(problem, columns, rows, predictions, version, pseudonyms)
+    return write_parts(table, log_folder(settings), name)

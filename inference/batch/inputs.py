@@ -70,7 +70,7 @@ def read_part(
     try:
         file = pq.ParquetFile(part.path, read_dictionary=list(texts), buffer_size=READ_BUFFER)
         groups = list(range(part.first, part.last))
-        yield from file.iter_batches(rows, row_groups=groups, columns=list(columns))
+        yield from file.iter_batches(rows, row_groups=groups, columns=list(columns), use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise DamagedInputError(
             f"{part.path} is damaged in row groups {part.first} to {part.last - 1} ({error}); "

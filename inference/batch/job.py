@@ -12,6 +12,7 @@ from inference.batch.inputs import InputFile, Part
 from inference.errors import BatchInputError
 from inference.settings import InferenceSettings
 from training.bundle.reader import Bundle
+from training.matrix import names_of
 
 EVENT_TIMESTAMP = "event_timestamp"
 PREDICTION, MODEL_VERSION = "prediction", "model_version"
@@ -35,6 +36,11 @@ class BatchJob:
     read: tuple[str, ...]
     schema: pa.Schema
     folder: Path
+
+    @property
+    def repeated(self) -> tuple[str, ...]:
+        """The written columns that hold few different values."""
+        return (*names_of(self.columns, "categorical"), MODEL_VERSION)
 
     def path(self, part: Part) -> Path:
         """Where a part is kept; the name tells apart whatever would score it to something else."""

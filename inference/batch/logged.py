@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from features.schema import FeatureColumn
 from inference.batch.job import EVENT_TIMESTAMP
 from inference.errors import BatchInputError
+from inference.prediction_log.pseudonyms import Pseudonyms
 from inference.prediction_log.schema import arrow_schema
 from training.matrix import Floats
 from training.problem import Problem
@@ -34,8 +35,9 @@ def log_table(
     rows: pa.Table,
     predictions: Floats,
     version: str,
+    pseudonyms: Pseudonyms | None,
 ) -> pa.Table:
-    """Rows with their features and predictions in the log's schema.
+    """Rows with their features and predictions in the log's schema, personal fields under `pseudonyms`.
 
     A feature without a value is logged as missing; ages are not known here.
     """
@@ -48,8 +50,10 @@ def log_table(
         "role": pa.repeat(ROLE, count),
         "source": pa.repeat(SOURCE, count),
         "prediction": pa.array(predictions),
-        **{f"key.{field.name}": rows.column(field.name) for field in problem.fields},
     }
+    for field in problem.fields:
+        values = rows.column(field.name)
+        arrays[f"key.{field.name}"] = pseudonyms.conceal_column(field.name, values) if pseudonyms else values
     for column in columns:
         values = _without_nan(rows.column(column.name))
         arrays[f"feature.{column.name}"] = values

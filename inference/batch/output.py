@@ -1,7 +1,7 @@
 """The output file: every part in order, put in place once it is whole."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,11 +12,15 @@ from inference.batch.parts_folder import reading
 GROUP_ROWS = 131_072
 
 
-def write_output(parts: Iterable[Path], schema: pa.Schema, draft: Path, target: Path) -> int:
-    """Encode the parts as they come; the rows written. Equal parts give equal bytes."""
-    texts = [field.name for field in schema if field.type == pa.string()]
+def write_output(
+    parts: Iterable[Path], schema: pa.Schema, repeated: Sequence[str], draft: Path, target: Path
+) -> int:
+    """Encode the parts as they come; the rows written. Equal parts give equal bytes.
+
+    `repeated`: the columns of few different values, which alone are worth a dictionary.
+    """
     rows = 0
-    with pq.ParquetWriter(draft, schema, use_dictionary=texts) as writer:
+    with pq.ParquetWriter(draft, schema, use_dictionary=list(repeated)) as writer:
         for path in parts:
             for table in _groups(path):
                 writer.write_table(table, row_group_size=GROUP_ROWS)

@@ -68,7 +68,7 @@ def run_job(job: BatchJob, files: Sequence[InputFile], target: Path, options: Ba
     parts = divide(files, options.part_rows)
     waiting = [part for part in parts if not is_whole(job.path(part))]
     draft = job.folder / "output.draft"
-    rows = write_output(_finished(job, parts, waiting, options), job.schema, draft, target)
+    rows = write_output(_finished(job, parts, waiting, options), job.schema, job.repeated, draft, target)
     clear(job.folder)
     return rows
 

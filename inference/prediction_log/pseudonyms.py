@@ -74,15 +74,12 @@ class Pseudonyms:
                 concealed[position] = self.of(name, value)
         return tuple(concealed)
 
-    def conceal_table(self, rows: pa.Table) -> pa.Table:
-        """The same for many rows, in a table that has a column of each personal field's name."""
-        for name in self._personal.values():
-            values = rows[name].to_pylist()
-            concealed = pa.array(
-                [None if value is None else self.of(name, value) for value in values], pa.string()
-            )
-            rows = rows.set_column(rows.column_names.index(name), name, concealed)
-        return rows
+    def conceal_column(self, field: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        """The same for one field of many rows."""
+        if field not in self._personal.values():
+            return values
+        concealed = [None if value is None else self.of(field, value) for value in values.to_pylist()]
+        return pa.chunked_array([concealed], pa.string())
 
 
 def _text(value: str | float | datetime) -> str:
