@@ -1,0 +1,1 @@
+"""What bulk scoring is measured on."""

@@ -1,0 +1,158 @@
+"""`make bench-bulk_scoring`: Parquet to Parquet against the bare model on matrices made beforehand."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+import pyarrow.parquet as pq
+from rich.console import Console
+
+from experiments.benchmarks.bulk.world import COLUMNS, write_model, write_rows
+from experiments.replay.console import new_table
+from inference.arrow_matrix import arrow_matrix
+from inference.batch.inputs import find_inputs
+from inference.batch.job import PREDICTION, plan_job
+from inference.batch.part_scoring import PIECE_ROWS
+from inference.batch.run import BatchOptions, run_job
+from inference.settings import InferenceSettings
+from training.bundle.reader import Bundle
+from training.matrix import FeatureMatrix, Floats
+
+ROWS, FIT_ROWS, REPEATS = 600_000, 20_000, 5
+PROBLEM = "experiments.benchmarks.bulk.world:PROBLEM"
+# Several threads add up the trees in another order.
+ROUNDING = 1e-6
+WAYS = {
+    "batch": BatchOptions(),
+    "batch_with_features": BatchOptions(features=True),
+    "batch_logged": BatchOptions(log=True),
+}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A bundle, a file, the same rows as matrices, and where the outputs go."""
+
+    settings: InferenceSettings
+    bundle: Bundle
+    source: Path
+    matrices: Sequence[FeatureMatrix]
+    folder: Path
+
+    @property
+    def rows(self) -> int:
+        """How many rows are scored."""
+        return sum(map(len, self.matrices))
+
+    def score_file(self, options: BatchOptions) -> Floats:
+        """The whole command, short of finding the version; the predictions are read back."""
+        folder, target = self.folder / "parts", self.folder / "out.parquet"
+        folder.mkdir()
+        files = find_inputs(self.source)
+        job = plan_job(self.settings, self.bundle, "1", files, folder, options.log, options.features)
+        run_job(job, files, target, options)
+        return np.asarray(pq.read_table(target, columns=[PREDICTION])[PREDICTION].to_numpy())
+
+
+def main() -> None:
+    """Measure, print a table, write the figures."""
+    figures = measure_batch()
+    write_report(Console(), figures, InferenceSettings().var / "bench" / "bulk_scoring.json")
+
+
+def measure_batch() -> dict[str, float]:
+    """Rows a second of each contestant, medians of interleaved runs, and ratios to the faster bare model.
+
+    Raises:
+        RuntimeError: some contestant answers otherwise.
+    """
+    bench = prepare(InferenceSettings())
+    contestants = make_contestants(bench)
+    require_equal(contestants)
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(REPEATS):
+        for name, run in contestants.items():
+            started = perf_counter()
+            run()
+            seconds[name].append(perf_counter() - started)
+    shutil.rmtree(bench.folder)
+    return make_figures(bench.rows, {name: median(taken) for name, taken in seconds.items()})
+
+
+def prepare(settings: InferenceSettings) -> Bench:
+    """Fit the model and write the file, anew each time."""
+    folder = settings.var / "bench" / "bulk_scoring"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    apart = settings.model_copy(update={"var": folder / "var", "problem": PROBLEM})
+    source = write_rows(folder / "in.parquet", ROWS)
+    names = [column.name for column in COLUMNS]
+    pieces = pq.ParquetFile(source).iter_batches(PIECE_ROWS, columns=names)
+    matrices = [arrow_matrix(piece, COLUMNS) for piece in pieces]
+    return Bench(apart, write_model(folder / "bundle", FIT_ROWS), source, matrices, folder)
+
+
+def make_contestants(bench: Bench) -> Mapping[str, Callable[[], Floats]]:
+    """The bare model two ways, one session on every core and every core its own call; then the command."""
+    cores = len(os.sched_getaffinity(0))
+    wide, narrow = bench.bundle.scorer(threads=cores), bench.bundle.scorer(threads=1)
+
+    def one_session() -> Floats:
+        return np.concatenate([wide.score_matrix(matrix) for matrix in bench.matrices])
+
+    def one_call_a_core() -> Floats:
+        with ThreadPoolExecutor(cores) as pool:
+            return np.concatenate(list(pool.map(narrow.score_matrix, bench.matrices)))
+
+    def command(options: BatchOptions) -> Callable[[], Floats]:
+        return lambda: bench.score_file(options)
+
+    ours = {name: command(options) for name, options in WAYS.items()}
+    return {"bare_one_session": one_session, "bare_one_call_a_core": one_call_a_core, **ours}
+
+
+def require_equal(contestants: Mapping[str, Callable[[], Floats]]) -> None:
+    """Run each once, and refuse to compare what answers differently.
+
+    Raises:
+        RuntimeError: some predictions differ.
+    """
+    answers = {name: run() for name, run in contestants.items()}
+    expected = answers["bare_one_call_a_core"]
+    for name, answer in answers.items():
+        if answer.shape != expected.shape or np.abs(answer - expected).max() > ROUNDING:
+            raise RuntimeError(f"{name} answers otherwise than the bare model: no comparison")
+
+
+def make_figures(rows: int, seconds: Mapping[str, float]) -> dict[str, float]:
+    """Rows a second by contestant, and each way of the command as a share of the faster bare model."""
+    speed = {name: rows / taken for name, taken in seconds.items()}
+    bare = max(value for name, value in speed.items() if name.startswith("bare"))
+    return {
+        "rows": float(rows),
+        "ratio_vs_bare_model": speed["batch"] / bare,
+        **{f"ratio_{name}_vs_bare_model": speed[name] / bare for name in WAYS if name != "batch"},
+        **{f"rows_per_second_{name}": value for name, value in speed.items()},
+    }
+
+
+def write_report(console: Console, figures: Mapping[str, float], path: Path) -> None:
+    """Print the figures and write them as JSON."""
+    table = new_table("Bulk scoring, medians of interleaved runs", ("figure", "value"))
+    for name, value in figures.items():
+        table.add_row(name, f"{value:,.2f}" if name.startswith("ratio") else f"{value:,.0f}")
+    console.print(table)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(figures, indent=2) + "\n")
+    console.print(f"Written to {path}")
+
+
+if __name__ == "__main__":
+    main()
