@@ -67,6 +67,9 @@ def show_command(as_of: AsOf = None) -> None:
 @app.command(name="judge")
 def judge_command(
     once: Annotated[bool, typer.Option("--once", help="Look once, act on it, and end.")] = False,
+    forever: Annotated[
+        bool, typer.Option("--forever", help="Wait for accepted versions and roll them out.")
+    ] = False,
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between looks.")] = 30.0,
     as_of: AsOf = None,
 ) -> None:
@@ -83,7 +86,7 @@ def judge_command(
             if done is not None:
                 typer.echo(show_entry(done))
             return
-        for _seen, decided in watch(settings, problem, every):
+        for _seen, decided in watch(settings, problem, every, forever):
             if decided is not None:
                 typer.echo(show_entry(decided))
     typer.echo("no rollout is under way")

@@ -10,17 +10,19 @@ from typing import Final
 from inference.prediction_log.errors import PredictionLogError
 from inference.rollout.actions import advance, end, under_way
 from inference.rollout.comparison import compare
-from inference.rollout.errors import NoRolloutError, RolloutBusyError
+from inference.rollout.errors import NoRolloutError, RolloutError
 from inference.rollout.evidence import gather_evidence
 from inference.rollout.record import Entry, Figures, Rollout
 from inference.rollout.verdict import Verdict, judge
+from inference.rollout.waiting import start_waiting
 from inference.settings import InferenceSettings
+from training.bundle.errors import BundleError
 from training.errors import RegistryUnavailableError
 from training.problem import Problem
 
 logger = logging.getLogger(__name__)
 
-PASSING: Final = (RegistryUnavailableError, RolloutBusyError, PredictionLogError)
+PASSING: Final = (RegistryUnavailableError, RolloutError, PredictionLogError, BundleError)
 
 
 @dataclass(frozen=True)
@@ -62,21 +64,22 @@ def act(settings: InferenceSettings, problem: Problem, seen: Look) -> Entry | No
 
 
 def watch(
-    settings: InferenceSettings, problem: Problem, seconds: float
+    settings: InferenceSettings, problem: Problem, seconds: float, forever: bool = False
 ) -> Iterator[tuple[Look, Entry | None]]:
     """Look every so many seconds and act, until no rollout is under way; each look and what came of it.
 
-    What passes, passes: a registry that is away, a part of the log that is being replaced. It is said, and
-    looked at again.
+    `forever`: start what waits for its rollout instead of ending. What passes, passes: a registry that is
+    away, a part of the log that is being replaced. It is said, and looked at again.
     """
     while True:
         try:
             seen = look(settings, problem)
-            if seen is None:
+            if seen is not None:
+                yield seen, act(settings, problem, seen)
+            elif not forever:
                 return
-            decided = act(settings, problem, seen)
+            else:
+                start_waiting(settings, problem)
         except PASSING as error:
             logger.warning("Nothing was decided, the next look is in %g s: %s", seconds, error)
-        else:
-            yield seen, decided
         sleep(seconds)

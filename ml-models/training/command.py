@@ -146,7 +146,12 @@ def parse_moment(text: str) -> datetime:
 
 def describe_outcome(outcome: "TrainingOutcome") -> str:
     """Say what became of a training, a line per reason."""
-    verdict = "accepted, it is the champion now" if outcome.accepted else "refused, the champion stays"
+    verdict = "refused, the champion stays"
+    if outcome.accepted:
+        became = (
+            "it is the champion now" if outcome.promoted else "it waits for `python -m inference rollout`"
+        )
+        verdict = f"accepted, {became}"
     head = f"{outcome.problem} version {outcome.version} ({outcome.family}): {verdict}"
     return "\n".join([head, *(f"  {reason}" for reason in outcome.reasons)])
 

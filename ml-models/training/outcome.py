@@ -18,9 +18,10 @@ class TrainingRequest(BaseModel):
 
 
 class TrainingOutcome(BaseModel):
-    """The registered version and the gate's verdict; when accepted, the version is the champion now.
+    """The registered version and the gate's verdict; whether the version is the champion now.
 
-    `candidates`: the primary metric of each family on the calibration window. `seconds`: the time per step.
+    An accepted version that was not promoted waits for its rollout. `candidates`: the primary metric of each
+    family on the calibration window. `seconds`: the time per step.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -31,12 +32,13 @@ class TrainingOutcome(BaseModel):
     family: str
     run_id: str
     verdict: GateVerdict
+    promoted: bool
     candidates: dict[str, float]
     seconds: dict[str, float]
 
     @property
     def accepted(self) -> bool:
-        """Whether the version was promoted."""
+        """Whether the gate accepted the version."""
         return self.verdict.accepted
 
     @property

@@ -83,7 +83,9 @@ def train(
 ) -> TrainingOutcome:
     """Train as of the requested moment; promote the challenger when the gate accepts it.
 
-    What a crashed promotion left is recovered first. The challenger is registered either way.
+    Where `settings.promotion` names a rollout, an accepted challenger is left to wait for it, unless there is
+    no champion to run against. What a crashed promotion left is recovered first. The challenger is registered
+    either way.
 
     Raises:
         TrainingError: the data, a model or the registry stands in the way; the message says what to do.
@@ -153,7 +155,8 @@ def _deliver(
         version = run("register", lambda: _register(training, bundle, exported, challenge))
     training.record.version = version
     training.record.tags["gate"] = "accepted" if verdict.accepted else "refused"
-    if verdict.accepted:
+    promoted = verdict.accepted and not _waits_for_rollout(training.settings, champion)
+    if promoted:
         run("promote", lambda: _promote(training, version, champion))
     training.log.log_metrics(run.seconds, "seconds/")
     return TrainingOutcome(
@@ -163,6 +166,7 @@ def _deliver(
         family=exported.model.family,
         run_id=training.log.run_id,
         verdict=verdict,
+        promoted=promoted,
         candidates=_primary_metrics(candidates, training.problem),
         seconds=run.seconds,
     )
@@ -240,6 +244,10 @@ def _register(training: Training, bundle: Path, exported: Exported, challenge: C
     }
     uri = training.log.take_folder(bundle, BUNDLE_ARTIFACT)
     return register(training.log, training.problem, uri, tags)
+
+
+def _waits_for_rollout(settings: TrainingSettings, champion: Champion | None) -> bool:
+    return settings.promotion != "direct" and champion is not None and champion.bundle is not None
 
 
 def _promote(training: Training, version: str, champion: Champion | None) -> None:

@@ -1,7 +1,7 @@
 """Where runs, models and the registry live: the training room's configuration, read when used."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -33,6 +33,10 @@ class TrainingSettings(FeatureSettings):
         description="The folder that artifact locations are relative to; under var if not set.",
     )
     seed: int = Field(default=2013, ge=0, description="The seed of every fit.")
+    promotion: Literal["direct", "shadow", "canary"] = Field(
+        default="direct",
+        description="How an accepted version replaces a champion: at once, or by such a rollout.",
+    )
 
     @field_validator("artifact_root")
     @classmethod

@@ -13,7 +13,7 @@ from tests.second_problem.world import dock_environment
 from tests.training.conftest import AFTER_THE_SHIFT
 from training.command import REFUSED, app
 from training.promotion import INTENT_TAG, Intent, history
-from training.registry import current, open_client
+from training.registry import current, open_client, version_ref
 from training.settings import TrainingSettings
 
 NAME = "dock_demand"
@@ -101,6 +101,18 @@ def test_an_accepted_training_becomes_champion(settings: TrainingSettings) -> No
     assert done.exit_code == 0
     assert "accepted" in done.output
     assert champion(settings) == "4"
+
+
+def test_an_accepted_training_may_be_left_to_a_rollout(
+    settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROUNDTRIP_PROMOTION", "canary")
+    later = AFTER_THE_SHIFT + timedelta(days=4)
+    done = run("train", "--as-of", later.isoformat(), "--reason", "four days more")
+    assert done.exit_code == 0
+    assert "accepted, it waits for `python -m inference rollout`" in done.output
+    assert champion(settings) == "3"
+    assert version_ref(settings, NAME, "4").tags["gate"] == "accepted"
 
 
 @pytest.mark.parametrize(

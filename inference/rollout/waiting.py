@@ -1,0 +1,40 @@
+"""Versions that the gate accepted and training left to a rollout: the newest is started when none runs."""
+
+from inference.rollout.actions import start
+from inference.rollout.drafting import draft_policy
+from inference.rollout.record import Rollout, read_history
+from inference.settings import InferenceSettings
+from training.problem import Problem
+from training.promotion import history as promotion_history
+from training.registry import deployed, list_versions
+
+
+def waiting_version(settings: InferenceSettings, name: str) -> str | None:
+    """The newest accepted version that came after every version that has served or was rolled out."""
+    deployment = deployed(settings, name)
+    if deployment.serving is None:
+        return None
+    tried = [entry.challenger for entry in read_history(deployment)]
+    served = [entry.to_version for entry in promotion_history(settings, name)]
+    newest = max(map(int, [deployment.serving.version, *tried, *served]))
+    accepted = [
+        int(ref.version) for ref in list_versions(settings, name) if ref.tags.get("gate") == "accepted"
+    ]
+    waiting = max(accepted, default=0)
+    return str(waiting) if waiting > newest else None
+
+
+def start_waiting(settings: InferenceSettings, problem: Problem) -> Rollout | None:
+    """Start the rollout that `settings.promotion` names of the version that waits; None when none does.
+
+    Raises:
+        RolloutRunningError: a rollout is under way.
+        RolloutError, TrainingError, BundleError: it cannot be started.
+    """
+    if settings.promotion == "direct":
+        return None
+    version = waiting_version(settings, problem.name)
+    if version is None:
+        return None
+    policy = draft_policy(settings, problem, settings.promotion)
+    return start(settings, problem.name, version, policy, "accepted by the gate")
