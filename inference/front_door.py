@@ -154,6 +154,8 @@ class FrontDoor:
 
         try:
             await self._app(scope, receive, send_noted)
+        except ClientDisconnect:
+            return
         except Exception:
             if begun:
                 raise

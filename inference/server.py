@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from math import inf
 from types import FrameType
 
@@ -20,6 +21,8 @@ from inference.settings import InferenceSettings
 
 # Longer than clients keep idle connections: the server closing one as a request comes would fail it.
 KEEP_ALIVE_SECONDS = 75
+# A hot path's body is collected before its caller is known; a longer one goes the way that asks first.
+LARGEST_STRANGERS_BODY = 256 * 2**10
 
 
 def take_port(host: str, port: int) -> socket.socket:
@@ -78,7 +81,7 @@ def serve_on(
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=hot_connection(app, settings.max_body_bytes),
+        http=hot_connection(app, min(settings.max_body_bytes, LARGEST_STRANGERS_BODY)),
         log_config=uvicorn_log_config(settings.log_format),
         log_level="warning",
         access_log=False,
@@ -87,7 +90,8 @@ def serve_on(
     )
     signal.signal(signal.SIGTERM, leave)
     server = make(config)
-    server.run(sockets=[listening])
+    with suppress(SystemExit):  # uvicorn's, when the application cannot start
+        server.run(sockets=[listening])
     if not server.started:
         raise NotStartedError("the service could not start; what it said above says why")
 
