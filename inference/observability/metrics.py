@@ -17,6 +17,7 @@ from inference.prediction_log.answered import Answer
 
 if TYPE_CHECKING:
     from inference.model_follower import ModelFollower
+    from inference.observability.tracing import RequestTrace
     from inference.prediction_log.writer import PredictionLog
     from inference.served_model import ServedModel
 
@@ -80,11 +81,14 @@ class ServiceMetrics:
         self._publisher: Thread | None = None
 
     @contextmanager
-    def timed(self, stage: Stage, version: str = "", role: str = "") -> Iterator[None]:
-        """Time one stage."""
-        start = perf_counter()
+    def timed(self, stage: Stage, trace: "RequestTrace | None" = None) -> Iterator[None]:
+        """Time a stage that ends well, for the trace of its request too."""
+        began = perf_counter()
         yield
-        self.observe(stage, perf_counter() - start, version, role)
+        ended = perf_counter()
+        self.observe(stage, ended - began)
+        if trace is not None:
+            trace.stage(stage, began, ended)
 
     def observe(self, stage: Stage, seconds: float, version: str = "", role: str = "") -> None:
         """Count one duration of a stage; version and role where one model is meant."""
@@ -120,16 +124,12 @@ class ServiceMetrics:
 
     def count_answers(self, answers: Sequence[Answer], door: str = "predict") -> None:
         """Count answered predictions, and the features they lacked."""
-        for answer in answers:
-            self._counters["predictions"].add((answer.model_version, answer.role, door))
-            for name in answer.missing:
-                self._counters["features_missing"].add((name,))
-            for name in answer.stale:
-                self._counters["features_stale"].add((name,))
-            for name in answer.defaulted:
-                self._counters["features_defaulted"].add((name,))
-            if answer.degraded:
-                self._counters["degraded_answers"].add(())
+        counters = self._counters
+        counters["predictions"].add_each((answer.model_version, answer.role, door) for answer in answers)
+        counters["features_missing"].add_each((name,) for answer in answers for name in answer.missing)
+        counters["features_stale"].add_each((name,) for answer in answers for name in answer.stale)
+        counters["features_defaulted"].add_each((name,) for answer in answers for name in answer.defaulted)
+        counters["degraded_answers"].add_each(() for answer in answers if answer.degraded)
 
     def record_model(self, model: "ServedModel") -> None:
         """Say which model is served from now on."""

@@ -19,6 +19,12 @@ class CounterTally:
         with self._lock:
             self._counts[labels] = self._counts.get(labels, 0) + amount
 
+    def add_each(self, labels: Iterable[tuple[str, ...]]) -> None:
+        """Count one for each of several label values, under one lock."""
+        with self._lock:
+            for label in labels:
+                self._counts[label] = self._counts.get(label, 0) + 1
+
     def publish(self) -> None:
         """Hand everything counted since the last time to Prometheus."""
         with self._lock:

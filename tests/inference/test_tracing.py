@@ -19,7 +19,7 @@ from inference.prediction_log.answered import Answer
 from inference.settings import InferenceSettings
 from tests.inference.running import ROOT, running_server
 from tests.inference.scripted_server import ScriptedServer
-from tests.inference.world import instance
+from tests.inference.world import NOON, instance
 
 TRACE_ID, PARENT_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 ROUTE = "/v1/predict"
@@ -203,6 +203,19 @@ def test_a_served_request_reaches_the_collector_from_the_door_to_the_model(
     assert (facts["roundtrip.model_version"], facts["roundtrip.role"]) == ("1", "champion")
     assert request.start_time_unix_nano <= children["decode"].start_time_unix_nano
     assert children["log"].end_time_unix_nano <= request.end_time_unix_nano
+
+
+def test_other_doors_are_traced_alike(settings: InferenceSettings, champion: str) -> None:
+    given = {"dataframe_records": [{**instance(), "prediction_time": NOON.isoformat()}]}
+    with ScriptedServer(*[(200, {}, b"")] * 50) as collector:
+        traced = settings.model_copy(update={"traces": f"{collector.url}/v1/traces"})
+        with running_server(traced) as client:
+            answered = client.post("/invocations", json=given)
+    spans = received(collector)
+
+    assert answered.status_code == 200, answered.text
+    (request,) = [span for span in spans if not span.parent_span_id]
+    assert {span.name for span in spans} == {request.name, "decode", "features", "score", "log"}
 
 
 def test_requests_that_are_scored_together_are_linked_to_one_run(

@@ -45,7 +45,7 @@ class MlflowDoor:
         signatures = signatures_of(state, answering_model(state, asked.address))
         require_plain(asked)
         read = _reader(asked.headers.get("content-type", ""))
-        with state.metrics.timed("decode"):
+        with state.metrics.timed("decode", call.trace):
             table = read(asked.body, signatures, state.settings.max_items)
             questions = read_questions(table, signatures, state.schema, datetime.now(UTC))
         answers = await state.service.predict(questions, call)

@@ -25,7 +25,7 @@ class OpenInferenceDoor:
         model = answering_model(state, asked.address)
         require_plain(asked)
         signatures = signatures_of(state, model)
-        with state.metrics.timed("decode"):
+        with state.metrics.timed("decode", call.trace):
             limits = InferLimits(signatures, state.settings.max_items)
             request = read_request(asked.body, asked.headers.get(HEADER_LENGTH.lower()), limits)
             questions = read_questions(request.table, signatures, state.schema, datetime.now(UTC))

@@ -35,7 +35,7 @@ class TensorFlowServingDoor:
         """Answer a predict request."""
         signatures = signatures_of(state, answering_model(state, asked.address))
         require_plain(asked)
-        with state.metrics.timed("decode"):
+        with state.metrics.timed("decode", call.trace):
             document = read_object(asked.body)
             form = _form(document)
             table = _read_table(document[form], form, signatures.known, state.settings.max_items)
