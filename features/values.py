@@ -10,8 +10,10 @@ import pyarrow as pa
 
 from features.feature_types import FLOAT32, STRING
 
+ValueReader = Callable[[Any], str | float | None]
 
-def value_reader(dtype: str) -> Callable[[Any], str | float | None]:
+
+def value_reader(dtype: str) -> ValueReader:
     """Return the function that gives one served value its model form; null and NaN become `None`."""
     if dtype == STRING:
         return _text

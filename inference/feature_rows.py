@@ -52,7 +52,7 @@ class ModelInputs:
         values = self._given.read(features)
         if None not in values:
             return FeatureRow(values, self._all_present, self._no_ages)
-        statuses = tuple(MISSING if value is None else PRESENT for value in values)
+        statuses = tuple([MISSING if value is None else PRESENT for value in values])
         return FeatureRow(values, statuses, self._no_ages)
 
     def matrix(self, rows: Sequence[FeatureRow]) -> FeatureMatrix:

@@ -3,6 +3,7 @@
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from features.instants import MICROSECOND, to_microseconds
@@ -14,7 +15,7 @@ from features.online.serving_plan import ComputedView, StoredView
 from features.request_types import field_reader, read_fields
 from features.schema import FeatureColumn
 from features.settings import FeatureSettings
-from features.values import value_reader
+from features.values import ValueReader, value_reader
 
 FeatureStatus = Literal["present", "missing", "stale", "default"]
 Unread = Mapping[str, Container[KeyBytes]]
@@ -40,10 +41,19 @@ class ServedFeatures:
 
 
 @dataclass(frozen=True, slots=True)
+class RowContent:
+    """What a row says, shared by all who see it: raw for on-demand views, and as served with each status."""
+
+    values: Mapping[str, Scalar]
+    served: Mapping[str, str | float | None]
+    statuses: Mapping[str, FeatureStatus]
+
+
+@dataclass(frozen=True, slots=True)
 class ViewRow:
     """A view's row as one request may see it."""
 
-    values: Mapping[str, Scalar]
+    content: RowContent
     status: FeatureStatus
     age: float | None
 
@@ -57,7 +67,8 @@ class AskedRows:
     wanted: Mapping[str, Sequence[KeyBytes]]
 
 
-ABSENT = ViewRow({}, "missing", None)
+# Stored rows are few and asked for often: their content is kept, for it takes longer to read than to fetch.
+KEPT_CONTENTS = 4_096
 NOTHING: Unread = {}
 
 
@@ -71,10 +82,10 @@ class OnlineReader:
     def __init__(self, settings: FeatureSettings, service: str) -> None:
         opened = open_service(settings, service)
         plan = self._plan = opened.plan
-        self._views = [_StoredRows(view) for view in plan.stored]
         self._on_demand = [(view, opened.functions[view.name]) for view in plan.computed]
         self._request_readers = {name: field_reader(dtype) for name, dtype in plan.request_fields.items()}
         self._value_readers = {name: value_reader(dtype) for name, dtype in plan.types.items()}
+        self._views = [_StoredRows(view, self._value_readers) for view in plan.stored]
         self._rows = open_rows(settings.online_address.get_secret_value())
 
     @property
@@ -120,8 +131,8 @@ class OnlineReader:
             for view in self._views
         }
         served = [ServedFeatures() for _ in asked.requests]
-        for view in self._views:
-            self._serve_stored(view, stored[view.name], served)
+        for rows in stored.values():
+            _serve_stored(rows, served)
         if self._on_demand:
             requests = [read_fields(row, self._request_readers) for row in asked.requests]
             for on_demand, function in self._on_demand:
@@ -129,17 +140,6 @@ class OnlineReader:
                 check_answer(on_demand.name, on_demand.declared, computed)
                 self._serve_computed(on_demand, computed, stored, served)
         return served
-
-    def _serve_stored(
-        self, view: "_StoredRows", rows: Sequence[ViewRow], served: Sequence[ServedFeatures]
-    ) -> None:
-        readers = [(name, self._value_readers[name]) for name in view.features if name in self._value_readers]
-        for row, answer in zip(rows, served, strict=True):
-            for name, read in readers:
-                value = read(row.values.get(name))
-                answer.values[name] = value
-                answer.age_seconds[name] = row.age
-                answer.status[name] = "missing" if value is None and row.status == "present" else row.status
 
     def _serve_computed(
         self,
@@ -164,12 +164,15 @@ class OnlineReader:
 class _StoredRows:
     """One view's table: how to key it, and what of it is seen at an instant."""
 
-    def __init__(self, view: StoredView) -> None:
+    def __init__(self, view: StoredView, readers: Mapping[str, ValueReader]) -> None:
         self.name, self.table = view.name, view.table
-        self.features = tuple(view.features)
         self.encode_key = KeyEncoder(view.keys, view.key_types)
+        self._readers = {name: readers[name] for name in view.features if name in readers}
         self._ttl = view.ttl // MICROSECOND if view.ttl else None
-        self._unread = ViewRow(view.defaults, "default", None)
+        self._unread = ViewRow(self._content(view.defaults, "default"), "default", None)
+        self._absent = ViewRow(self._content({}, "missing"), "missing", None)
+        self._stale = self._content({}, "stale")
+        self._read = lru_cache(KEPT_CONTENTS)(self._read_row)
 
     def rows_at(
         self,
@@ -179,7 +182,7 @@ class _StoredRows:
         unread: Container[KeyBytes],
     ) -> list[ViewRow]:
         decoded = {
-            key: (event, decode_row(features)) for key, (event, features) in found.get(self.table, {}).items()
+            key: (event, self._read(features)) for key, (event, features) in found.get(self.table, {}).items()
         }
         return [
             self._row_at(decoded[key], instant) if key in decoded else self._without(key, unread)
@@ -187,16 +190,32 @@ class _StoredRows:
         ]
 
     def _without(self, key: KeyBytes | None, unread: Container[KeyBytes]) -> ViewRow:
-        return self._unread if key is not None and key in unread else ABSENT
+        return self._unread if key is not None and key in unread else self._absent
 
-    def _row_at(self, row: tuple[int, Mapping[str, Scalar]], instant: int) -> ViewRow:
-        event, values = row
+    def _row_at(self, row: tuple[int, RowContent], instant: int) -> ViewRow:
+        event, content = row
         if event > instant:
-            return ABSENT
+            return self._absent
         age = (instant - event) / MICROSECONDS_PER_SECOND
         if self._ttl is not None and event + self._ttl < instant:
-            return ViewRow({}, "stale", age)
-        return ViewRow(values, "present", age)
+            return ViewRow(self._stale, "stale", age)
+        return ViewRow(content, "present", age)
+
+    def _read_row(self, features: bytes) -> RowContent:
+        return self._content(decode_row(features), "present")
+
+    def _content(self, values: Mapping[str, Scalar], status: FeatureStatus) -> RowContent:
+        served = {name: read(values.get(name)) for name, read in self._readers.items()}
+        without: FeatureStatus = "missing" if status == "present" else status
+        statuses = {name: without if value is None else status for name, value in served.items()}
+        return RowContent(values, served, statuses)
+
+
+def _serve_stored(rows: Sequence[ViewRow], served: Sequence[ServedFeatures]) -> None:
+    for row, answer in zip(rows, served, strict=True):
+        answer.values.update(row.content.served)
+        answer.status.update(row.content.statuses)
+        answer.age_seconds.update(dict.fromkeys(row.content.served, row.age))
 
 
 def _computed_statuses(inputs: set[FeatureStatus]) -> tuple[FeatureStatus, FeatureStatus]:
@@ -210,5 +229,5 @@ def _inputs(
     view: ComputedView, requests: Sequence[Mapping[str, Any]], stored: Mapping[str, Sequence[ViewRow]]
 ) -> Columns:
     sources = {source for source, _ in view.inputs.values()}
-    rows = {source: [row.values for row in stored[source]] for source in sources}
+    rows = {source: [row.content.values for row in stored[source]] for source in sources}
     return gather_inputs(requests, view.request_fields, rows, view.inputs)

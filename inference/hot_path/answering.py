@@ -87,10 +87,15 @@ class Answering:
         began = perf_counter()
         answers = self._log_answers(batch, rows, predictions)
         stages.took("log", began, perf_counter())
-        divided = list(_divided(answers, batch))
-        for asked, own in zip(batch, divided, strict=True):
-            self._metrics.count_answers(own, asked.call.door)
-        return divided
+        self._count(batch, answers)
+        return list(_divided(answers, batch))
+
+    def _count(self, batch: Sequence[Asked], answers: Answers) -> None:
+        if len({asked.call.door for asked in batch}) == 1:
+            self._metrics.count_answers(answers, batch[0].call.door)
+        else:
+            for asked, own in zip(batch, _divided(answers, batch), strict=True):
+                self._metrics.count_answers(own, asked.call.door)
 
     def _log_answers(
         self, batch: Sequence[Asked], rows: Sequence[FeatureRow], predictions: Floats

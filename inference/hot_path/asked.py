@@ -29,7 +29,7 @@ class BatchKey(NamedTuple):
     given: bool
 
 
-class Asked(msgspec.Struct, frozen=True):
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """Questions of one call with one key, and their places in it.
 
     `rows` are the features given; `None`: they are to be looked up. `since` is `perf_counter()`.

@@ -40,7 +40,7 @@ def log_lines(
 
 
 def _keys(fields: Mapping[str, object], layout: Layout) -> tuple[Scalar, ...]:
-    return tuple(_scalar(fields.get(name)) for name, _ in layout.keys)
+    return tuple([_scalar(fields.get(name)) for name, _ in layout.keys])
 
 
 def _scalar(value: object) -> Scalar:

@@ -57,7 +57,7 @@ class MicroBatcher(Generic[Key, Asked, Answered]):
     def submit(self, key: Key, asked: Asked) -> "asyncio.Future[Answered]":
         """Put a question into the next batch of its key; awaiting the future gives its own answer."""
         loop = asyncio.get_running_loop()
-        waiting = Waiting[Asked, Answered](asked, loop.create_future())
+        waiting: Waiting[Asked, Answered] = Waiting(asked, loop.create_future())
         self._waiting.setdefault(key, []).append(waiting)
         self._flush_soon(loop)
         return waiting.answer

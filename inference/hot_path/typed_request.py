@@ -32,6 +32,8 @@ TIMESTAMP: Final = re.compile(
     re.ASCII,
 )
 
+# How a body with many instances usually begins, to try the likelier type first.
+WRAPPED: Final = b'{"instances"'
 # What is wrong or unusual; the models say which.
 UNDECIDED: Final = (msgspec.DecodeError, ValueError, RecursionError)
 
@@ -64,11 +66,13 @@ class TypedRequest:
             return None
 
     def _instances(self, body: bytes) -> Sequence[Any]:
-        try:
+        if body.startswith(WRAPPED):
             instances: Sequence[Any] = self._many(body).instances
-        except msgspec.ValidationError:
+            return instances
+        try:
             return (self._one(body),)
-        return instances
+        except msgspec.ValidationError:
+            return self._many(body).instances  # type: ignore[no-any-return]
 
     def _parts(self, instance: Any) -> Parts:
         parts: tuple[Any, ...] = msgspec.structs.astuple(instance) + self._without_time

@@ -1,8 +1,7 @@
 """The request ids answered lately, so that a retry gets the answer that stands in the log."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from itertools import repeat
+from collections.abc import Iterable
 
 import msgspec
 
@@ -11,9 +10,10 @@ from inference.serving_set import Role
 
 PRESENT = "present"
 FLAGGED = ("missing", "stale", "default")
+NOTHING_FLAGGED: tuple[tuple[str, ...], ...] = ((), (), ())
 
 
-class Reason(msgspec.Struct, frozen=True):
+class Reason(msgspec.Struct, frozen=True, gc=False):
     """What one feature contributed to a prediction, and the same in the problem's words."""
 
     feature: str
@@ -22,7 +22,7 @@ class Reason(msgspec.Struct, frozen=True):
     text: str
 
 
-class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a caller was told: the prediction, who made it, and which features were not as known.
 
     `degraded`: some were not read, since the online store was away; `defaulted` names them. `reasons` are
@@ -55,12 +55,15 @@ def answer_of(entry: LoggedPrediction, layout: Layout) -> Answer:
     )
 
 
-def _flagged(statuses: tuple[str, ...], layout: Layout) -> Iterator[tuple[str, ...]]:
+def _flagged(statuses: tuple[str, ...], layout: Layout) -> Iterable[tuple[str, ...]]:
     """The names of the features with each of the statuses that answers tell."""
     if statuses.count(PRESENT) == len(statuses):
-        return repeat((), len(FLAGGED))
-    named = [(name, status) for (name, _), status in zip(layout.features, statuses, strict=True)]
-    return (tuple(name for name, status in named if status == flag) for flag in FLAGGED)
+        return NOTHING_FLAGGED
+    named: dict[str, list[str]] = {status: [] for status in FLAGGED}
+    for (name, _), status in zip(layout.features, statuses, strict=True):
+        if status != PRESENT:
+            named[status].append(name)
+    return map(tuple, named.values())
 
 
 class AnsweredRequests:

@@ -38,7 +38,7 @@ class Header(msgspec.Struct, frozen=True):
     layout: Layout
 
 
-class LoggedPrediction(msgspec.Struct, frozen=True, array_like=True):
+class LoggedPrediction(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One line. `keys`, `values`, `statuses` and `ages` follow the segment's layout; times are UTC.
 
     A timestamp among `keys` is an ISO 8601 string; a missing feature is None; `ages` are seconds.
