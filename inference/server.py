@@ -109,8 +109,7 @@ class AnnouncedServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen, then announce the addresses."""
         await super().startup(sockets)
-        if self.started:
-            self.announce(sockets or ())
+        self.announce(sockets or ())
 
     def announce(self, sockets: Sequence[socket.socket]) -> None:
         """Say where it listens."""

@@ -1,13 +1,11 @@
-"""The service as a process: killed under load, ended politely, on a busy port, without heavy libraries."""
+"""The service as a process: ended politely, on a busy port, without heavy libraries, unable to start."""
 
 import signal
 import socket
 import subprocess
 import sys
-import threading
 from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -16,7 +14,7 @@ from inference.errors import PortTakenError
 from inference.prediction_log.reader import read_predictions
 from inference.server import take_port
 from inference.settings import InferenceSettings
-from tests.inference.running import ROOT, ServerProcess, environment_of, is_ready, started_command, wait_until
+from tests.inference.running import ROOT, environment_of, is_ready, started_command, wait_until
 from tests.inference.world import NOON, instance
 
 BLOCKED = ("sklearn", "xgboost", "torch", "prefect", "evidently", "matplotlib", "skl2onnx", "onnxmltools")
@@ -35,9 +33,6 @@ from inference.__main__ import app
 app()
 """
 
-KILLS = 5
-ANSWERS_BEFORE_KILL = 60
-
 
 @pytest.fixture
 def light_start(tmp_path: Path) -> Path:
@@ -45,40 +40,6 @@ def light_start(tmp_path: Path) -> Path:
     script = tmp_path / "light_start.py"
     script.write_text(BLOCKER)
     return script
-
-
-def ask_until_it_dies(url: str, acknowledged: list[str]) -> None:
-    """Send new requests one after another; remember the ids that were answered."""
-    with httpx.Client(base_url=url, timeout=30) as client:
-        while True:
-            name = uuid4().hex
-            try:
-                response = client.post("/v1/predict", json=instance(request_id=name))
-            except httpx.HTTPError:
-                return
-            if response.status_code == 200:
-                acknowledged.append(name)
-
-
-def test_every_acknowledged_answer_survives_kill_9_once(settings: InferenceSettings, champion: str) -> None:
-    acknowledged: list[str] = []
-    for kill in range(1, KILLS + 1):
-        server = ServerProcess(settings)
-        server.wait_until_ready()
-        asking = [
-            threading.Thread(target=ask_until_it_dies, args=(server.url, acknowledged)) for _ in range(2)
-        ]
-        for thread in asking:
-            thread.start()
-        wait_until(lambda goal=kill * ANSWERS_BEFORE_KILL: len(acknowledged) >= goal, "answers")
-        server.kill()
-        for thread in asking:
-            thread.join()
-
-    logged = read_predictions(settings, NOON, NOON + timedelta(seconds=1))["request_id"]
-    assert len(acknowledged) >= KILLS * ANSWERS_BEFORE_KILL
-    assert set(acknowledged) <= set(logged)
-    assert logged.is_unique
 
 
 def test_it_serves_without_training_libraries_and_ends_on_sigterm(
@@ -119,3 +80,22 @@ def test_the_command_says_that_the_port_is_busy(settings: InferenceSettings) -> 
     assert ended.returncode == 1
     assert f"port {port}" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_service_that_cannot_start_ends_with_1(settings: InferenceSettings, workers: int) -> None:
+    # given: the port of its second door is busy, which shows while the application starts
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        environment = environment_of(settings) | {"ROUNDTRIP_GRPC_PORT": str(taken.getsockname()[1])}
+        command = [sys.executable, "-m", "inference", "serve", "--port", "0", "--workers", str(workers)]
+        # when
+        ended = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+        )
+    # then
+    assert ended.returncode == 1, ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith("error: ")
+    assert "said above" in ended.stderr
+    assert "Serving on" not in ended.stdout
