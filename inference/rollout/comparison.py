@@ -17,7 +17,12 @@ LARGEST_LOG_WEALTH = 30.0
 
 
 def compare(rollout: Rollout, evidence: Evidence) -> Figures:
-    """Weigh the evidence; reads nothing."""
+    """Weigh the evidence; reads nothing.
+
+    Quality is compared by units in the order in which their labels became known, so that labels may be late
+    and a caller who comes back is not counted as another one. Failures and slow requests are compared by
+    requests, in the order in which they were logged: they are the machine's, not the caller's.
+    """
     if rollout.policy.mode == "shadow":
         return _compare_pairs(rollout.policy, evidence)
     return _compare_arms(rollout, evidence.answers)
@@ -32,6 +37,7 @@ def _compare_pairs(policy: RolloutPolicy, evidence: Evidence) -> Figures:
     share = _mean(pairs[LABEL].notna().to_numpy())
     return Figures(
         labels=(len(labelled), len(labelled)),
+        labelled_requests=len(labelled),
         labels_this_step=len(labelled),
         requests=(len(pairs), len(pairs)),
         mean_loss=_mean_losses(policy, champion, challenger),
@@ -56,7 +62,8 @@ def _compare_arms(rollout: Rollout, rows: pd.DataFrame) -> Figures:
     labelled = rows[LABEL].notna().to_numpy()
     return Figures(
         labels=(int((~mine).sum()), int(mine.sum())),
-        labels_this_step=int((mine & (units[STEP] == rollout.step).to_numpy()).sum()),
+        labelled_requests=int((labelled & theirs).sum()),
+        labels_this_step=int((labelled & theirs & (rows[STEP] == rollout.step).to_numpy()).sum()),
         requests=(int((~theirs).sum()), int(theirs.sum())),
         mean_loss=_mean_losses(policy, loss[~mine], loss[mine]),
         labelled_share=(_mean(labelled[~theirs]), _mean(labelled[theirs])),

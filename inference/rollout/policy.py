@@ -37,8 +37,9 @@ class RolloutPolicy(BaseModel):
     - `slow_ms`, `slow_share`: the share of requests slower than this may exceed the champion's by that.
     - `alpha`: the chance of rolling back a challenger that is no worse, and of promoting one that is no
       better, each over the whole rollout, however often it is looked at.
-    - `minimum_labels`, `maximum_labels`: of the challenger. Fewer decide nothing about quality; at the most,
-      the champion stays.
+    - `minimum_labels`: the challenger's units with a label; fewer decide nothing about quality. Each unit
+      counts once, so that few entities never make enough: then split by `request_id`.
+    - `maximum_labels`: the challenger's labels after which the champion stays.
     - `minimum_requests`: the challenger's, before errors or latency decide anything.
     - `label_gap`: while the arms' labelled shares differ by more, nothing is advanced or promoted.
     - `settle_seconds`: how long servers may take to follow a step; requests in between are not counted.

@@ -58,15 +58,19 @@ class Rollout(Record):
 
 
 class Figures(Record):
-    """What a decision was made on. Pairs are `(champion's, challenger's)`, labels count units of the split.
+    """What a decision was made on. Pairs are `(champion's, challenger's)`.
 
-    `labels_this_step` are the challenger's. `failures`: requests of the challenger's that the champion
-    answered for it, or that a shadow did not score. Losses are cut off at the policy's cap.
+    `labels` count units of the split, each with its first label; `labelled_requests` and `labels_this_step`
+    count all of the challenger's, also those of callers who came back. `failures`: requests of the
+    challenger's that the champion answered for it, or that a shadow did not score. Losses are cut off at the
+    policy's cap.
+
     `wealth_*` is what a gambler's stake of 1 has become by betting that the challenger is worse, is better,
     fails more often, or is slow more often than allowed.
     """
 
     labels: tuple[int, int]
+    labelled_requests: int
     labels_this_step: int
     requests: tuple[int, int]
     mean_loss: tuple[float, float] | None

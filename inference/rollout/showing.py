@@ -47,7 +47,7 @@ def _figures(rollout: Rollout, figures: Figures) -> list[str]:
     return [
         f"  {'':<18} {'champion':>10} {'challenger':>10}",
         _row("requests", *(f"{count}" for count in figures.requests)),
-        _row("labels", *(f"{count}" for count in figures.labels)),
+        _row("labelled units", *(f"{count}" for count in figures.labels)),
         f"  at this step       {figures.labels_this_step} labels of the challenger, {needed} needed",
         _row("labelled share", *(f"{share:.1%}" for share in figures.labelled_share)),
         _row(f"mean {policy.metric}", *(f"{loss:.4g}" for loss in losses)),

@@ -33,7 +33,7 @@ def judge(rollout: Rollout, figures: Figures) -> Verdict:
     if harm is not None:
         return Verdict("roll_back", harm)
     better = figures.wealth_better >= 1 / policy.alpha
-    if figures.labels[1] >= policy.maximum_labels and not better:
+    if figures.labelled_requests >= policy.maximum_labels and not better:
         return Verdict(
             "stop", f"{_labels(figures)} do not show that it is better: {_losses(rollout, figures)}"
         )
@@ -75,7 +75,7 @@ def _find_hold(rollout: Rollout, figures: Figures) -> str | None:
     if figures.labels_this_step < needed:
         return f"{figures.labels_this_step} labels of the challenger at this step, {needed} needed"
     if figures.labels[1] < policy.minimum_labels:
-        return f"{figures.labels[1]} labels of the challenger, {policy.minimum_labels} needed"
+        return f"labels of {figures.labels[1]} units of the challenger's, {policy.minimum_labels} needed"
     champion, challenger = figures.labelled_share
     if abs(champion - challenger) > policy.label_gap:
         return (
@@ -86,7 +86,8 @@ def _find_hold(rollout: Rollout, figures: Figures) -> str | None:
 
 
 def _labels(figures: Figures) -> str:
-    return f"{figures.labels[1]} labels of the challenger"
+    requests, units = figures.labelled_requests, figures.labels[1]
+    return f"{requests} labels of the challenger" + ("" if requests == units else f" ({units} units)")
 
 
 def _losses(rollout: Rollout, figures: Figures) -> str:

@@ -14,7 +14,7 @@ from inference.rollout.policy import CanaryStep
 from inference.rollout.record import Rollout
 from inference.rollout.split import Mode, position, unit_of
 from inference.rollout.verdict import judge
-from tests.inference.rollout_world import policy_of
+from tests.inference.rollout_world import STEPS, policy_of
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -97,6 +97,24 @@ def test_each_unit_counts_with_its_first_label() -> None:
     assert set(units["unit"]) == {"site=east", "site=north", "site=south"}
     assert len(units) == 3
     assert (units["request_id"] == "r1").all()
+
+
+def test_callers_who_come_back_let_a_canary_go_on() -> None:
+    later = START + 100 * SECOND
+    rollout = rollout_of("canary", START, later, key="site")
+    sites = [f"s{number % 40}" for number in range(200)]
+    rows = pd.DataFrame(
+        [
+            answered(at, rollout_of("canary", *steps, key="site"), **{"key.site": site})
+            for at, site in enumerate(sites)
+            for steps in [(START, later) if at >= 99 else (START,)]
+        ]
+    )
+
+    figures = compare(rollout, evidence_of(rollout, rows))
+
+    assert sum(figures.labels) <= 40
+    assert figures.labels_this_step > STEPS[1].labels
 
 
 def test_requests_in_between_two_steps_are_not_counted() -> None:

@@ -23,6 +23,7 @@ from training.registry import Deployment, current, deployed, open_client
 
 FIGURES = Figures(
     labels=(10, 10),
+    labelled_requests=10,
     labels_this_step=10,
     requests=(20, 20),
     mean_loss=(0.2, 0.1),

@@ -30,6 +30,7 @@ def rollout_of(mode: Mode = "canary", step: int = 0, **changes: Any) -> Rollout:
 def figures_of(labels: int = PLENTY, requests: int = PLENTY, **changes: Any) -> Figures:
     chosen = {
         "labels": (labels, labels),
+        "labelled_requests": labels,
         "labels_this_step": labels,
         "requests": (requests, requests),
         "mean_loss": (0.2, 0.1),
@@ -63,6 +64,13 @@ def figures_of(labels: int = PLENTY, requests: int = PLENTY, **changes: Any) -> 
         ("ab", 0, figures_of(labels=0, requests=19, wealth_failing=CERTAIN), "wait", "needed"),
         ("ab", 0, figures_of(slow_share=(0.1, 0.4), wealth_slow=CERTAIN), "roll_back", "40.0%"),
         ("ab", 0, figures_of(labels=2_000), "stop", "do not show that it is better"),
+        (
+            "ab",
+            0,
+            figures_of(labels=3, labelled_requests=2_000),
+            "stop",
+            "2000 labels of the challenger (3 units)",
+        ),
         ("ab", 0, figures_of(labels=2_000, wealth_better=CERTAIN), "promote", "it is better"),
         ("ab", 0, figures_of(labelled_share=(0.9, 0.5), wealth_better=CERTAIN), "wait", "look why"),
         ("canary", 0, figures_of(labelled_share=(0.5, 0.9)), "wait", "look why"),
