@@ -35,7 +35,7 @@ from training.bundle.errors import (
 )
 from training.bundle.reader import read_bundle
 from training.bundle.scorer import ScorerError
-from training.registry import DIGEST_TAG, open_client
+from training.registry import DIGEST_TAG, ModelVersionRef, fetch_bundle, open_client
 
 SOON = 10.0
 
@@ -206,3 +206,21 @@ def test_the_contract_that_is_read_is_the_registered_one(tmp_path: Path) -> None
 
     with pytest.raises(BundleDigestError, match="registered"):
         read_bundle(tmp_path, digest)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"bundle": "1/../../../../etc"}, BundleUnsafeError),
+        ({"digest": ""}, BundleDigestError),
+        ({"digest": "../../outside"}, BundleDigestError),
+    ],
+)
+def test_the_registry_names_no_place_outside(
+    tmp_path: Path, changes: dict[str, str], error: type[BundleError]
+) -> None:
+    named = {"bundle": "1/model/bundle", "digest": "0" * 64} | changes
+    ref = ModelVersionRef(name=PROBLEM.name, version="7", run_id=None, tags={}, **named)
+
+    with pytest.raises(error):
+        fetch_bundle(world_settings(tmp_path), ref)
