@@ -177,3 +177,26 @@ MUTATIONS: list[Callable[[Message, random.Random], Message]] = [
     *[lie_about_the_header] * 2,
     *[change_the_document] * 5,
 ]
+
+
+def bulky_messages(size: int) -> list[Message]:
+    """Bodies of about so many bytes that are made to become much more when they are read."""
+    head = b'{"inputs":[{"name":"cars","shape":[1],"datatype":"FP64","data":['
+    tensor = b'{"name":"cars","shape":[],"datatype":""}'
+    texts = [
+        (INFER, head + b",".join([b"[]"] * (size // 3 - 50)) + b"]}]}"),
+        (INFER, b'{"inputs":[' + b",".join([tensor] * (size // 41 - 1)) + b"]}"),
+        (PREDICT, b'{"instances":[' + b",".join([b"{}"] * (size // 3 - 50)) + b"]}"),
+        (PREDICT, b'{"inputs":{' + b",".join(b'"%x":[]' % key for key in range(size // 12)) + b"}}"),
+        ("/invocations", b'{"dataframe_split":{"columns":[],"data":[' + b"[]," * (size // 3 - 50) + b"[]]}}"),
+    ]
+    tables = [b"," * size, b"cars\n" * (size // 5), b'"' + b"\n" * (size - 1)]
+    messages = [Message(path, body, {"content-type": "application/json"}) for path, body in texts]
+    return messages + [Message("/invocations", body, {"content-type": "text/csv"}) for body in tables]
+
+
+def bulky_grpc_messages(size: int) -> list[bytes]:
+    """The same for protobuf: millions of empty inputs, outputs, raw contents and parameters."""
+    name = PROBLEM.name.encode()
+    named = bytes([1 << 3 | 2, len(name)]) + name
+    return [named + bytes([field << 3 | 2, 0]) * (size // 2) for field in (4, 5, 6, 7)]

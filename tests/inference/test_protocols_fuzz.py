@@ -11,7 +11,15 @@ import pytest
 
 from inference.settings import InferenceSettings
 from tests.inference.given_rows import ROWS, expected
-from tests.inference.mutated_messages import Message, grpc_message, mutated, mutated_bytes, valid_messages
+from tests.inference.mutated_messages import (
+    Message,
+    bulky_grpc_messages,
+    bulky_messages,
+    grpc_message,
+    mutated,
+    mutated_bytes,
+    valid_messages,
+)
 from tests.inference.running import ServerProcess, running_server
 from tests.inference.test_protocols_grpc import free_port
 from tests.inference.world import add_version, set_champion, world_settings
@@ -27,6 +35,8 @@ SEED = 4
 FEW, MANY = 300, 10_000
 # What the service may grow by under any number of messages, most of which are refused.
 MOST_GROWTH = 96 * 2**20
+# What one body may take while it is read, made to be small on the wire and large in memory.
+MOST_TIMES_THE_BODY = 64
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +54,10 @@ def client(fuzzed: InferenceSettings) -> Iterator[httpx.Client]:
         yield opened
 
 
-def resident(pid: int | str) -> int:
-    """A process's resident bytes."""
+def resident(pid: int | str | None, figure: str = "VmRSS") -> int:
+    """A process's resident bytes: just now, or (`VmHWM`) the most that they ever were."""
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) * 1024
+    return int(status.split(f"{figure}:")[1].split()[0]) * 1024
 
 
 def send(client: httpx.Client, message: Message) -> httpx.Response:
@@ -93,6 +103,16 @@ def test_spoiled_messages_are_refused_or_answered(client: httpx.Client, fuzzed: 
     assert len(expected(client)) == len(ROWS)
 
 
+def ask_bulky(client: httpx.Client, settings: InferenceSettings) -> None:
+    for message in bulky_messages(settings.max_body_bytes):
+        response = send(client, message)
+        assert 400 <= response.status_code < 500, (message.body[:200], response.text)
+    with grpc.insecure_channel(f"127.0.0.1:{settings.grpc_port}") as channel:
+        call = channel.unary_unary(INFER_CALL)
+        for body in bulky_grpc_messages(settings.max_body_bytes):
+            assert call.future(body, timeout=60).code() in ANSWERING - {grpc.StatusCode.OK}
+
+
 @pytest.mark.slow
 def test_ten_thousand_spoiled_messages_leave_a_service_as_it_was(fuzzed: InferenceSettings) -> None:
     settings = fuzzed.model_copy(update={"grpc_port": free_port()})
@@ -107,6 +127,10 @@ def test_ten_thousand_spoiled_messages_leave_a_service_as_it_was(fuzzed: Inferen
             ask_spoiled_grpc(settings, MANY, SEED + 1)
 
             assert resident(server.process.pid) - before < MOST_GROWTH
+            ask_bulky(client, settings)
+            assert (
+                resident(server.process.pid, "VmHWM") - before < MOST_TIMES_THE_BODY * settings.max_body_bytes
+            )
             assert len(expected(client)) == len(ROWS)
     finally:
         server.kill()

@@ -25,7 +25,7 @@ from inference.server import take_port
 from inference.settings import InferenceSettings
 from tests.inference.given_rows import ROWS, arrays_of, columns_of, expected
 from tests.inference.parking import PROBLEM
-from tests.inference.running import ROOT, environment_of, running_server, wait_until
+from tests.inference.running import PATIENCE, ROOT, ServerProcess, environment_of, wait_until
 from tests.inference.world import add_version, instance, set_champion, world_settings
 
 Code = grpc.StatusCode
@@ -48,8 +48,14 @@ def grpc_settings(built_world: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="module")
 def http(grpc_settings: InferenceSettings) -> Iterator[httpx.Client]:
-    with running_server(grpc_settings) as client:
-        yield client
+    """A service in a process of its own: gRPC's event loops in one process disturb each other."""
+    server = ServerProcess(grpc_settings)
+    try:
+        server.wait_until_ready()
+        with httpx.Client(base_url=server.url, timeout=30) as client:
+            yield client
+    finally:
+        server.kill()
 
 
 @pytest.fixture(scope="module")
@@ -269,13 +275,19 @@ def test_calls_under_way_are_answered_when_the_service_ends(
                 except grpc.RpcError as error:
                     codes.append(error.code())
 
-    with running_server(chosen):
+    server = ServerProcess(chosen)
+    try:
+        server.wait_until_ready()
         asking = [threading.Thread(target=ask) for _ in range(3)]
         for thread in asking:
             thread.start()
         wait_until(lambda: len(codes) > 50, "answers")
-    for thread in asking:
-        thread.join()
+        server.process.terminate()
+        server.process.join(PATIENCE)
+        for thread in asking:
+            thread.join(PATIENCE)
+    finally:
+        server.kill()
 
     assert set(codes) == {Code.OK, Code.UNAVAILABLE}
     now = datetime.now(UTC)

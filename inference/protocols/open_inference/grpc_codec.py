@@ -6,7 +6,13 @@ from typing import Any, Final
 from inference.errors import InvalidRequestError
 from inference.prediction_log.answered import Answer
 from inference.protocols.open_inference.grpc_messages import message_classes
-from inference.protocols.open_inference.infer_request import InferLimits, InferRequest, gather, require_heads
+from inference.protocols.open_inference.infer_request import (
+    InferLimits,
+    InferRequest,
+    gather,
+    require_few,
+    require_heads,
+)
 from inference.protocols.open_inference.outputs import (
     WantedOutput,
     all_outputs,
@@ -39,6 +45,7 @@ def read_message(message: Any, limits: InferLimits) -> InferRequest:
         InvalidRequestError, TooManyItemsError: it is not as the protocol or the model says.
         UnsupportedOperationError: it uses shared memory or classification.
     """
+    require_few(len(message.inputs), limits)
     heads = [TensorHead(tensor.name, tensor.datatype, tensor.shape) for tensor in message.inputs]
     require_heads(heads, limits)
     raws = message.raw_input_contents

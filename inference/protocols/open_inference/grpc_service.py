@@ -1,11 +1,11 @@
 """The protocol's calls over gRPC, each answered or refused with a status and what to do next."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -14,7 +14,7 @@ from grpc.aio import ServicerContext
 from inference.access.caller import Scope
 from inference.application_state import ApplicationState
 from inference.call import Call
-from inference.errors import InferenceError, MalformedBodyError
+from inference.errors import UNEXPECTED, InferenceError, MalformedBodyError
 from inference.prediction_log.answered import Answer
 from inference.protocols.errors import one_message
 from inference.protocols.open_inference.grpc_codec import read_message, write_message
@@ -50,8 +50,25 @@ class Reply:
 Method = Callable[[Any, Call], Awaitable[Reply]]
 
 
-class InternalError(InferenceError):
-    """Something that the service did not expect; its own log says what."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What an error comes down to. The error itself, if kept, would keep its message's every tensor."""
+
+    status: grpc.StatusCode
+    http_status: int
+    code: str
+    message: str
+    trailers: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, error: Exception) -> Self:
+        """The refusal that an error means; one that was not expected is logged."""
+        if not isinstance(error, InferenceError):
+            logger.exception("A gRPC call failed", exc_info=error)
+            error = InferenceError(UNEXPECTED.error.message)
+        status = STATUS_CODES.get(error.status, grpc.StatusCode.INTERNAL)
+        trailers = tuple((name.lower(), value) for name, value in error.headers.items())
+        return cls(status, error.status, error.code, one_message(error), trailers)
 
 
 class OpenInferenceService:
@@ -92,11 +109,12 @@ class OpenInferenceService:
             call = replace(call, caller=caller, trace=observer.trace(headers, route, call.started))
             reply = await method(self._read(name, body), call)
         except Exception as error:
-            refusal = _known(error)
-            observer.answered(call, route, refusal.status, refusal=refusal.code)
-            await context.abort(_status(refusal), one_message(refusal), _trailers(refusal.headers))
-        observer.answered(call, route, 200, reply.answers)
-        return reply.message
+            refusal = Refusal.of(error)
+        else:
+            observer.answered(call, route, 200, reply.answers)
+            return reply.message
+        observer.answered(call, route, refusal.http_status, refusal=refusal.code)
+        return await context.abort(refusal.status, refusal.message, refusal.trailers)
 
     def _read(self, name: str, body: bytes) -> Any:
         try:
@@ -126,7 +144,7 @@ class OpenInferenceService:
         state = self._state
         model = answering_model(state, Address(message.model_name, message.model_version))
         signatures = signatures_of(state, model)
-        with state.metrics.timed("decode"):
+        with state.metrics.timed("decode", call.trace):
             request = read_message(message, InferLimits(signatures, state.settings.max_items))
             questions = read_questions(request.table, signatures, state.schema, datetime.now(UTC))
         answers = await state.service.predict(questions, call)
@@ -138,18 +156,3 @@ def _headers(context: ServicerContext) -> list[tuple[bytes, bytes]]:
         (name.encode(), value if isinstance(value, bytes) else value.encode())
         for name, value in context.invocation_metadata() or ()
     ]
-
-
-def _known(error: Exception) -> InferenceError:
-    if isinstance(error, InferenceError):
-        return error
-    logger.exception("A gRPC call failed", exc_info=error)
-    return InternalError("the service failed; nothing was answered, its own log says why")
-
-
-def _status(error: InferenceError) -> grpc.StatusCode:
-    return STATUS_CODES.get(error.status, grpc.StatusCode.INTERNAL)
-
-
-def _trailers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple((name.lower(), value) for name, value in headers.items())

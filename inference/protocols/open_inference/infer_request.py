@@ -27,6 +27,13 @@ class InferLimits:
     max_rows: int
 
 
+def require_few(inputs: int, limits: InferLimits) -> None:
+    """Check how many tensors there are before anything is made of them. Raises `InvalidRequestError`."""
+    most = len(limits.signatures.known)
+    if inputs > most:
+        raise InvalidRequestError(f"{inputs} inputs; this model knows {most}, each sent once at most")
+
+
 def require_heads(heads: Sequence[TensorHead], limits: InferLimits) -> None:
     """Check names before any content is read.
 

@@ -10,7 +10,13 @@ from inference.errors import InvalidRequestError, MalformedBodyError
 from inference.front_door import JSON
 from inference.prediction_log.answered import Answer
 from inference.protocols.json_document import read_object
-from inference.protocols.open_inference.infer_request import InferLimits, InferRequest, gather, require_heads
+from inference.protocols.open_inference.infer_request import (
+    InferLimits,
+    InferRequest,
+    gather,
+    require_few,
+    require_heads,
+)
 from inference.protocols.open_inference.outputs import (
     OutputTensor,
     WantedOutput,
@@ -71,7 +77,7 @@ def read_request(body: bytes, header_length: str | None, limits: InferLimits) ->
         UnsupportedOperationError: it uses shared memory or classification.
     """
     length = _json_length(body, header_length)
-    document = _read_document(body[:length])
+    document = _read_document(body[:length], limits)
     require_heads([tensor.head for tensor in document.inputs], limits)
     contents = _RawContents(memoryview(body)[length:])
     columns = [(tensor.head, _read_input(tensor, contents, limits.max_rows)) for tensor in document.inputs]
@@ -91,9 +97,12 @@ def _json_length(body: bytes, header_length: str | None) -> int:
     return int(header_length)
 
 
-def _read_document(text: bytes) -> RequestDocument:
+def _read_document(text: bytes, limits: InferLimits) -> RequestDocument:
+    document = read_object(text)
+    if isinstance(inputs := document.get("inputs"), list):
+        require_few(len(inputs), limits)
     try:
-        return msgspec.convert(read_object(text), RequestDocument)
+        return msgspec.convert(document, RequestDocument)
     except msgspec.ValidationError as error:
         raise InvalidRequestError(f"not an inference request: {error}; see GET /v2/models/NAME") from None
 
