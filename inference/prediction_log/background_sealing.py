@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event, Thread
+from time import monotonic
 from typing import Final
 
 from pyarrow import ArrowException
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 SMALL_BYTES: Final = 512 * 1024
 LOOKS_PER_PERIOD: Final = 4
+# Starting a process costs as much as sealing some ten thousand lines.
+APART_SECONDS: Final = 5.0
 
 
 class BackgroundSealing:
@@ -31,6 +34,7 @@ class BackgroundSealing:
         self._folder, self._seconds, self._due = folder, seal_seconds, due
         self._wake, self._closing = Event(), False
         self._thread = Thread(target=self._seal_until_closed, name="prediction-log-sealing", daemon=True)
+        self._apart_at = 0.0
         self.waiting: list[Path] = []
         self._errors: dict[Path, str] = {}
 
@@ -56,43 +60,56 @@ class BackgroundSealing:
 
     def _seal_until_closed(self) -> None:
         while not self._closing:
-            self._seal_due(in_process=False)
-            self._wake.wait(timeout=self._seconds / LOOKS_PER_PERIOD)
+            self._seal_due()
+            period = self._seconds / LOOKS_PER_PERIOD
+            self._wake.wait(timeout=min(period, APART_SECONDS) if self.waiting else period)
             self._wake.clear()
-        self._seal_due(in_process=True)
-
-    def _seal_due(self, in_process: bool) -> None:
         self.waiting.extend(self._due())
-        for path in list(self.waiting):
-            self._seal(path, in_process)
+        self._seal_here(self.waiting)
 
-    def _seal(self, path: Path, in_process: bool) -> None:
-        try:
-            if in_process or _is_small(path):
+    def _seal_due(self) -> None:
+        self.waiting.extend(self._due())
+        self._seal_here([path for path in self.waiting if _is_small(path)])
+        if self.waiting and monotonic() >= self._apart_at:
+            self._seal_apart(self.waiting)
+            self._apart_at = monotonic() + APART_SECONDS
+
+    def _seal_here(self, paths: Sequence[Path]) -> None:
+        for path in list(paths):
+            try:
                 seal_segment(path, self._folder)
+            except (PredictionLogError, OSError, ArrowException) as error:
+                self._failed(path, error)
             else:
-                seal_apart(path, self._folder)
-        except (PredictionLogError, OSError, ArrowException) as error:
-            self._errors[path] = f"{path.name}: {error}"
-            logger.exception("A segment stays unsealed; its rows are still read from the journal")
-        else:
-            self.waiting.remove(path)
-            self._errors.pop(path, None)
+                self._sealed(path)
+
+    def _seal_apart(self, paths: Sequence[Path]) -> None:
+        said = seal_apart(paths, self._folder)
+        for path in list(paths):
+            if path.exists():
+                self._failed(path, SealingError(str(path), said))
+            else:
+                self._sealed(path)
+
+    def _sealed(self, path: Path) -> None:
+        self.waiting.remove(path)
+        self._errors.pop(path, None)
+
+    def _failed(self, path: Path, error: Exception) -> None:
+        text = f"{path.name}: {error}"
+        if self._errors.get(path) != text:
+            logger.error("A segment stays unsealed; its rows are still read from the journal. %s", text)
+        self._errors[path] = text
 
 
-def seal_apart(path: Path, folder: Path) -> None:
-    """Seal a segment in a process of low priority, and wait for it.
-
-    Raises:
-        SealingError: it did not succeed; the segment is left where it is.
-    """
-    command = [sys.executable, "-m", "inference.prediction_log.sealing", str(path), str(folder)]
+def seal_apart(paths: Sequence[Path], folder: Path) -> str:
+    """Seal segments in a process of low priority and wait for it; its last words. What fails stays there."""
+    command = [sys.executable, "-m", "inference.prediction_log.sealing", str(folder), *map(str, paths)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     ended = subprocess.run(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
     )
-    if ended.returncode:
-        raise SealingError(str(path), ended.stderr.strip().rpartition("\n")[2])
+    return ended.stderr.strip().rpartition("\n")[2] or f"ended with status {ended.returncode}"
 
 
 def _is_small(path: Path) -> bool:

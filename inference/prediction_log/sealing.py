@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from inference.prediction_log.errors import PredictionLogError
 from inference.prediction_log.journal import Layout, LoggedPrediction, Scalar, read_segment
 from inference.prediction_log.schema import FIXED_FIELDS, TIMESTAMP, wide_schema
 
@@ -85,6 +86,18 @@ def _array(column: Sequence[object], dtype: pa.DataType) -> pa.Array:
     return pa.array(column, type=dtype)
 
 
+def seal_all(folder: Path, paths: Sequence[Path]) -> int:
+    """Seal each segment, whatever becomes of the others; how many could not be. Their errors go to stderr."""
+    failed = 0
+    for path in paths:
+        try:
+            seal_segment(path, folder)
+        except (PredictionLogError, OSError, pa.ArrowException) as error:
+            failed += 1
+            print(error, file=sys.stderr)
+    return failed
+
+
 if __name__ == "__main__":
     os.nice(LOW_PRIORITY)
-    seal_segment(Path(sys.argv[1]), Path(sys.argv[2]))
+    sys.exit(bool(seal_all(Path(sys.argv[1]), [Path(path) for path in sys.argv[2:]])))

@@ -10,17 +10,26 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 from features.schema import FeatureColumn
 from features.settings import FeatureSettings
+from inference.prediction_log.background_sealing import SMALL_BYTES
 from inference.prediction_log.errors import (
     CorruptLogError,
     LogWriteError,
     RequestIdReusedError,
     UnknownLogVersionError,
 )
-from inference.prediction_log.journal import Layout, LoggedPrediction, Segment, read_segment, segments
-from inference.prediction_log.reader import RETRY_WINDOW, read_predictions
+from inference.prediction_log.journal import (
+    GIVEN,
+    Layout,
+    LoggedPrediction,
+    Segment,
+    read_segment,
+    segments,
+)
+from inference.prediction_log.reader import RETRY_WINDOW, read_predictions, read_shadows
 from inference.prediction_log.schema import (
     SCHEMA_VERSION,
     VERSION_KEY,
@@ -213,6 +222,27 @@ def test_rows_are_sealed_when_there_are_enough(settings: FeatureSettings) -> Non
     assert read_ids(settings) == [f"{number:02}" for number in range(25)]
 
 
+def test_large_segments_are_sealed_in_a_process_of_their_own_whatever_lies_beside_them(
+    settings: FeatureSettings,
+) -> None:
+    whole, corrupt = (Segment.create(log_folder(settings), LAYOUT) for _ in range(2))
+    while whole.path.stat().st_size <= SMALL_BYTES:
+        whole.append([entry(f"{whole.rows}-{number}") for number in range(1_000)])
+    corrupt.append([entry("c")] * 100)
+    os.write(corrupt._descriptor, b"x" * SMALL_BYTES + b"\n")
+    for segment in (corrupt, whole):
+        segment.close()
+
+    log = open_log(settings)
+    wait_until(lambda: not whole.path.exists(), "the large segment to be sealed")
+    wait_until(lambda: log.last_error, "the corrupt one's error")
+
+    assert corrupt.path.name in str(log.last_error)
+    assert log.unsealed_segments == 1
+    corrupt.path.unlink()
+    assert len(read_ids(settings)) == whole.rows
+
+
 def test_a_model_with_other_inputs_gets_a_segment_of_its_own(settings: FeatureSettings) -> None:
     columns = (FeatureColumn(name="weekday", kind="numeric"),)
     other = Layout(LAYOUT.keys, feature_types(columns))
@@ -229,6 +259,54 @@ def test_a_model_with_other_inputs_gets_a_segment_of_its_own(settings: FeatureSe
     assert logged.loc["b", "feature.weekday"] == 3.0
     assert np.isnan(logged.loc["a", "feature.weekday"])
     assert np.isnan(logged.loc["b", "feature.cars"])
+
+
+def test_models_that_serve_together_write_a_segment_each(settings: FeatureSettings) -> None:
+    other = Layout(LAYOUT.keys, LAYOUT.features[:-1])
+    log = open_log(settings)
+    for number in range(3):
+        log.append([entry(f"a{number}")], LAYOUT)
+        shorter = entry(f"b{number}")
+        log.append(
+            [
+                replace(
+                    shorter,
+                    values=shorter.values[:-1],
+                    statuses=shorter.statuses[:-1],
+                    ages=shorter.ages[:-1],
+                )
+            ],
+            other,
+        )
+
+    assert len(segments(log_folder(settings))) == 2
+    assert len(read_ids(settings)) == 6
+
+
+def test_a_shadow_has_its_request_s_id_and_is_no_answer_to_it(settings: FeatureSettings) -> None:
+    log = open_log(settings)
+    log.append_shadows([replace(entry("a", version="2", value=0.2), role="shadow")], LAYOUT)
+    (answer,) = log.append([entry("a", value=0.1)], LAYOUT)
+    log.append_shadows([replace(entry("a", version="2", value=0.3), role="shadow")], LAYOUT)
+
+    assert answer.prediction == 0.1
+    assert read_predictions(settings, DAY, DAY + timedelta(days=1))["prediction"].tolist() == [0.1]
+    assert read_shadows(settings, DAY, DAY + timedelta(days=1))["prediction"].tolist() == [0.2]
+
+
+def test_other_features_under_the_same_id_are_another_question_if_they_were_given(
+    settings: FeatureSettings,
+) -> None:
+    log = open_log(settings)
+    given = replace(entry("a"), source=GIVEN, keys=(None,) * len(LAYOUT.keys))
+    log.append([given], LAYOUT)
+    log.append([entry("b")], LAYOUT)
+
+    log.append([given, replace(entry("b"), values=entry("b").values[::-1])], LAYOUT)
+    with pytest.raises(RequestIdReusedError, match="'a'"):
+        log.append([replace(given, values=(2.0, *given.values[1:]))], LAYOUT)
+
+    assert log.lines == 2
 
 
 def test_bulk_predictions_are_read_beside_online_ones(settings: FeatureSettings) -> None:
