@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from inference.access.control import AccessControl
+from inference.admission.admission import Admission
 from inference.model_follower import ModelFollower
 from inference.observability.cost import Prices
 from inference.observability.metrics import ServiceMetrics
@@ -30,6 +31,7 @@ class ApplicationState:
     observer: RequestObserver
     service: PredictionService
     access: AccessControl
+    admission: Admission
 
     def close(self) -> None:
         """Stop following, seal the log, let go of the last figures, lines and traces."""
@@ -61,8 +63,9 @@ def start_state(settings: InferenceSettings, problem: Problem, schema: RequestSc
     follower = ModelFollower(settings, problem, on_load=metrics.record_model)
     metrics.watch(follower, log)
     follower.start()
-    service = PredictionService(follower, log, metrics, settings.inline_items)
-    return ApplicationState(settings, schema, follower, log, metrics, observer, service, access)
+    admission = Admission(settings.queue_target_ms / 1_000, settings.most_under_way)
+    service = PredictionService(follower, log, metrics, admission, settings.inline_items)
+    return ApplicationState(settings, schema, follower, log, metrics, observer, service, access, admission)
 
 
 def state_of(request: Request) -> ApplicationState:

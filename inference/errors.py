@@ -111,6 +111,12 @@ class LogUnavailableError(InferenceError):
     status, code = 503, "log_unavailable"
 
 
+class OverloadedError(InferenceError):
+    """More is asked than can be answered soon; `Retry-After` says when to ask again."""
+
+    status, code = 503, "overloaded"
+
+
 class ScoringError(InferenceError):
     """The model answered something that is no number."""
 

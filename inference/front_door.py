@@ -5,6 +5,7 @@ Both ways a request is named, checked, counted and, where it fails, answered ali
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Final
@@ -13,9 +14,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from inference.access.path_scopes import required_scope
 from inference.application_state import ApplicationState
 from inference.call import Call
-from inference.errors import UNEXPECTED, InferenceError
+from inference.errors import UNEXPECTED, InferenceError, OverloadedError
 from inference.observability.observer import RequestObserver, answer_headers
 from inference.prediction_log.answered import Answer
 
@@ -109,6 +111,13 @@ class HotPaths:
         except Exception:
             return Answered(self.unexpected(scope), call, hot.route, UNEXPECTED.error.code)
 
+    def turn_away(
+        self, hot: HotRoute, state: ApplicationState, scope: Scope, error: OverloadedError, started: float
+    ) -> Answered:
+        """Refuse a request that is not let in, at the least expense."""
+        call = Call(started, hot.door, request_id=state.observer.identify(scope["headers"]))
+        return Answered(self.refuse(scope["path"], error), call, hot.route, error.code)
+
     def unexpected(self, scope: Scope) -> HotResponse:
         """Say that the service failed, and log why."""
         logger.exception("A request failed")
@@ -133,7 +142,11 @@ class FrontDoor:
             scope[CALL] = Call(started, "other", request_id=state.observer.identify(scope["headers"]))
             await self._pass_on(state, scope, receive, send)
             return
-        answered = await self._hot_paths.answer(hot, state, scope, receive, started)
+        try:
+            with state.admission:
+                answered = await self._hot_paths.answer(hot, state, scope, receive, started)
+        except OverloadedError as error:
+            answered = self._hot_paths.turn_away(hot, state, scope, error, started)
         if answered is not None:
             await _send(answered.response, answered.headers, send)
             answered.take_down(state.observer)
@@ -153,7 +166,11 @@ class FrontDoor:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_noted)
+            with _admission(state, scope):
+                await self._app(scope, receive, send_noted)
+        except OverloadedError as error:
+            refused = self._hot_paths.refuse(scope["path"], error)
+            await _send(refused, refused.all_headers, send_noted)
         except ClientDisconnect:
             return
         except Exception:
@@ -204,6 +221,12 @@ def _admitted(state: ApplicationState, call: Call, headers: Sequence[tuple[bytes
     caller = state.access.check(headers, "predict")
     state.metrics.observe("access", perf_counter() - began)
     return call if caller.id is None else replace(call, caller=caller.id)
+
+
+def _admission(state: ApplicationState, scope: Scope) -> AbstractContextManager[None]:
+    """What lets this request in: probes, administration and whatever only reads are always let in."""
+    asks = scope["method"] == "POST" and required_scope(scope["path"]) == "predict"
+    return state.admission if asks else nullcontext()
 
 
 async def _send(given: HotResponse, headers: Sequence[tuple[bytes, bytes]], send: Send) -> None:

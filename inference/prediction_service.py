@@ -1,10 +1,11 @@
 """The one core behind every door: questions in, logged answers out."""
 
-from asyncio import gather, get_running_loop
+from asyncio import gather
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from inference.admission.admission import Admission
+from inference.admission.bounded_threads import BoundedThreads
 from inference.call import Call
 from inference.errors import NoModelError
 from inference.hot_path.answering import Answering, Answers
@@ -20,6 +21,8 @@ from inference.serving_set import ServingSet
 
 MOST_ROWS: Final = 256
 THREADS: Final = 2
+# Large calls that wait for a thread, of up to `max_items` each.
+WAITING_CALLS: Final = 16
 
 
 class PredictionService:
@@ -29,13 +32,19 @@ class PredictionService:
     """
 
     def __init__(
-        self, follower: ModelFollower, log: PredictionLog, metrics: ServiceMetrics, inline_items: int
+        self,
+        follower: ModelFollower,
+        log: PredictionLog,
+        metrics: ServiceMetrics,
+        admission: Admission,
+        inline_items: int,
     ) -> None:
         """`inline_items`: larger calls go to a worker thread, since they would hold up the others."""
         self._follower, self._metrics, self._inline_items = follower, metrics, inline_items
-        self._answering = Answering(log, metrics)
+        self._admission = admission
+        self._answering = Answering(log, metrics, admission)
         self._batcher = MicroBatcher[BatchKey, Asked, Answers](self._answering.answer, MOST_ROWS)
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="large-calls")
+        self._threads = BoundedThreads("large-calls", THREADS, WAITING_CALLS)
         self._shadows = ShadowScoring(self._answering, metrics)
 
     async def predict(self, questions: Sequence[Question], call: Call) -> Answers:
@@ -44,11 +53,12 @@ class PredictionService:
         Raises:
             NoModelError: no model is loaded.
             InvalidRequestError: the features given are not those that the model reads.
+            OverloadedError: too many large calls wait.
             InferenceError: as for `Answering`.
         """
         if call.explain or len(questions) > self._inline_items:
-            run = get_running_loop().run_in_executor
-            return await run(self._threads, self.predict_blocking, questions, call)
+            with self._admission.apart(1):
+                return await self._threads.run(self.predict_blocking, questions, call)
         serving = self._serving()
         parts = divide(serving, questions, call)
         if len(parts) == 1:
@@ -68,7 +78,7 @@ class PredictionService:
 
     def close(self) -> None:
         """Score along what waits, then let go of the threads."""
-        self._threads.shutdown()
+        self._threads.close()
         self._shadows.close()
 
     async def _ask(self, serving: ServingSet, asked: Asked) -> Answers:

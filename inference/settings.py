@@ -45,6 +45,13 @@ class InferenceSettings(TrainingSettings):
     )
     drain_seconds: int = Field(default=10, ge=0, description="How long open requests may take at the end.")
 
+    queue_target_ms: float = Field(
+        default=5.0, gt=0, description="How long a request may wait for its turn once some are refused."
+    )
+    most_under_way: int = Field(
+        default=1_000, ge=1, description="Requests that one process may have under way; more are refused."
+    )
+
     api_keys: Path | None = Field(
         default=None, description="The file of API keys; none are asked for if not set."
     )

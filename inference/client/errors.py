@@ -129,6 +129,12 @@ class LogUnavailableError(RefusedError):
     code = "log_unavailable"
 
 
+class OverloadedError(RefusedError):
+    """More is asked of the service than it can answer soon."""
+
+    code = "overloaded"
+
+
 class EventsUnavailableError(RefusedError):
     """Events cannot be made durable just now."""
 

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from features.errors import FeatureError
+from inference.admission.admission import Admission
 from inference.errors import (
     FeaturesUnavailableError,
     LogUnavailableError,
@@ -42,12 +43,14 @@ class Answering:
         ExplanationUnavailableError: reasons are asked for, and this version has none.
     """
 
-    def __init__(self, log: PredictionLog, metrics: ServiceMetrics) -> None:
-        self._log, self._metrics = log, metrics
+    def __init__(self, log: PredictionLog, metrics: ServiceMetrics, admission: Admission) -> None:
+        self._log, self._metrics, self._admission = log, metrics, admission
 
     def answer(self, key: BatchKey, batch: Sequence[Asked]) -> Awaitable[list[Answers]] | list[Answers]:
         """Answer on the event loop: at once where the features are given, else when they are looked up."""
-        stages = BatchStages(self._metrics, batch, perf_counter())
+        began = perf_counter()
+        self._admission.begun(began, batch[0].call.started, len(batch))
+        stages = BatchStages(self._metrics, batch, began)
         if key.given:
             return self._score_and_log(batch, _given_rows(batch), stages)
         return self._look_up_and_answer(key.model, batch, stages)
@@ -72,7 +75,7 @@ class Answering:
     ) -> list[Answers]:
         began = perf_counter()
         questions = [question for asked in batch for question in asked.questions]
-        with _explained():
+        with _explained(), self._admission.apart(len(batch)):
             served = await model.reader.read(
                 [question.fields for question in questions], [question.as_of for question in questions]
             )

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from inference.access.patient_connection import PatientConnection
+from inference.errors import OverloadedError
 from inference.front_door import Answered, HotPaths, HotRoute
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import Message
+
+    from inference.application_state import ApplicationState
 
 LONGEST_LENGTH: Final = 12
 
@@ -74,7 +77,13 @@ class HotConnection(PatientConnection):
             super().on_message_complete()
             return
         self.began_at, cycle.more_body = None, False
-        task = self.loop.create_task(self._answer(cycle, self.scope))
+        started, running = perf_counter(), self.hot_app.state.running
+        try:
+            running.admission.enter()
+        except OverloadedError as error:
+            self._refuse(cycle, running, error, started)
+            return
+        task = self.loop.create_task(self._answer(cycle, self.scope, running, started))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
@@ -90,7 +99,17 @@ class HotConnection(PatientConnection):
                 return False
         return declared.isdigit() and len(declared) <= LONGEST_LENGTH and int(declared) <= self.longest_body
 
-    async def _answer(self, cycle: HotCycle, scope: Any) -> None:
+    def _refuse(
+        self, cycle: HotCycle, running: "ApplicationState", error: OverloadedError, started: float
+    ) -> None:
+        """Refuse before anything is spent: no task, no look at credentials, nothing decoded."""
+        paths: HotPaths = self.hot_app.state.hot_paths
+        asked = {"path": cycle.path.decode("ascii"), "headers": self.headers}
+        answered = paths.turn_away(cycle.hot, running, asked, error, started)
+        self._write(answered, cycle)
+        answered.take_down(running.observer)
+
+    async def _answer(self, cycle: HotCycle, scope: Any, running: "ApplicationState", started: float) -> None:
         app, hot = self.hot_app, cycle.hot
         paths: HotPaths = app.state.hot_paths
         path = cycle.path.decode("ascii")
@@ -100,14 +119,17 @@ class HotConnection(PatientConnection):
         async def receive() -> "Message":
             return given
 
-        answered = await paths.answer(hot, app.state.running, scope, receive, perf_counter())
+        try:
+            answered = await paths.answer(hot, running, scope, receive, started)
+        finally:
+            running.admission.leave()
         if answered is not None:
-            await self._send(answered, cycle)
-            answered.take_down(app.state.running.observer)
+            if self.flow.write_paused and not cycle.disconnected:
+                await self.flow.drain()
+            self._write(answered, cycle)
+            answered.take_down(running.observer)
 
-    async def _send(self, answered: Answered, cycle: HotCycle) -> None:
-        if self.flow.write_paused and not cycle.disconnected:
-            await self.flow.drain()
+    def _write(self, answered: Answered, cycle: HotCycle) -> None:
         cycle.response_started = cycle.response_complete = True
         if not cycle.disconnected:
             closing = [] if cycle.keep_alive else [(b"connection", b"close")]

@@ -7,6 +7,7 @@ from time import perf_counter
 
 import pytest
 
+from inference.admission.admission import Admission
 from inference.call import Call
 from inference.errors import InvalidRequestError, ScoringError
 from inference.model_follower import ModelFollower
@@ -41,7 +42,9 @@ class Core:
         self.log = PredictionLog(log_folder(settings), 1_000, 1_000.0, 1_000)
         self.follower = ModelFollower(settings, PROBLEM, on_load=lambda _: None)
         self.metrics = ServiceMetrics(Prices.declared(settings))
-        self.service = PredictionService(self.follower, self.log, self.metrics, settings.inline_items)
+        self.service = PredictionService(
+            self.follower, self.log, self.metrics, Admission(1.0, 1_000), settings.inline_items
+        )
 
     def load(self, model: LevelModel) -> ServedModel:
         version = add_model(self.settings, model)
