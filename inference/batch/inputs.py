@@ -94,6 +94,8 @@ def _open(path: Path) -> InputFile:
         stat = path.stat()
     except (pa.ArrowException, OSError) as error:
         raise BatchInputError(f"{path} cannot be read as Parquet ({error}); give another --input") from error
+    if len(set(schema.names)) < len(schema.names):
+        raise BatchInputError(f"{path} holds two columns of one name; rename one")
     sizes = tuple(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
     return InputFile(path, schema.remove_metadata(), sizes, (stat.st_size, stat.st_mtime_ns))
 

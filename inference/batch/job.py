@@ -76,7 +76,7 @@ def plan_job(
     lacking = sorted(set(names) - set(given.names))
     if lacking and EVENT_TIMESTAMP not in given.names:
         raise BatchInputError(f"the input lacks {lacking} and has no {EVENT_TIMESTAMP!r} to read them at")
-    kept = [field for field in given if field.name not in {*names, PREDICTION, MODEL_VERSION}]
+    kept = [_plain(field) for field in given if field.name not in {*names, PREDICTION, MODEL_VERSION}]
     read = [field.name for field in kept] + ([] if lacking else names)
     _require_alike(files, read)
     written = [*kept, *(map(_feature_field, contract.columns) if features else ()), *RESULTS]
@@ -92,6 +92,11 @@ def plan_job(
         schema=pa.schema(written),
         folder=folder,
     )
+
+
+def _plain(field: pa.Field) -> pa.Field:
+    """Each part would come with a dictionary of its own, which one Arrow file cannot hold."""
+    return field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
 
 
 def _feature_field(column: FeatureColumn) -> pa.Field:

@@ -35,18 +35,19 @@ def held(folder: Path) -> Iterator[None]:
         raise BatchBusyError(f"another run is writing {folder}; wait for it, or end it") from error
 
 
-def pinned_version(folder: Path) -> str | None:
-    """The model version that an interrupted run was scoring with."""
+def pinned_version(folder: Path, source: Path) -> str | None:
+    """The model version that an interrupted run was scoring the same input with."""
     try:
-        return str(json.loads((folder / VERSION_FILE).read_text())["version"])
+        pinned = json.loads((folder / VERSION_FILE).read_text())
+        return str(pinned["version"]) if pinned["source"] == str(source) else None
     except (OSError, ValueError, KeyError):
         return None
 
 
-def pin_version(folder: Path, version: str) -> None:
+def pin_version(folder: Path, source: Path, version: str) -> None:
     """Let a run that goes on later use the same version, whatever the alias names by then."""
     draft = folder / f"{VERSION_FILE}.draft"
-    draft.write_text(json.dumps({"version": version}))
+    draft.write_text(json.dumps({"source": str(source), "version": version}))
     draft.replace(folder / VERSION_FILE)
 
 

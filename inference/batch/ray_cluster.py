@@ -19,7 +19,6 @@ from inference.batch.part_scoring import PartScorer
 LOCAL = "local"
 OBJECT_STORE_BYTES = 80 * 2**20
 RETRIES = 3
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
 
 
 class RemoteScorer:
@@ -51,7 +50,7 @@ def score_on_ray(job: BatchJob, parts: Sequence[Part], address: str) -> Iterator
         try:
             yield from pool.map(lambda scorer, part: scorer.score.remote(part), parts)
         except ray.exceptions.RayTaskError as error:
-            raise error.cause from None
+            raise error.cause or ClusterError(str(error)) from None
         except ray.exceptions.RayError as error:
             raise ClusterError(
                 f"the cluster lost a part ({error}); run again, it goes on from there"
@@ -59,7 +58,7 @@ def score_on_ray(job: BatchJob, parts: Sequence[Part], address: str) -> Iterator
 
 
 def _import_ray() -> Any:
-    os.environ.update(QUIET)
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
         import ray
         import ray.util
@@ -74,7 +73,10 @@ def _import_ray() -> Any:
 def _connected(ray: Any, address: str) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="ray-") as folder:
         try:
-            ray.init(**(_local(folder) if address == LOCAL else {"address": address}), log_to_driver=False)
+            with _importable_there():
+                ray.init(
+                    **(_local(folder) if address == LOCAL else {"address": address}), log_to_driver=False
+                )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise ClusterError(f"no Ray cluster at {address!r} ({error}); give another --ray") from error
         try:
@@ -83,9 +85,21 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
             ray.shutdown()
 
 
-def _local(folder: str) -> dict[str, Any]:
-    """A cluster of this machine's processors, whose processes import what this one can."""
+@contextmanager
+def _importable_there() -> Iterator[None]:
+    """Let the processes of a cluster that is started meanwhile import what this one can."""
+    before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    try:
+        yield
+    finally:
+        del os.environ["PYTHONPATH"]
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+
+
+def _local(folder: str) -> dict[str, Any]:
+    """A cluster of this machine's processors."""
     return {
         "num_cpus": len(os.sched_getaffinity(0)),
         "include_dashboard": False,

@@ -14,7 +14,7 @@ from inference.errors import BatchInputError, NoModelError
 from inference.settings import InferenceSettings
 from training.bundle.reader import Bundle, read_bundle
 from training.problem import load_problem
-from training.registry import ModelVersionRef, current, fetch_bundle, version_ref
+from training.registry import current, fetch_bundle, version_ref
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,14 @@ def score_file(
         NoModelError: the alias names no version.
         BatchError: another run writes the same output, or the cluster cannot be used.
     """
+    source, target = source.absolute(), target.absolute()
     files = find_inputs(source)
     if any(file.path.resolve() == target.resolve() for file in files):
         raise BatchInputError(f"{target} is also an input; give another --output")
     folder = folder_for(target)
-    version, bundle = _served(settings, folder)
+    version, bundle = _served(settings, pinned_version(folder, source))
     with held(folder):
-        pin_version(folder, version)
+        pin_version(folder, source, version)
         job = plan_job(settings, bundle, version, files, folder, options.log, options.features)
         return run_job(job, files, target, options)
 
@@ -91,15 +92,10 @@ def _score(job: BatchJob, waiting: Sequence[Part], options: BatchOptions) -> Ite
     return score_on_ray(job, waiting, options.ray)
 
 
-def _served(settings: InferenceSettings, folder: Path) -> tuple[str, Bundle]:
+def _served(settings: InferenceSettings, pinned: str | None) -> tuple[str, Bundle]:
     """The version of the alias, or the one that an interrupted run began with."""
-    problem = load_problem(settings.problem)
-    pinned = pinned_version(folder)
-    ref: ModelVersionRef | None
-    if pinned is not None:
-        ref = version_ref(settings, problem.name, pinned)
-    else:
-        ref = current(settings, problem.name, settings.alias)
+    name, alias = load_problem(settings.problem).name, settings.alias
+    ref = current(settings, name, alias) if pinned is None else version_ref(settings, name, pinned)
     if ref is None:
-        raise NoModelError(f"model {problem.name!r} has no {settings.alias}; train one first")
+        raise NoModelError(f"model {name!r} has no {alias}; train one first")
     return ref.version, read_bundle(fetch_bundle(settings, ref), ref.digest)

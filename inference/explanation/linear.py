@@ -6,6 +6,7 @@ For an additive model these are its Shapley values against the reference sample 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,42 +14,60 @@ import numpy as np
 
 from inference.explanation.contributions import Contributions
 from training.bundle.contract import NATIVE_FOLDER
-from training.estimators.native import load_native
+from training.estimators.calibration import Calibration
+from training.estimators.fitted import NATIVE_FILE
+from training.estimators.numeric_scaling import NumericScaling
+from training.estimators.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from training.bundle.reader import Bundle
-    from training.estimators.calibration import Calibration
-    from training.estimators.linear import LinearCore
     from training.matrix import FeatureMatrix, Floats
 
 
 @dataclass(frozen=True)
-class LinearAttribution:
-    """A linear core, and the mean of each feature's term over the reference sample, float64 (C + F,)."""
+class LinearTerms:
+    """Encoders, a weight for each category's code, and the weights of scaled numbers and flags (2F,)."""
 
-    core: LinearCore
+    vocabulary: Vocabulary
+    scaling: NumericScaling
+    categories: tuple[Floats, ...]
+    numbers: Floats
+
+    def of(self, matrix: FeatureMatrix) -> Floats:
+        """What each feature adds to the raw score, (N, C + F): its value's term and its missing flag's."""
+        codes = self.vocabulary.encode(matrix.categorical)
+        categories = [weights[codes[:, place]] for place, weights in enumerate(self.categories)]
+        numbers = self.scaling.transform(matrix.numeric).astype(np.float64) * self.numbers
+        value, flag = np.split(numbers, 2, axis=1)
+        return np.column_stack([*categories, value + flag]).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class LinearAttribution:
+    """The terms, the intercept, and the mean of each term over the reference sample, float64 (C + F,)."""
+
+    terms: LinearTerms
+    intercept: float
     calibration: Calibration
     mean: Floats
 
     @classmethod
     def of(cls, bundle: Bundle, reference: FeatureMatrix) -> LinearAttribution:
         """Read the coefficients of a bundle; `reference` gives the means."""
-        model = load_native(bundle.folder / NATIVE_FOLDER)
-        core: LinearCore = model.core  # type: ignore[assignment]
-        return cls(core, model.calibration, linear_terms(core, reference).mean(axis=0))
+        content = json.loads(bundle.read(f"{NATIVE_FOLDER}/{NATIVE_FILE}"))
+        core = content["core"]
+        terms = LinearTerms(
+            Vocabulary(tuple(tuple(known) for known in core["known"])),
+            NumericScaling.from_lists(core["scaling"]),
+            tuple(np.asarray(weights, np.float64) for weights in core["category_weights"]),
+            np.asarray(core["number_weights"], np.float64),
+        )
+        calibration = Calibration(**content["calibration"])
+        return cls(terms, core["intercept"], calibration, terms.of(reference).mean(axis=0))
 
     def contributions(self, matrix: FeatureMatrix) -> Contributions:
         """Explain every row exactly."""
-        values = (linear_terms(self.core, matrix) - self.mean) * self.calibration.slope
-        start = self.core.intercept + float(self.mean.sum())
+        values = (self.terms.of(matrix) - self.mean) * self.calibration.slope
+        start = self.intercept + float(self.mean.sum())
         base = self.calibration.slope * start + self.calibration.intercept
         return Contributions(base, values, np.zeros_like(values))
-
-
-def linear_terms(core: LinearCore, matrix: FeatureMatrix) -> Floats:
-    """What each feature adds to the raw score, (N, C + F): its scaled value's term and its missing flag's."""
-    codes = core.vocabulary.encode(matrix.categorical)
-    categories = [weights[codes[:, place]] for place, weights in enumerate(core.category_weights)]
-    numbers = core.scaling.transform(matrix.numeric).astype(np.float64) * core.number_weights
-    value, flag = np.split(numbers, 2, axis=1)
-    return np.column_stack([*categories, value + flag]).astype(np.float64)

@@ -21,6 +21,7 @@ from inference.explanation.tree_paths import TreePaths
 from inference.explanation.ubjson import parse_ubjson
 from training.bundle.contract import NATIVE_FOLDER
 from training.estimators.calibration import Calibration
+from training.estimators.fitted import NATIVE_FILE
 from training.estimators.numeric_scaling import finite
 from training.estimators.vocabulary import Vocabulary
 
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from training.bundle.reader import Bundle
     from training.matrix import FeatureMatrix, Floats, Numbers
 
-MODEL_FILE, TREES_FILE = "model.json", "trees.ubj"
-CELLS_AT_ONCE = 2_000_000
+TREES_FILE = "trees.ubj"
+# As many as stay in a processor's cache: more at once is slower.
+CELLS_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class TreeAttribution:
         Raises:
             BundleSchemaError: the trees cannot be parsed.
         """
-        return cls.parse(*(bundle.read(f"{NATIVE_FOLDER}/{name}") for name in (MODEL_FILE, TREES_FILE)))
+        return cls.parse(*(bundle.read(f"{NATIVE_FOLDER}/{name}") for name in (NATIVE_FILE, TREES_FILE)))
 
     @classmethod
     def parse(cls, model: bytes, trees: bytes) -> TreeAttribution:

@@ -80,6 +80,17 @@ def test_kept_columns_are_as_they_were(settings: InferenceSettings, champion: st
     assert written.select(kept).equals(given.select(kept))
 
 
+def test_a_kept_category_is_written_as_its_text(
+    settings: InferenceSettings, champion: str, tmp_path: Path
+) -> None:
+    frame = bulk_rows(0, 300).to_pandas().astype({"site": "category", "district": "category"})
+    frame.to_parquet(tmp_path / "in.parquet", row_group_size=100)
+
+    score_file(settings, tmp_path / "in.parquet", tmp_path / "out.parquet", SMALL)
+
+    assert scored(tmp_path / "out.parquet")["site"].tolist() == frame["site"].tolist()
+
+
 def test_a_folder_and_a_pattern_are_read_in_the_order_of_their_paths(
     settings: InferenceSettings, champion: str, tmp_path: Path
 ) -> None:
