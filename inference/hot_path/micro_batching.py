@@ -3,7 +3,7 @@
 The event loop first hears every connection that has something to say, then runs what was called soon. So the
 first request of a turn asks for a flush, and those that came with it are there by then: a batch of one when
 idle, as many as came meanwhile under load. Adapts as Clipper's batching does (Crankshaw et al., NSDI 2017,
-section 4.3), with the load itself in place of a delay.
+section 4.3), with the load itself in place of a wait.
 """
 
 import asyncio

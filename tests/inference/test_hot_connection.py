@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -78,10 +79,10 @@ def test_hot_and_other_paths_take_turns_on_one_connection(connection: socket.soc
 @pytest.mark.parametrize("cut", [10, 60, 120, 200])
 def test_a_request_may_arrive_in_pieces(connection: socket.socket, cut: int) -> None:
     whole = request(body(f"pieces-{cut}"))
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     for piece in (whole[:cut], whole[cut:-1], whole[-1:]):
         connection.sendall(piece)
+        time.sleep(0.05)
 
     assert request_ids(read_answers(connection, 1)) == [f"connection-pieces-{cut}"]
 

@@ -10,6 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from experiments.benchmarks.http_serving.environments import PEERS
 from tests.repository.declared import list_declared
 from tests.repository.sources import ROOMS, ROOT, list_imports, list_python_files
 
@@ -67,7 +68,17 @@ def find_undeclared(files: list[Path], *extras: str) -> set[str]:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_room_declares_what_it_imports(room: str) -> None:
-    assert not find_undeclared(list_python_files(ROOMS[room]), *EXTRAS_OF[room])
+    files = [path for path in list_python_files(ROOMS[room]) if not path.is_relative_to(PEERS)]
+    assert not find_undeclared(files, *EXTRAS_OF[room])
+
+
+@pytest.mark.parametrize("peer", sorted(folder.name for folder in PEERS.iterdir() if folder.is_dir()))
+def test_a_measured_server_locks_what_it_imports(peer: str) -> None:
+    lines = (PEERS / peer / "requirements.txt").read_text().splitlines()
+    assert all("==" in line for line in lines)
+    locked = {canonicalize_name(line.partition("==")[0]) for line in lines}
+    imported = set[str]().union(*map(list_imports, list_python_files(PEERS / peer)))
+    assert imported - set(sys.stdlib_module_names) <= locked
 
 
 def test_tests_declare_what_they_import() -> None:
