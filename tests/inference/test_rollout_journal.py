@@ -190,7 +190,10 @@ def test_a_challenger_that_cannot_be_promoted_leaves_the_champion(
 FEWEST_WRITES = {"start": 5, "advance": 5, "promote": 10, "stop": 5}
 
 
-@pytest.mark.parametrize("action", ["start", "advance", "promote", "stop"])
+@pytest.mark.parametrize(
+    "action",
+    ["start", "stop", *(pytest.param(name, marks=pytest.mark.slow) for name in ("advance", "promote"))],
+)
 def test_a_crash_between_any_two_writes_is_finished(
     settings: InferenceSettings,
     champion: str,
