@@ -1,4 +1,4 @@
-"""Who answers a question: the champion, or a challenger that a rollout policy lets answer or score along."""
+"""Who answers a question: the champion, or a challenger that a rollout lets answer or score along."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 Role = Literal["champion", "challenger", "shadow"]
 
 
-class RolloutPolicy(Protocol):
+class QuestionSplit(Protocol):
     """Who gets what; decides by the question alone, in microseconds."""
 
     def answers(self, question: "Question") -> bool:
@@ -26,7 +26,7 @@ class ServingSet:
 
     champion: "ServedModel"
     challenger: "ServedModel | None" = None
-    policy: RolloutPolicy | None = None
+    policy: QuestionSplit | None = None
 
     def choose(self, question: "Question") -> "tuple[Role, ServedModel]":
         """The model that answers the question, and in which role."""
