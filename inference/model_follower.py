@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from threading import Event, Thread
 from time import monotonic
 
+from inference.last_deployment import LastDeployment
 from inference.rollout.following import ChallengerFollower
 from inference.served_model import ServedModel, load_model
 from inference.serving_set import ServingSet
@@ -35,7 +36,8 @@ class FollowerState:
 class ModelFollower:
     """A background thread that keeps `serving` what the registry names; a bad one leaves the old in place.
 
-    `serving` is replaced in one assignment. Nothing here runs on a request's path.
+    `serving` is replaced in one assignment. Nothing here runs on a request's path. It begins with what was
+    served last, since looking the registry up for the first time takes longer than loading a model.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class ModelFollower:
         self._stop = Event()
         self._thread = Thread(target=self._follow, name="model-follower", daemon=True)
         self._challengers = ChallengerFollower(settings, problem)
+        self._last = LastDeployment(settings, problem.name)
         self.serving: ServingSet | None = None
         self.state = FollowerState()
         self._refused_ref: tuple[str, str] | None = None
@@ -90,7 +93,21 @@ class ModelFollower:
         champion = self._champion(deployment.serving)
         if champion is not None:
             self._swap(self._challengers.serving_with(champion, deployment))
+            if deployment.serving is not None and self._is_served(deployment.serving):
+                self._last.keep(deployment)
         self._read_at = monotonic()  # loading took its time, the registry did not
+
+    def resume(self) -> None:
+        """Serve what was served last; what cannot be loaded is left to the first look at the registry."""
+        last = self._last.recall()
+        if last is None or last.serving is None:
+            return
+        try:
+            champion = load_model(self._settings, self._problem, last.serving)
+        except Exception as error:  # whatever it is, the registry may name another by now
+            logger.info("Version %s, served last, is not resumed: %s", last.serving.version, error)
+            return
+        self._swap(self._challengers.serving_with(champion, last))
 
     def _champion(self, ref: ModelVersionRef | None) -> ServedModel | None:
         """The version that the alias names, or the one served so far where that cannot be had."""
@@ -160,6 +177,7 @@ class ModelFollower:
         )
 
     def _follow(self) -> None:
+        self.resume()
         while not self._stop.is_set():
             self.poll()
             self._stop.wait(self._settings.poll_seconds)

@@ -18,7 +18,7 @@ READY_SECONDS = 10.0
 LONGEST_LIFE = 0.6
 # Each kind of death takes its part of the fifty: the command with all its processes; a process forked off one
 # with its imports done, which is back much sooner; one of two workers, which the supervisor replaces.
-COMMANDS, FORKED, WORKERS = 4, 30, 16
+COMMANDS, FORKED, WORKERS = 10, 24, 16
 
 
 def live_a_while(asking: Asking, chosen: random.Random) -> None:
@@ -62,12 +62,9 @@ def test_a_process_that_is_killed_many_times_loses_nothing(
 def test_the_command_is_ready_soon_after_each_kill(
     settings: InferenceSettings, champion: str, record_property: Callable[[str, object], None]
 ) -> None:
-    # given: two workers
-    with commanded(settings, workers=2) as command:
+    with commanded(settings) as command:
         asking, seconds = Asking(command.port), list[float]()
-        # when
         kill_often(asking, command.kill, lambda: seconds.append(command.start()), COMMANDS)
-    # then
     record_property("seconds_to_ready", seconds)
     check_log(settings, asking)
     assert max(seconds) < READY_SECONDS

@@ -1,6 +1,7 @@
 """From start to ready: what a service with a serving plan never imports, and what that saves."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import httpx
 import pytest
 
 from features.online.plan_file import plan_path, read_plan
+from inference.last_deployment import LastDeployment
+from inference.model_follower import ModelFollower
 from inference.settings import InferenceSettings
 from tests.inference.parking import PROBLEM
 from tests.inference.running import (
@@ -17,10 +20,11 @@ from tests.inference.running import (
     environment_of,
     free_port,
     is_ready,
+    running_server,
     started_command,
     wait_until,
 )
-from tests.inference.world import instance
+from tests.inference.world import add_version, instance, set_champion
 
 SLOW_TO_IMPORT = ("feast", "torch", "ibis", "duckdb", "evidently", "prefect", "xgboost", "sklearn")
 # Two and a half times as fast where this was written.
@@ -57,9 +61,66 @@ def test_a_service_with_a_plan_imports_no_feast(
     assert reported.split() == ["imported:"]
 
 
+def test_it_starts_with_what_it_served_last_while_the_registry_is_away(
+    settings: InferenceSettings, champion: str
+) -> None:
+    # given
+    with running_server(settings):
+        pass
+    assert settings.tracking_db is not None
+    away = settings.tracking_db.rename(settings.tracking_db.with_suffix(".away"))
+    # when
+    with running_server(settings) as client:
+        answered = client.post("/v1/predict", json=instance())
+        wait_until(lambda: client.get("/health/ready").json()["warnings"], "a warning")
+        away.rename(settings.tracking_db)
+        wait_until(lambda: not client.get("/health/ready").json()["warnings"], "recovery")
+    # then
+    assert answered.json()["predictions"][0]["model_version"] == champion
+
+
+def test_it_follows_what_was_deployed_while_it_was_down(settings: InferenceSettings, champion: str) -> None:
+    with running_server(settings):
+        pass
+    newer = add_version(settings, 2.0)
+    set_champion(settings, newer)
+    with running_server(settings) as client:
+        wait_until(lambda: client.get("/health/ready").json()["model_version"] == newer, "the new version")
+    last = LastDeployment(settings, PROBLEM.name).recall()
+    assert last is not None
+    assert last.serving is not None
+    assert last.serving.version == newer
+
+
+@pytest.mark.parametrize("harm", ["truncated", "another registry", "no bundle"])
+def test_what_was_served_last_is_left_when_it_cannot_be_resumed(
+    settings: InferenceSettings, champion: str, harm: str
+) -> None:
+    # given
+    with running_server(settings):
+        pass
+    kept = LastDeployment(settings, PROBLEM.name).path
+    if harm == "truncated":
+        kept.write_bytes(kept.read_bytes()[:-30])
+    elif harm == "another registry":
+        kept.write_text(re.sub(r'"registry": "\w+"', '"registry": "0"', kept.read_text()))
+    else:
+        kept.write_text(kept.read_text().replace("level-1.0", "level-9.9"))
+    # when
+    follower = ModelFollower(settings, PROBLEM, on_load=lambda _: None)
+    follower.resume()
+    resumed = follower.served
+    follower.poll()
+    # then: the registry says what is served
+    assert resumed is None
+    assert follower.served is not None
+    assert follower.served.version == champion
+
+
 @pytest.mark.slow
 def test_a_plan_makes_the_start_much_cheaper(settings: InferenceSettings, champion: str) -> None:
     with_plan = cpu_seconds_of_a_start(settings)
+    LastDeployment(settings, PROBLEM.name).path.unlink()
     plan_path(settings, PROBLEM.feature_service).unlink()
     through_feast = cpu_seconds_of_a_start(settings)
     assert read_plan(settings, PROBLEM.feature_service) is not None  # the next start is fast again
