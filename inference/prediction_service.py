@@ -20,6 +20,7 @@ from inference.request_schema import Question
 from inference.serving_set import ServingSet
 
 MOST_ROWS: Final = 256
+LOOKED_UP: Final = 4
 THREADS: Final = 2
 # Large calls that wait for a thread, of up to `max_items` each.
 WAITING_CALLS: Final = 16
@@ -39,7 +40,10 @@ class PredictionService:
         admission: Admission,
         inline_items: int,
     ) -> None:
-        """`inline_items`: larger calls go to a worker thread, since they would hold up the others."""
+        """`inline_items`: larger calls go to a worker thread, since they would hold up the others.
+
+        A question whose features are looked up counts as `LOOKED_UP` that bring theirs.
+        """
         self._follower, self._metrics, self._inline_items = follower, metrics, inline_items
         self._admission = admission
         self._answering = Answering(log, metrics, admission)
@@ -56,7 +60,7 @@ class PredictionService:
             OverloadedError: too many large calls wait.
             InferenceError: as for `Answering`.
         """
-        if call.explain or len(questions) > self._inline_items:
+        if call.explain or self._is_large(questions):
             with self._admission.apart(1):
                 return await self._threads.run(self.predict_blocking, questions, call)
         serving = self._serving()
@@ -80,6 +84,10 @@ class PredictionService:
         """Score along what waits, then let go of the threads."""
         self._threads.close()
         self._shadows.close()
+
+    def _is_large(self, questions: Sequence[Question]) -> bool:
+        looked_up = [question.features for question in questions].count(None)
+        return len(questions) + (LOOKED_UP - 1) * looked_up > self._inline_items
 
     async def _ask(self, serving: ServingSet, asked: Asked) -> Answers:
         try:

@@ -27,10 +27,12 @@ class InferenceSettings(TrainingSettings):
     max_items: int = Field(default=1_000, ge=1, description="Instances that one request may carry.")
     max_body_bytes: int = Field(default=8 * 2**20, ge=1, description="Bytes that one request may carry.")
     inline_items: int = Field(
-        default=16, ge=0, description="Requests up to this size are answered without a worker thread."
+        default=64,
+        ge=0,
+        description="Requests up to this size need no worker thread; an instance looked up counts as four.",
     )
     bulk_threads: int = Field(
-        default=2, ge=1, description="Threads that score a large request; small ones are faster with one."
+        default=1, ge=1, description="Threads that score a large request; more need cores that are idle."
     )
     online_cache_seconds: float = Field(
         default=1.0,

@@ -59,5 +59,7 @@ def _open(content: bytes, threads: int, providers: list[str]) -> onnxruntime.Inf
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    # Threads that wait for the next run must not keep a core busy meanwhile.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(content, options, providers=providers)
