@@ -1,6 +1,5 @@
 """The same bulk run on a Ray cluster: the same bytes, the same log, and nothing left running."""
 
-import multiprocessing
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -32,40 +31,26 @@ def test_without_ray_the_extra_is_named(
 
 
 @pytest.mark.slow
-def test_a_cluster_gives_the_same_bytes_and_logs_each_row_once(
-    settings: InferenceSettings, champion: str, tmp_path: Path
-) -> None:
-    source = write_bulk(tmp_path / "in.parquet", groups=6, rows=1_000)
-    score_file(settings, source, tmp_path / "here.parquet", BatchOptions(part_rows=1_000))
-    children = set(multiprocessing.active_children())
-
-    rows = score_file(settings, source, tmp_path / "there.parquet", ON_RAY)
-
-    import ray
-
-    assert rows == 6_000
-    assert (tmp_path / "there.parquet").read_bytes() == (tmp_path / "here.parquet").read_bytes()
-    assert len(read_predictions(settings, *WINDOW)) == 6_000
-    assert not ray.is_initialized()
-    assert set(multiprocessing.active_children()) == children
-
-
-@pytest.mark.slow
-def test_a_cluster_tells_what_is_damaged_and_goes_on(
+def test_a_cluster_tells_what_is_damaged_goes_on_and_gives_the_same_bytes(
     settings: InferenceSettings, champion: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source, target = write_bulk(tmp_path / "in.parquet", groups=3, rows=1_000), tmp_path / "out.parquet"
+    source, target = write_bulk(tmp_path / "in.parquet", groups=6, rows=1_000), tmp_path / "there.parquet"
+    score_file(settings, source, tmp_path / "here.parquet", BatchOptions(part_rows=1_000))
     whole = damage_last_group(source)
-    with pytest.raises(DamagedInputError, match=r"in\.parquet"):
-        score_file(settings, source, target, ON_RAY)
-    source.write_bytes(whole)
     for name, value in environment_of(settings).items():
         if name.startswith("ROUNDTRIP_"):
             monkeypatch.setenv(name, value)
+    paths = ["--input", str(source), "--output", str(target)]
 
-    ended = CliRunner().invoke(
-        app, ["batch", "--input", str(source), "--output", str(target), "--ray", "local"]
-    )
+    with pytest.raises(DamagedInputError, match=r"in\.parquet"):
+        score_file(settings, source, target, ON_RAY)
+    source.write_bytes(whole)
+    ended = CliRunner().invoke(app, ["batch", *paths, "--log", "--ray", "local"])
+
+    import ray
 
     assert ended.exit_code == 0, ended.output
-    assert "3000 rows scored" in ended.output
+    assert "6000 rows scored" in ended.output
+    assert target.read_bytes() == (tmp_path / "here.parquet").read_bytes()
+    assert len(read_predictions(settings, *WINDOW)) == 6_000
+    assert not ray.is_initialized()
