@@ -30,7 +30,11 @@ async def grpc_port(state: "ApplicationState") -> AsyncIterator[int | None]:
 
     server = new_server(
         handlers=[OpenInferenceService(state).handler()],
-        options=[("grpc.max_receive_message_length", settings.max_body_bytes + FRAME_BYTES)],
+        options=[
+            ("grpc.max_receive_message_length", settings.max_body_bytes + FRAME_BYTES),
+            # Workers share the port; a single process must notice that another service has it.
+            ("grpc.so_reuseport", int(settings.serve_workers > 1)),
+        ],
     )
     try:
         port = server.add_insecure_port(_address(settings.serve_host, settings.grpc_port))
