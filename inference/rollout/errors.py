@@ -21,5 +21,9 @@ class ChallengerError(RolloutError):
     """The version that was named cannot be the challenger."""
 
 
+class OutcomesUnreadableError(RolloutError):
+    """The table of outcomes cannot be read just now."""
+
+
 class RolloutBusyError(RolloutError):
     """Another process has held the lock on the model's rollouts for too long."""

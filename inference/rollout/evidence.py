@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype
@@ -13,6 +14,7 @@ from features.errors import TableMissingError
 from inference.label_join import KNOWN_AT, join_labels
 from inference.prediction_log.reader import read_predictions, read_shadows
 from inference.request_limits import EARLIEST
+from inference.rollout.errors import OutcomesUnreadableError
 from inference.rollout.record import Rollout
 from inference.rollout.split import position, unit_of
 from inference.settings import InferenceSettings
@@ -42,6 +44,7 @@ def gather_evidence(
 
     Raises:
         PredictionLogError: the log cannot be read.
+        OutcomesUnreadableError: the labels cannot be read just now.
     """
     start = EARLIEST if settings.replay else rollout.steps_began[0]  # in replay, time is the callers'
     answers = _counted(read_predictions(settings, start, as_of), rollout, now)
@@ -58,6 +61,11 @@ def _read_labels(settings: InferenceSettings, problem: Problem, as_of: datetime)
     except TableMissingError:  # no outcome has been recorded yet
         empty = {"example_id": "object", problem.label.name: "float64", KNOWN_AT: "datetime64[us, UTC]"}
         return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in empty.items()})
+    except duckdb.Error as error:  # it may be replaced at this very moment
+        raise OutcomesUnreadableError(
+            f"the outcomes in {settings.tables} cannot be read ({error}); try again, or build them anew with "
+            "`python -m features build`"
+        ) from error
 
 
 def _counted(rows: pd.DataFrame, rollout: Rollout, now: datetime) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import pytest
 
 from features.schema import FeatureColumn
 from inference.rollout.actions import history, start, under_way
+from inference.rollout.errors import OutcomesUnreadableError
 from inference.rollout.journal import carry_out, plan
 from inference.rollout.judging import act, look, watch
 from inference.rollout.record import Rollout, count_promotions
@@ -28,6 +29,21 @@ from training.estimators.onnx_graphs import NUMERIC_INPUT, GraphBuilder
 from training.registry import BUNDLE_ARTIFACT, DIGEST_TAG, deployed, open_client
 
 ASKED = 20
+
+
+def test_outcomes_that_cannot_be_read_are_looked_at_again(settings: InferenceSettings, champion: str) -> None:
+    start(settings, NAME, add_version(settings, 2.0), policy_of("ab"), "in a test")
+    outcomes = settings.tables / "outcomes.parquet"
+    outcomes.write_bytes(b"half a file")
+    with pytest.raises(OutcomesUnreadableError, match="try again"):
+        look(settings, PROBLEM)
+    whole = Timer(0.5, outcomes.unlink)
+    whole.start()
+
+    seen, _ = next(watch(settings, PROBLEM, seconds=0.2))
+
+    whole.join()
+    assert seen.verdict.action == "wait"
 
 
 def ask(service: httpx.Client, site: str = "north") -> list[tuple[str, str, float]]:
