@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,6 +25,7 @@ from tests.inference.fitted_bundles import fitted_problem, with_file, write_fitt
 from tests.inference.parking import PROBLEM
 from tests.inference.running import ROOT
 from tests.inference.shapley import against_reference, along_trees, brute_force
+from tests.inference.world import instance
 from tests.training.tabular_rows import COLUMNS, make_matrix, make_rows
 from training.bundle.contract import REFERENCE_FILE
 from training.bundle.errors import BundleSchemaError
@@ -240,6 +242,18 @@ def test_ubjson_is_read_as_the_specification_says() -> None:
     assert document["has"] is True
     assert document["ones"].tolist() == [1.0]
     assert document["deep"] == {"x": None}
+
+
+def test_an_answer_carries_its_reasons_when_they_are_asked_for(shared_service: httpx.Client) -> None:
+    asked = shared_service.post("/v1/predict", params={"explain": True}, json=instance()).json()
+    plain = shared_service.post("/v1/predict", json=instance()).json()
+
+    (answer,) = asked["predictions"]
+    base, cars = answer["reasons"]
+    assert base["contribution"] + cars["contribution"] == pytest.approx(answer["prediction"], abs=1e-6)
+    assert (base["feature"], cars["feature"], cars["value"]) == (BASE, "cars", 125.0)
+    assert cars["text"] == "cars = 125 raises the prediction"
+    assert "reasons" not in plain["predictions"][0]
 
 
 def test_explaining_trees_needs_no_training_library(bundles: dict[tuple[str, Task], Bundle]) -> None:
