@@ -1,0 +1,198 @@
+"""An open-loop load: requests fall due at a rate, whether or not the earlier ones were answered.
+
+What is due while every connection waits for an answer waits for a connection, and its latency counts from
+the moment it was due: a slow service cannot hide behind callers that it holds up (coordinated omission;
+G. Tene, "How NOT to Measure Latency", 2015). Run as a process of its own (`python -m … PLAN`), so that it
+takes no time from what it measures. It stops by itself, and it speaks to this machine only.
+"""
+
+import asyncio
+import sys
+from collections import Counter, deque
+from collections.abc import Iterator
+from itertools import accumulate
+from pathlib import Path
+from random import Random
+from time import perf_counter
+from typing import Final, cast
+
+import httptools
+import msgspec
+import numpy as np
+import uvloop
+
+from experiments.benchmarks.http_serving.load import HOST, NOT_ANSWERED, Step, encode_request
+
+RETRY_AFTER: Final = b"retry-after"
+REFUSED: Final = frozenset({429, 503})
+PATIENCE_SECONDS: Final = 30.0
+
+
+class OpenPlan(msgspec.Struct, frozen=True):
+    """Requests a second, for so many seconds, over so many connections.
+
+    `expected`: what the answer to each of the step's bodies holds when it is a success. Arrivals are a
+    Poisson process drawn from `seed`.
+    """
+
+    step: Step
+    expected: list[bytes]
+    rate: float
+    seconds: float
+    connections: int
+    seed: int = 2013
+
+
+class OpenLoad(msgspec.Struct, frozen=True):
+    """What came of it: successes a second and their latencies in milliseconds, and answers by status.
+
+    `wrong`: successes that did not hold what was expected. `unsaid`: refusals that did not say when to ask
+    again. `late_p99_ms`: how late requests were sent, the part of the latency spent before the service.
+    """
+
+    asked: int
+    rate: float
+    p50_ms: float
+    p99_ms: float
+    late_p99_ms: float
+    statuses: dict[int, int]
+    wrong: int
+    unsaid: int
+
+
+class Due(msgspec.Struct):
+    """One request: which body, when it was due and sent, when and how it was answered (`perf_counter()`)."""
+
+    place: int
+    at: float
+    sent: float = 0.0
+    answered: float = 0.0
+    status: int = NOT_ANSWERED
+
+
+class OpenConnection(asyncio.Protocol):
+    """One kept connection, which tells its load of each answer."""
+
+    def __init__(self, load: "RunningLoad") -> None:
+        self._load, self._due = load, Due(0, 0.0)
+        self._body, self._told = b"", False
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.WriteTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.WriteTransport", transport)
+
+    def send(self, due: Due, request: bytes) -> None:
+        """Send a request; there must be none open."""
+        assert self._transport is not None
+        self._due, self._body, self._told = due, b"", False
+        due.sent = perf_counter()
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, which calls back."""
+        self._parser.feed_data(data)
+
+    def on_header(self, name: bytes, _value: bytes) -> None:
+        """A header of the answer."""
+        if name.lower() == RETRY_AFTER:
+            self._told = True
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the answer."""
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        """The answer is whole."""
+        due = self._due
+        due.answered, due.status = perf_counter(), self._parser.get_status_code()
+        self._parser = httptools.HttpResponseParser(self)
+        self._load.answered(self, due, self._body, self._told)
+
+
+class RunningLoad:
+    """Gives each request that falls due to a free connection, or to the next that becomes free."""
+
+    def __init__(self, plan: OpenPlan) -> None:
+        self._plan = plan
+        self._requests = [encode_request(plan.step, body) for body in plan.step.bodies]
+        self._free: list[OpenConnection] = []
+        self._waiting: deque[Due] = deque()
+        self._all: list[Due] = []
+        self._open, self._over = 0, asyncio.Event()
+        self._wrong = self._unsaid = 0
+
+    async def run(self) -> OpenLoad:
+        """Send what falls due, then wait for what is open."""
+        loop = asyncio.get_running_loop()
+        for _ in range(self._plan.connections):
+            opened = await loop.create_connection(lambda: OpenConnection(self), HOST, self._plan.step.port)
+            self._free.append(opened[1])
+        began = perf_counter()
+        for place, after in enumerate(arrivals(self._plan)):
+            while (left := began + after - perf_counter()) > 0:
+                await asyncio.sleep(left)
+            self._fall_due(Due(place % len(self._requests), began + after))
+        if self._open:
+            await asyncio.wait_for(self._over.wait(), PATIENCE_SECONDS)
+        return self._summarise()
+
+    def answered(self, connection: OpenConnection, due: Due, body: bytes, told: bool) -> None:
+        """Take an answer down, and give its connection what waits."""
+        if due.status in REFUSED:
+            self._unsaid += not told
+        elif self._plan.expected[due.place] not in body:
+            self._wrong += 1
+        self._open -= 1
+        if self._waiting:
+            self._send(connection, self._waiting.popleft())
+        else:
+            self._free.append(connection)
+        if not self._open:
+            self._over.set()
+
+    def _fall_due(self, due: Due) -> None:
+        self._all.append(due)
+        self._open += 1
+        self._over.clear()
+        if self._free:
+            self._send(self._free.pop(), due)
+        else:
+            self._waiting.append(due)
+
+    def _send(self, connection: OpenConnection, due: Due) -> None:
+        connection.send(due, self._requests[due.place])
+
+    def _summarise(self) -> OpenLoad:
+        took = np.array([one.answered - one.at for one in self._all if one.status == 200]) * 1_000
+        late = np.array([one.sent - one.at for one in self._all]) * 1_000
+        p50, p99 = np.percentile(took, (50, 99)) if len(took) else (np.nan, np.nan)
+        statuses = dict(Counter(one.status for one in self._all))
+        rate, late_p99 = len(took) / self._plan.seconds, float(np.percentile(late, 99))
+        return OpenLoad(
+            len(self._all), rate, float(p50), float(p99), late_p99, statuses, self._wrong, self._unsaid
+        )
+
+
+def arrivals(plan: OpenPlan) -> Iterator[float]:
+    """When each request falls due, in seconds from the beginning."""
+    chosen = Random(plan.seed)
+    for after in accumulate(chosen.expovariate(plan.rate) for _ in iter(int, 1)):
+        if after > plan.seconds:
+            return
+        yield after
+
+
+def main() -> None:
+    """Read the plan, send, print the figures."""
+    plan = msgspec.msgpack.decode(Path(sys.argv[1]).read_bytes(), type=OpenPlan)
+
+    async def run() -> OpenLoad:
+        return await RunningLoad(plan).run()
+
+    print(msgspec.json.encode(uvloop.run(run())).decode(), flush=True)
+
+
+if __name__ == "__main__":
+    main()
