@@ -114,6 +114,8 @@ class ModelFollower:
         served = self.served
         if ref is None:
             self._failed(self._explain_no_alias(), None)
+            if self.state.checked_at is None:  # resumed only: by now this may be another registry
+                self.serving = served = None
         elif self._is_served(ref):
             self._succeeded()
         elif self._is_due(ref):

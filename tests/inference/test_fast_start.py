@@ -25,6 +25,7 @@ from tests.inference.running import (
     wait_until,
 )
 from tests.inference.world import add_version, instance, set_champion
+from training.registry import open_client
 
 SLOW_TO_IMPORT = ("feast", "torch", "ibis", "duckdb", "evidently", "prefect", "xgboost", "sklearn")
 # Two and a half times as fast where this was written.
@@ -90,6 +91,24 @@ def test_it_follows_what_was_deployed_while_it_was_down(settings: InferenceSetti
     assert last is not None
     assert last.serving is not None
     assert last.serving.version == newer
+
+
+def test_what_was_served_last_ends_where_the_registry_has_no_champion(
+    settings: InferenceSettings, champion: str
+) -> None:
+    # given
+    with running_server(settings):
+        pass
+    open_client(settings).delete_registered_model_alias(PROBLEM.name, settings.alias)
+    # when
+    follower = ModelFollower(settings, PROBLEM, on_load=lambda _: None)
+    follower.resume()
+    resumed = follower.served
+    follower.poll()
+    # then
+    assert resumed is not None
+    assert follower.served is None
+    assert "no champion" in follower.reason
 
 
 @pytest.mark.parametrize("harm", ["truncated", "another registry", "no bundle"])
