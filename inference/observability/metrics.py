@@ -148,7 +148,8 @@ class ServiceMetrics:
         self._follower = follower
         for name, description, mode, read in WATCHED:
             gauge = self._gauge(name, description, mode=mode)
-            self._watched.append((gauge, partial(read, follower, log)))
+            former = _value(gauge)  # of the worker whose place this one has taken
+            self._watched.append((gauge, partial(_read_on, read, former, follower, log)))
         if are_workers_figures_shared():
             self._publisher = Thread(target=self._publish_often, name="metrics", daemon=True)
             self._publisher.start()
@@ -208,3 +209,16 @@ class ServiceMetrics:
 
     def _gauge(self, name: str, description: str, *labels: str, mode: GaugeMode = "livemax") -> Gauge:
         return Gauge(f"{PREFIX}_{name}", description, labels, registry=self.registry, multiprocess_mode=mode)
+
+
+def _value(gauge: Gauge) -> float:
+    return sum(sample.value for metric in gauge.collect() for sample in metric.samples)
+
+
+def _read_on(
+    read: "Callable[[ModelFollower, PredictionLog], float]",
+    former: float,
+    follower: "ModelFollower",
+    log: "PredictionLog",
+) -> float:
+    return former + read(follower, log)

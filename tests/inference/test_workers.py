@@ -65,6 +65,7 @@ def test_two_workers_count_log_and_end_as_one(command: ServeCommand, settings: I
         ask(command.url, request_id=f"after-{number}")
     # then: what it had counted still counts
     wait_until(lambda: predictions(command.url) == 2 * REQUESTS, "the figures of both, and of the dead")
+    assert figures(command.url)["roundtrip_log_lines"] == 2 * REQUESTS
     assert (
         figures(command.url)[
             'roundtrip_model_info{as_of="2024-04-30T00:00:00+00:00",family="level",'
