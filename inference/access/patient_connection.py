@@ -51,13 +51,20 @@ class PatientConnection(HttpToolsProtocol):
         super().on_message_complete()
 
     def turn_away(self, status: bytes) -> None:
-        """Answer no more than a status, if nothing was answered yet, and close."""
-        if not self.transport.is_closing():
-            if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-                self.transport.write(
-                    b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-                )
-            self.transport.close()
+        """Answer no more than a status, unless an answer has begun, and close."""
+        if self.transport.is_closing():
+            return
+        if self._waits_for_an_answer():
+            self.transport.write(
+                b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+            )
+        self.transport.close()
+
+    def _waits_for_an_answer(self) -> bool:
+        """Whether a status would be read as the answer to the request that is arriving."""
+        if self._head_bytes is not None:
+            return self.cycle is None or bool(self.cycle.response_complete)
+        return not self.cycle.response_started
 
 
 def close_slow_senders(connections: Iterable[Any], now: float, patience: float) -> None:

@@ -1,26 +1,43 @@
-"""A caller who sends slowly, or never ends its headers, does not hold a connection for good."""
+"""A served process's connections ask who calls, and nobody who sends slowly holds one for good."""
 
+import json
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from inference.access.patient_connection import LARGEST_HEAD
+from inference.server import LARGEST_STRANGERS_BODY
+from tests.inference.callers import bearer, new_key
 from tests.inference.running import ServerProcess, is_live, wait_until
-from tests.inference.world import world_settings
+from tests.inference.world import instance, world_settings
 
 PATIENCE = 0.5
 ENOUGH = 20 * PATIENCE
-HEAD = b"POST /v1/predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+HEAD = (
+    b"POST /v1/predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nx-api-key: TOKEN\r\n"
+)
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("access") / "keys.json"
+
+
+@pytest.fixture(scope="module")
+def token(keys: Path) -> str:
+    return new_key(keys, "caller")
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory, keys: Path, token: str) -> Iterator[str]:
     """A served process that is not patient; it needs no model to turn a request away."""
-    settings = world_settings(tmp_path_factory.mktemp("slow"), receive_seconds=PATIENCE)
+    folder = tmp_path_factory.mktemp("slow")
+    settings = world_settings(folder, receive_seconds=PATIENCE, api_keys=keys)
     process = ServerProcess(settings)
     wait_until(lambda: is_live(process.url), "the server")
     yield process.url
@@ -45,6 +62,27 @@ def answer_to(connection: socket.socket) -> bytes:
         received += chunk
 
 
+BODIES = {
+    "short": json.dumps(instance()).encode(),
+    "long": b" " * (LARGEST_STRANGERS_BODY + 1) + json.dumps(instance()).encode(),
+}
+
+
+@pytest.mark.parametrize("length", BODIES)
+@pytest.mark.parametrize(
+    "path", ["/v1/predict", "/v1/predict?again", "/invocations", "/v2/models/parking/infer"]
+)
+def test_every_way_to_a_prediction_asks_who_calls(url: str, token: str, path: str, length: str) -> None:
+    with httpx.Client(base_url=url, timeout=30) as client:
+        statuses = [
+            client.post(path, content=BODIES[length], headers=headers).status_code
+            for headers in ({}, bearer("rt_caller.wrong"), {"X-API-Key": token[:-1]}, bearer(token))
+        ]
+
+    assert statuses[:3] == [401, 401, 401]
+    assert statuses[3] != 401
+
+
 @pytest.mark.parametrize(
     "begun",
     [
@@ -55,15 +93,25 @@ def answer_to(connection: socket.socket) -> bytes:
         HEAD + b'transfer-encoding: chunked\r\n\r\n5\r\n{"sit\r\n',
     ],
 )
-def test_a_request_that_does_not_end_is_ended(url: str, begun: bytes) -> None:
+def test_a_request_that_does_not_end_is_ended(url: str, token: str, begun: bytes) -> None:
     connection = connect(url)
-    connection.sendall(begun)
+    connection.sendall(begun.replace(b"TOKEN", token.encode()))
     began = time.monotonic()
 
     answer = answer_to(connection)
 
     assert answer.startswith(b"HTTP/1.1 408")
     assert PATIENCE <= time.monotonic() - began < ENOUGH
+
+
+def test_who_was_refused_before_the_end_is_not_answered_twice(url: str) -> None:
+    connection = connect(url)
+    connection.sendall(HEAD + b'transfer-encoding: chunked\r\n\r\n5\r\n{"sit\r\n')
+
+    answer = answer_to(connection)
+
+    assert answer.startswith(b"HTTP/1.1 401")
+    assert answer.count(b"HTTP/1.1") == 1
 
 
 def test_a_byte_now_and_then_buys_no_time(url: str) -> None:
