@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from inference.rollout.judging import Look
 from inference.rollout.record import Entry, Figures, Rollout
+from inference.rollout.verdict import HARMS
 
 
 def show_look(name: str, seen: Look) -> str:
@@ -55,6 +56,7 @@ def _figures(rollout: Rollout, figures: Figures) -> list[str]:
         _row("failures", "", f"{figures.failures}"),
         f"  evidence           worse {figures.wealth_worse:.3g}, better {figures.wealth_better:.3g}, "
         f"failing {figures.wealth_failing:.3g}, slow {figures.wealth_slow:.3g}",
+        f"  it takes           {HARMS / policy.alpha:g} to roll back, better {1 / policy.alpha:g} to win",
     ]
 
 

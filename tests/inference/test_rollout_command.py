@@ -54,6 +54,7 @@ def test_a_rollout_is_started_shown_judged_and_aborted(
     shown = run("show")
     assert "wait: 0 labels of the challenger at this step, 50 needed" in shown
     assert "asked for by hand" in shown
+    assert "300 to roll back, better 100 to win" in shown
     assert "wait: 0 labels" in run("judge", "--once")
 
     assert "abort" in run("abort", "--reason", "the wrong one")
