@@ -23,6 +23,8 @@ from inference.settings import InferenceSettings
 KEEP_ALIVE_SECONDS = 75
 # A hot path's body is collected before its caller is known; a longer one goes the way that asks first.
 LARGEST_STRANGERS_BODY = 256 * 2**10
+# How long a thread may keep the interpreter from the event loop; Python's own 5 ms are many requests.
+SWITCH_SECONDS = 0.001
 
 
 def take_port(host: str, port: int) -> socket.socket:
@@ -77,6 +79,7 @@ def serve_on(
     from inference.app import create_app  # after the port: a busy one is said at once
     from inference.hot_path.hot_connection import hot_connection
 
+    sys.setswitchinterval(SWITCH_SECONDS)
     app = create_app(settings)
     config = uvicorn.Config(
         app,
