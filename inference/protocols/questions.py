@@ -36,11 +36,11 @@ def read_questions(
     given = {name: values for name, values in columns.items() if name in names}
     others = {name: values for name, values in columns.items() if name not in names}
     if given and not others:
-        return [Question(new_id(), {}, now, row) for row in _rows(given, table.rows)]
+        return [Question(new_id(), {}, now, row) for row in _rows(given, table)]
     _require_finite(columns)
-    instances = _rows(others, table.rows)
+    instances = _rows(others, table)
     if given:
-        for instance, row in zip(instances, _rows(given, table.rows), strict=True):
+        for instance, row in zip(instances, _rows(given, table), strict=True):
             instance[FEATURES] = row
     return schema.decode(to_json({INSTANCES: instances}, inf_nan_mode="null"), now)
 
@@ -50,11 +50,12 @@ def _plain(values: Column) -> Sequence[Any]:
     return [None if value != value else value for value in plain]
 
 
-def _rows(columns: Mapping[str, Sequence[Any]], count: int) -> list[Row]:
-    return [
-        {name: values[row] for name, values in columns.items() if values[row] is not NOT_SENT}
-        for row in range(count)
-    ]
+def _rows(columns: Mapping[str, Sequence[Any]], table: Table) -> list[Row]:
+    names = tuple(columns)
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    if not table.gaps:
+        return rows
+    return [{name: value for name, value in row.items() if value is not NOT_SENT} for row in rows]
 
 
 def _require_finite(columns: Mapping[str, Sequence[Any]]) -> None:

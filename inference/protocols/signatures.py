@@ -34,8 +34,14 @@ class Signatures:
 
     def names(self, signature: SignatureName) -> tuple[str, ...]:
         """The columns that one way to ask is named after."""
-        parts = self.columns if signature == GIVEN else self.fields
-        return tuple(part.name for part in parts)
+        return self._names[signature]
+
+    @cached_property
+    def _names(self) -> dict[SignatureName, tuple[str, ...]]:
+        return {
+            GIVEN: tuple(column.name for column in self.columns),
+            LOOKED_UP: tuple(field.name for field in self.fields),
+        }
 
     @cached_property
     def known(self) -> Mapping[str, None]:

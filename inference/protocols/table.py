@@ -18,11 +18,13 @@ NOT_SENT = msgspec.UNSET
 class Table:
     """A request's rows by column, none of whose values has been checked.
 
-    A column is a list of Python values, `NOT_SENT` where a row lacks it, or a one-dimensional array.
+    A column is a list of Python values or a one-dimensional array. `gaps`: some rows lack some columns, and
+    have `NOT_SENT` there.
     """
 
     columns: Mapping[str, Column]
     rows: int
+    gaps: bool = False
 
 
 def require_rows(rows: int, limit: int) -> None:
@@ -82,12 +84,17 @@ def table_of_records(records: Sequence[Any], known: Collection[str], limit: int)
     """
     require_rows(len(records), limit)
     names: dict[str, None] = {}
+    allowed = frozenset(known)
     for index, record in enumerate(records):
         if not isinstance(record, Mapping):
             raise InvalidRequestError(f"row {index} is no object; send each row as {{name: value}}")
-        require_known(record, known)
-        names.update(dict.fromkeys(record))
-    return Table({name: [record.get(name, NOT_SENT) for record in records] for name in names}, len(records))
+        if not allowed.issuperset(record):
+            require_known(record, known)
+        if record.keys() != names.keys():
+            names.update(dict.fromkeys(record))
+    gaps = any(len(record) < len(names) for record in records)
+    columns = {name: [record.get(name, NOT_SENT) for record in records] for name in names}
+    return Table(columns, len(records), gaps)
 
 
 def require_known(names: Collection[str], known: Collection[str]) -> None:

@@ -55,7 +55,7 @@ def read_message(message: Any, limits: InferLimits) -> InferRequest:
         )
     columns = []
     for place, (head, tensor) in enumerate(zip(heads, message.inputs, strict=True)):
-        refuse_extensions(list(tensor.parameters))
+        refuse_extensions(tensor.parameters)
         rows = head.rows(limits.max_rows)
         columns.append((head, from_raw(head, rows, raws[place]) if raws else _typed(head, rows, tensor)))
     return InferRequest(message.id, gather(columns, limits), _wanted(message, bool(raws)))
@@ -76,7 +76,7 @@ def _wanted(message: Any, raw: bool) -> Sequence[WantedOutput]:
     if not message.outputs:
         return all_outputs(raw)
     for output in message.outputs:
-        require_output(output.name, list(output.parameters))
+        require_output(output.name, output.parameters)
     require_distinct([output.name for output in message.outputs])
     return [WantedOutput(output.name, raw) for output in message.outputs]
 

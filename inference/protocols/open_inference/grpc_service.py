@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import perf_counter
@@ -25,6 +26,7 @@ from inference.protocols.questions import read_questions
 from inference.protocols.served_address import Address, addressed_model, answering_model, signatures_of
 
 DOOR: Final = "grpc"
+INFER: Final = "ModelInfer"
 STATUS_CODES: Final = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     401: grpc.StatusCode.UNAUTHENTICATED,
@@ -85,7 +87,7 @@ class OpenInferenceService:
             "ServerMetadata": (self._server_metadata, "predict"),
             "ModelReady": (self._model_ready, "predict"),
             "ModelMetadata": (self._model_metadata, "predict"),
-            "ModelInfer": (self._model_infer, "predict"),
+            INFER: (self._model_infer, "predict"),
         }
         return grpc.method_handlers_generic_handler(
             SERVICE, {name: self._handler(name, *method) for name, method in methods.items()}
@@ -107,7 +109,8 @@ class OpenInferenceService:
         try:
             caller = self._state.access.check(headers, scope).id if scope else None
             call = replace(call, caller=caller, trace=observer.trace(headers, route, call.started))
-            reply = await method(self._read(name, body), call)
+            with self._state.admission if name == INFER else nullcontext():
+                reply = await method(self._read(name, body), call)
         except Exception as error:
             refusal = Refusal.of(error)
         else:

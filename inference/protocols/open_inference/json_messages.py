@@ -46,11 +46,6 @@ class InputDocument(msgspec.Struct):
     parameters: Parameters = {}
     data: list[Any] | None = None
 
-    @property
-    def head(self) -> TensorHead:
-        """What is checked before the contents are read."""
-        return TensorHead(self.name, self.datatype, self.shape)
-
 
 class OutputDocument(msgspec.Struct):
     """An output that is wanted."""
@@ -78,9 +73,13 @@ def read_request(body: bytes, header_length: str | None, limits: InferLimits) ->
     """
     length = _json_length(body, header_length)
     document = _read_document(body[:length], limits)
-    require_heads([tensor.head for tensor in document.inputs], limits)
+    heads = [TensorHead(tensor.name, tensor.datatype, tensor.shape) for tensor in document.inputs]
+    require_heads(heads, limits)
     contents = _RawContents(memoryview(body)[length:])
-    columns = [(tensor.head, _read_input(tensor, contents, limits.max_rows)) for tensor in document.inputs]
+    columns = [
+        (head, _read_input(head, tensor, contents, limits.max_rows))
+        for head, tensor in zip(heads, document.inputs, strict=True)
+    ]
     contents.require_end()
     return InferRequest(document.id, gather(columns, limits), _wanted(document))
 
@@ -129,10 +128,9 @@ class _RawContents:
             )
 
 
-def _read_input(tensor: InputDocument, contents: _RawContents, max_rows: int) -> Column:
-    head = tensor.head
+def _read_input(head: TensorHead, tensor: InputDocument, contents: _RawContents, max_rows: int) -> Column:
     rows = head.rows(max_rows)
-    refuse_extensions(list(tensor.parameters))
+    refuse_extensions(tensor.parameters)
     size = tensor.parameters.get(BINARY_SIZE)
     if (size is None) == (tensor.data is None):
         raise head.refusal(f"has no contents, or two; send either data or {BINARY_SIZE}")
@@ -146,7 +144,7 @@ def _wanted(document: RequestDocument) -> Sequence[WantedOutput]:
     if not document.outputs:
         return all_outputs(binary)
     for output in document.outputs:
-        require_output(output.name, list(output.parameters))
+        require_output(output.name, output.parameters)
     require_distinct([output.name for output in document.outputs])
     return [
         WantedOutput(output.name, output.parameters.get("binary_data", binary) is True)

@@ -1,6 +1,6 @@
 """The output tensors: one element per row, in JSON or raw form."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -75,7 +75,7 @@ def all_outputs(binary: bool) -> list[WantedOutput]:
     return [WantedOutput(name, binary) for name in OUTPUTS]
 
 
-def require_output(name: str, parameters: Sequence[str]) -> None:
+def require_output(name: str, parameters: Container[str]) -> None:
     """Check that an output exists and is asked for in a form that is offered.
 
     Raises:
@@ -93,7 +93,7 @@ def require_distinct(names: Sequence[str]) -> None:
         raise InvalidRequestError("an output is asked for twice; ask for each once")
 
 
-def refuse_extensions(parameters: Sequence[str]) -> None:
+def refuse_extensions(parameters: Container[str]) -> None:
     """Refuse what would change a tensor and is not offered. Raises `UnsupportedOperationError`."""
     for extension in (CLASSIFICATION, SHARED_MEMORY):
         if extension in parameters:

@@ -10,7 +10,6 @@ from itertools import chain
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from inference.errors import ErrorItem
 from inference.protocols.errors import MalformedTensorError
@@ -24,6 +23,9 @@ ARRAY_TYPES: Final[dict[str, np.dtype[Any]]] = {
        for bits in (8, 16, 32, 64)},
     **{f"FP{bits}": np.dtype(f"<f{bits // 8}") for bits in (16, 32, 64)},
 }  # fmt: skip
+# The datatype of Python's own numbers, which need no array to be what they are.
+PYTHON_S_OWN: Final = "FP64"
+TEXTS: Final[set[type]] = {str, type(None)}
 PYTHON_TYPES: Final[dict[str, set[type]]] = {
     "b": {bool},
     "i": {int},
@@ -110,9 +112,13 @@ def from_list(head: TensorHead, rows: int, data: Sequence[Any]) -> Column:
     if len(flat) != rows:
         raise head.refusal(f"has {len(flat)} elements, but its shape says {rows}; send as many")
     if head.datatype == BYTES:
-        _require_types(head, flat, {str, type(None)})
+        _require_types(head, flat, TEXTS)
         return flat
-    return _array(head, flat)
+    _require_types(head, flat, PYTHON_TYPES[ARRAY_TYPES[head.datatype].kind])
+    try:
+        return _numbers(head.datatype, flat)
+    except OverflowError:
+        raise head.refusal(f"holds a number that {head.datatype} cannot; send a wider datatype") from None
 
 
 def from_texts(head: TensorHead, rows: int, data: Sequence[bytes]) -> list[str]:
@@ -135,14 +141,12 @@ def _require_types(head: TensorHead, data: Sequence[Any], allowed: set[type]) ->
     raise head.refusal(f"is {head.datatype}, but element {index} is not; send what its datatype says", index)
 
 
-def _array(head: TensorHead, data: Sequence[Any]) -> npt.NDArray[Any]:
-    dtype = ARRAY_TYPES[head.datatype]
-    _require_types(head, data, PYTHON_TYPES[dtype.kind])
-    try:
-        with np.errstate(over="ignore"):
-            return np.array(data, dtype=dtype)
-    except OverflowError:
-        raise head.refusal(f"holds a number that {head.datatype} cannot; send a wider datatype") from None
+def _numbers(datatype: str, data: Sequence[Any]) -> Column:
+    """The values as their datatype has them. Raises `OverflowError` for an integer beyond it."""
+    if datatype == PYTHON_S_OWN:
+        return [None if value is None else float(value) for value in data]
+    with np.errstate(over="ignore"):
+        return np.array(data, dtype=ARRAY_TYPES[datatype])
 
 
 def _text(head: TensorHead, index: int, element: bytes) -> str:

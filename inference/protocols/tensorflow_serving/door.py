@@ -6,6 +6,7 @@ Source: TensorFlow Serving's RESTful API.
 import base64
 import binascii
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -77,7 +78,7 @@ def _read_table(sent: object, form: str, known: Mapping[str, None], limit: int) 
         table = table_of_records(sent, known, limit)
     else:
         table = table_of_object(sent, known, limit)
-    return Table({name: _plain(values) for name, values in table.columns.items()}, table.rows)
+    return replace(table, columns={name: _plain(values) for name, values in table.columns.items()})
 
 
 def _plain(values: Column) -> list[Any]:
