@@ -82,7 +82,7 @@ def test_the_command_says_that_the_port_is_busy(settings: InferenceSettings) -> 
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_service_that_cannot_start_ends_with_1(settings: InferenceSettings, workers: int) -> None:
     # given: the port of its second door is busy, which shows while the application starts
     with socket.socket() as taken:

@@ -102,6 +102,7 @@ def test_an_open_request_is_answered_before_the_end(command: ServeCommand) -> No
     assert command.process.wait(PATIENCE) == 0
 
 
+@pytest.mark.slow
 def test_workers_leave_the_port_when_the_supervisor_is_killed(command: ServeCommand) -> None:
     assert command.process is not None
     command.process.kill()
