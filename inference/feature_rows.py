@@ -80,10 +80,3 @@ def _getter(keys: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:
     if len(keys) > 1:
         return itemgetter(*keys)
     return lambda row: tuple(row[key] for key in keys)
-
-
-def served_matrix(served: "Sequence[ServedFeatures]", columns: Sequence[FeatureColumn]) -> FeatureMatrix:
-    """The arrays of features that were looked up."""
-    names = [column.name for column in columns]
-    rows = [FeatureRow(tuple(map(one.values.__getitem__, names)), (), ()) for one in served]
-    return ModelInputs(columns).matrix(rows)

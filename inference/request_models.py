@@ -34,7 +34,7 @@ class StrictModel(BaseModel):
 
 def instance_model(problem: Problem, replay: bool) -> type[BaseModel]:
     """One instance whose features are looked up: the problem's fields, `request_id`, in replay the time."""
-    declared = {
+    declared: dict[str, Any] = {
         attribute: (_typed(field), _field(field, None if field.nullable else ...))
         for attribute, field in named_fields(problem)
     }
@@ -42,24 +42,22 @@ def instance_model(problem: Problem, replay: bool) -> type[BaseModel]:
         "Instance",
         __base__=StrictModel,
         __doc__=f"{problem.title}: one to be predicted, whose features are looked up.",
-        **declared,
-        **_own_fields(replay),
+        **(declared | _own_fields(replay)),
     )
 
 
 def given_instance_model(problem: Problem, replay: bool) -> type[BaseModel]:
     """One instance whose features the caller gives; the problem's fields may come along, to be logged."""
-    declared = {
+    declared: dict[str, Any] = {
         attribute: (_typed(field), _field(field, None, json_schema_extra=_drop_default))
         for attribute, field in named_fields(problem)
     }
+    declared[GIVEN] = (_features_type(), Field(alias=FEATURES, description=FEATURES_TEXT))
     return create_model(
         "GivenInstance",
         __base__=StrictModel,
         __doc__=f"{problem.title}: one to be predicted from the features given; nothing is looked up.",
-        **declared,
-        **{GIVEN: (_features_type(), Field(alias=FEATURES, description=FEATURES_TEXT))},
-        **_own_fields(replay),
+        **(declared | _own_fields(replay)),
     )
 
 

@@ -14,7 +14,7 @@ from inference.__main__ import app
 from inference.batch.frames import score_frame
 from inference.batch.run import BatchOptions, score_file
 from inference.errors import BatchInputError, NoModelError
-from inference.feature_rows import served_matrix
+from inference.feature_rows import ModelInputs
 from inference.prediction_log.reader import read_predictions
 from inference.settings import InferenceSettings
 from tests.inference.bundles import COLUMNS
@@ -119,7 +119,10 @@ def test_served_rows_give_the_matrix_that_a_frame_gives() -> None:
         {"cars": None, "trend": 2.0, "capacity": 3.0, "district": "hill", "hour": 1e-30, "free_share": 7.0},
     ]
 
-    served = served_matrix([ServedFeatures(values=row) for row in values], COLUMNS)
+    inputs = ModelInputs(COLUMNS)
+    nothing = dict.fromkeys(values[0])
+    rows = [inputs.served(ServedFeatures(row, nothing, nothing)) for row in values]
+    served = inputs.matrix(rows)
     framed = to_matrix(pd.DataFrame(values), COLUMNS)
 
     np.testing.assert_array_equal(served.numeric, framed.numeric)
