@@ -120,22 +120,30 @@ def test_an_explanation_is_asked_for_in_the_query(both_ways: TestClient) -> None
     assert "reasons" not in plain.json()["predictions"][0]
 
 
+def ask_at_once(service: httpx.Client, documents: list[dict[str, Any]]) -> list[httpx.Response]:
+    """Every document in a request of its own, all of them under way together."""
+
+    async def ask_all() -> list[httpx.Response]:
+        async with httpx.AsyncClient(base_url=service.base_url, timeout=30) as client:
+            return await asyncio.gather(*(client.post("/v1/predict", json=one) for one in documents))
+
+    return asyncio.run(ask_all())
+
+
 def test_under_load_each_caller_has_its_own_answer_and_only_the_faulty_ones_an_error(
     settings: InferenceSettings,
 ) -> None:
     set_champion(settings, add_model(settings, LogModel(1.0)))
     faulty = {number for number in range(CALLERS) if number % 7 == 3}
 
-    async def ask_all(url: httpx.URL) -> list[httpx.Response]:
-        async with httpx.AsyncClient(base_url=url, timeout=30) as client:
-            return await asyncio.gather(*(ask(client, number) for number in range(CALLERS)))
-
-    async def ask(client: httpx.AsyncClient, number: int) -> httpx.Response:
-        cars = -2_000.0 if number in faulty else float(number)
-        return await client.post("/v1/predict", json=given(f"caller-{number}", cars=cars))
-
     with running_server(settings) as service:
-        answers = asyncio.run(ask_all(service.base_url))
+        answers = ask_at_once(
+            service,
+            [
+                given(f"caller-{number}", cars=-2_000.0 if number in faulty else float(number))
+                for number in range(CALLERS)
+            ],
+        )
 
     for number, answer in enumerate(answers):
         if number in faulty:
@@ -154,3 +162,18 @@ def test_whoever_hangs_up_harms_nobody(settings: InferenceSettings, service: htt
             connection.sendall(b"POST /v1/predict HTTP/1.1\r\nhost: a\r\ncontent-length: 500\r\n\r\n{")
 
     assert service.post("/v1/predict", json=instance()).status_code == 200
+
+
+def test_retries_that_come_at_once_have_one_answer_and_other_questions_none(
+    settings: InferenceSettings, service: httpx.Client
+) -> None:
+    same = ask_at_once(service, [given("same")] * 20)
+    differing = ask_at_once(service, [given("differing", cars=float(number)) for number in range(20)])
+
+    assert {answer.text for answer in same} == {same[0].text}
+    assert sorted(answer.status_code for answer in differing) == [200] + [409] * 19
+    logged = read_predictions(settings, NOON, datetime.now(UTC)).set_index("request_id")
+    assert sorted(logged.index) == ["differing", "same"]
+    (answered,) = (answer for answer in differing if answer.status_code == 200)
+    assert answered.json()["predictions"][0]["prediction"] == logged.loc["differing", "prediction"]
+    assert "roundtrip_log_lines 2.0" in service.get("/metrics").text
