@@ -55,9 +55,12 @@ def write_parts(table: pa.Table, folder: Path, name: str) -> list[Path]:
     if not table.num_rows:
         return []
     days = pc.cast(table["prediction_time"], pa.date32())
+    found = sorted(pc.unique(days).to_pylist())
+    if len(found) == 1:
+        return [_write_atomically(table, part_path(folder, found[0], name))]
     return [
         _write_atomically(table.filter(pc.equal(days, pa.scalar(day))), part_path(folder, day, name))
-        for day in sorted(pc.unique(days).to_pylist())
+        for day in found
     ]
 
 
@@ -69,7 +72,8 @@ def part_path(folder: Path, day: date, name: str) -> Path:
 def _write_atomically(table: pa.Table, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}.draft")
-    pq.write_table(table, draft, compression="zstd")
+    texts = [field.name for field in table.schema if field.type == pa.string()]
+    pq.write_table(table, draft, compression="zstd", use_dictionary=texts)  # numbers seldom repeat
     with draft.open("rb") as written:
         os.fsync(written.fileno())
     draft.replace(path)
