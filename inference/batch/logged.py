@@ -57,7 +57,7 @@ def log_table(
     for column in columns:
         values = _without_nan(rows.column(column.name))
         arrays[f"feature.{column.name}"] = values
-        arrays[f"status.{column.name}"] = pc.if_else(pc.is_null(values), "missing", "present")
+        arrays[f"status.{column.name}"] = _statuses(values)
     schema = arrow_schema(columns, problem)
     return pa.Table.from_arrays(
         [_typed(arrays.get(field.name), field, count) for field in schema], schema=schema
@@ -65,9 +65,15 @@ def log_table(
 
 
 def _without_nan(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    if not pa.types.is_floating(values.type):
+    if not pa.types.is_floating(values.type) or not pc.any(pc.is_nan(values)).as_py():
         return values
     return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+
+
+def _statuses(values: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    if not values.null_count:
+        return pa.repeat("present", len(values))
+    return pc.if_else(pc.is_null(values), "missing", "present")
 
 
 def _typed(values: pa.Array | pa.ChunkedArray | None, field: pa.Field, rows: int) -> pa.Array:
