@@ -59,6 +59,7 @@ def start_state(settings: InferenceSettings, problem: Problem, schema: RequestSc
         settings.seal_seconds,
         settings.remembered_requests,
         Pseudonyms.configured(settings, problem),
+        settings.log_fallback,
     )
     follower = ModelFollower(settings, problem, on_load=metrics.record_model)
     metrics.watch(follower, log)

@@ -45,6 +45,10 @@ class InferenceSettings(TrainingSettings):
     remembered_requests: int = Field(
         default=20_000, ge=1, description="Request ids whose answers a retry gets again."
     )
+    log_fallback: Path | None = Field(
+        default=None,
+        description="Where predictions are logged while the log's own folder cannot be written.",
+    )
     drain_seconds: int = Field(default=10, ge=0, description="How long open requests may take at the end.")
 
     queue_target_ms: float = Field(
@@ -110,9 +114,9 @@ class InferenceSettings(TrainingSettings):
         description="How long a request may take to arrive, from its first byte to its last.",
     )
 
-    @field_validator("api_keys")
+    @field_validator("api_keys", "log_fallback")
     @classmethod
-    def _absolute_keys(cls, value: Path | None) -> Path | None:
+    def _absolute_links(cls, value: Path | None) -> Path | None:
         """Links stay links: a mounted secret is exchanged by pointing one elsewhere."""
         return None if value is None else REPOSITORY / value.expanduser()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
+from math import ceil
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from inference.hot_path.stages import BatchStages
 from inference.observability.metrics import ServiceMetrics
 from inference.prediction_log.answered import Answer
 from inference.prediction_log.errors import LogWriteError, RequestIdReusedError
+from inference.prediction_log.journal_places import RETRY_SECONDS
 from inference.prediction_log.writer import PredictionLog
 from training.matrix import Floats
 
@@ -109,7 +111,9 @@ class Answering:
         except RequestIdReusedError as error:
             raise RequestIdConflictError(str(error)) from error
         except (LogWriteError, OSError) as error:
-            raise LogUnavailableError(f"{error}. Nothing was answered; try again") from error
+            raise LogUnavailableError(
+                f"{error}. Nothing was answered; try again", headers={"Retry-After": str(ceil(RETRY_SECONDS))}
+            ) from error
 
     def _with_reasons(
         self, asked: Asked, answers: Answers, rows: Sequence[FeatureRow], stages: BatchStages

@@ -115,5 +115,5 @@ def seal_apart(paths: Sequence[Path], folder: Path) -> str:
 def _is_small(path: Path) -> bool:
     try:
         return path.stat().st_size <= SMALL_BYTES
-    except FileNotFoundError:
-        return True  # another process has sealed it
+    except OSError:
+        return True  # another process has sealed it, or its folder is away, as sealing will say

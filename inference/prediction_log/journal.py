@@ -85,10 +85,21 @@ class Segment:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".draft")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.write(descriptor, _encoder.encode(Header(SCHEMA_VERSION, layout)) + b"\n")
-        draft.rename(path)
-        return cls(path, descriptor, layout)
+        segment = cls(path, descriptor, layout)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            segment._write(_encoder.encode(Header(SCHEMA_VERSION, layout)) + b"\n")
+            draft.rename(path)
+        except (LogWriteError, OSError):
+            segment.close()
+            draft.unlink(missing_ok=True)
+            raise
+        return segment
+
+    @property
+    def is_removed(self) -> bool:
+        """Whether its file was deleted: what is written to it would be gone with the process."""
+        return os.fstat(self._descriptor).st_nlink == 0
 
     def append(self, entries: Sequence[LoggedPrediction]) -> None:
         """Write the lines in one unbuffered call; after a failure the segment is as it was before.
@@ -96,7 +107,10 @@ class Segment:
         Raises:
             LogWriteError: the disk is full or the file cannot be written.
         """
-        lines = _encoder.encode_lines(entries)
+        self._write(_encoder.encode_lines(entries))
+        self.rows += len(entries)
+
+    def _write(self, lines: bytes) -> None:
         try:
             written = os.write(self._descriptor, lines)
         except OSError as error:
@@ -105,7 +119,6 @@ class Segment:
             os.ftruncate(self._descriptor, self._size)
             raise LogWriteError(str(self.path), f"only {written} of {len(lines)} bytes fitted")
         self._size += written
-        self.rows += len(entries)
 
     def close(self) -> None:
         """Let go of the lock; the segment may now be sealed."""
@@ -119,7 +132,10 @@ def segments(folder: Path) -> list[Path]:
 
 def is_abandoned(path: Path) -> bool:
     """Whether no living process is writing this segment (its writer holds a lock until it ends)."""
-    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False  # another process has sealed it, or its folder is away again
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

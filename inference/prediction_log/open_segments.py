@@ -50,9 +50,11 @@ class OpenSegments:
         return closed
 
     def _segment(self, layout: Layout) -> Segment:
-        for segment in self._open:
+        for segment in list(self._open):
             if segment.layout == layout:
-                return segment
+                if not segment.is_removed:
+                    return segment
+                self._close(segment)
         self._open.append(Segment.create(self._folder, layout))
         return self._open[-1]
 

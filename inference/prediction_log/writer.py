@@ -19,7 +19,7 @@ from inference.prediction_log.journal import (
     read_segment,
     segments,
 )
-from inference.prediction_log.open_segments import OpenSegments
+from inference.prediction_log.journal_places import JournalPlaces
 from inference.prediction_log.pseudonyms import Pseudonyms
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,8 @@ class PredictionLog:
 
     A segment is sealed after `seal_rows` lines or `seal_seconds`. The last `remember` request ids are known;
     after a restart, those of the segments that a dead process left unsealed. With `pseudonyms`, personal
-    fields are kept under those only, here and on disk.
+    fields are kept under those only, here and on disk. While the folder cannot be written, lines go to the
+    `fallback` folder's journal, if there is one: they are in the log once they are sealed into it.
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class PredictionLog:
         seal_seconds: float,
         remember: int,
         pseudonyms: Pseudonyms | None = None,
+        fallback: Path | None = None,
     ) -> None:
+        self._folders = [folder] if fallback is None else [folder, fallback]
         self._folder, self._seal_rows, self._seal_seconds = folder, seal_rows, seal_seconds
         self._lock, self._closing = Lock(), False
-        self._segments = OpenSegments(folder)
+        self._segments = JournalPlaces(self._folders)
         self._answered, self._pseudonyms = AnsweredRequests(remember), pseudonyms
         self._sealing = BackgroundSealing(folder, seal_seconds, self._close_due)
         self.lines = 0
@@ -56,8 +59,8 @@ class PredictionLog:
 
     @property
     def last_error(self) -> str | None:
-        """Why a segment cannot be sealed just now."""
-        return self._sealing.last_error
+        """Why lines cannot be written where they belong, or a segment cannot be sealed just now."""
+        return self._segments.trouble or self._sealing.last_error
 
     def append(self, entries: Sequence[LoggedPrediction], layout: Layout) -> tuple[Answer, ...]:
         """Log the entries that are no retries and return the answer that stands for each.
@@ -132,17 +135,26 @@ class PredictionLog:
             old = since is not None and monotonic() - since >= self._seal_seconds
             if old or self._closing or self._segments.rows >= self._seal_rows:
                 self._segments.close_all()
-            return self._segments.take_closed()
+            closed, recovered = self._segments.take_closed(), self._segments.take_recovered()
+        return closed + self._forgotten(closed) if recovered else closed
+
+    def _forgotten(self, closed: Sequence[Path]) -> list[Path]:
+        """Segments that were taken for sealed while their folder was away."""
+        known = {*closed, *self._sealing.waiting}
+        return [path for path in self._abandoned() if path not in known]
 
     def _adopt_abandoned(self) -> list[Path]:
         """Take over the segments of dead processes, and remember their answers."""
-        abandoned = [path for path in segments(self._folder) if is_abandoned(path)]
+        abandoned = self._abandoned()
         for path in abandoned:
             self._remember_segment(path)
-        for draft in (self._folder / JOURNAL).glob("*.draft"):
+        for draft in (draft for folder in self._folders for draft in (folder / JOURNAL).glob("*.draft")):
             if is_abandoned(draft):
                 draft.unlink(missing_ok=True)
         return abandoned
+
+    def _abandoned(self) -> list[Path]:
+        return [path for folder in self._folders for path in segments(folder) if is_abandoned(path)]
 
     def _remember_segment(self, path: Path) -> None:
         try:

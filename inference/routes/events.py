@@ -7,6 +7,7 @@ from typing import Any, Final
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI, Request
 
+from inference.admission.bounded_threads import BoundedThreads
 from inference.application_state import state_of
 from inference.body import read_body
 from inference.errors import ErrorDocument
@@ -19,7 +20,7 @@ REFUSALS: Final = {
     409: "An event id was taken before for another event.",
     413: "Too many events, or too many bytes.",
     422: "An event is not as the schema says, or cannot be true; `items` names each wrong field.",
-    503: "Events cannot be made durable here.",
+    503: "Events cannot be made durable here, or too many wait; `Retry-After` says when to ask again.",
 }
 RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     code: {"model": ErrorDocument, "description": text} for code, text in REFUSALS.items()
@@ -44,10 +45,17 @@ class ReceiptDocument(Document):
     duplicates: int
 
 
+# Calls that take events in at once, and those that may wait for that.
+THREADS: Final = 4
+WAITING_CALLS: Final = 64
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.events = EventIntake(app.state.running.settings)
+    app.state.event_threads = BoundedThreads("event-intake", THREADS, WAITING_CALLS)
     yield
+    await run_sync(app.state.event_threads.close)
     await run_sync(app.state.events.close)
 
 
@@ -57,8 +65,10 @@ router = APIRouter(prefix="/v1/events", tags=["events"], lifespan=_lifespan)
 @router.post("", responses=RESPONSES, openapi_extra={"requestBody": BODY})
 async def create_events(request: Request) -> ReceiptDocument:
     """Take one or many events in, all or none. What is acknowledged survives the death of the service."""
-    body = await read_body(request.scope, request.receive, state_of(request).settings.max_body_bytes)
-    receipt = await run_sync(_intake(request).take, body)
+    state, threads = state_of(request), request.app.state.event_threads
+    body = await read_body(request.scope, request.receive, state.settings.max_body_bytes)
+    with state.admission.apart(1):
+        receipt = await threads.run(_intake(request).take, body)
     return ReceiptDocument(accepted=receipt.accepted, duplicates=receipt.duplicates)
 
 

@@ -24,7 +24,8 @@ REFUSALS: Final = {
     409: "A request id was answered before for other fields.",
     413: "Too many instances, or too many bytes.",
     422: "Not a request as described; `items` names each wrong field.",
-    503: "No model yet, a broken feature repository, or no prediction log.",
+    503: "No model yet, a broken feature repository, no prediction log, or more is asked than can be "
+    "answered soon; `Retry-After` says when to ask again, where that is known.",
 }
 RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"model": PredictionsDocument},

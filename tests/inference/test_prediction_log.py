@@ -323,17 +323,28 @@ def test_bulk_predictions_are_read_beside_online_ones(settings: FeatureSettings)
 
 
 def test_a_full_disk_leaves_the_segment_whole(settings: FeatureSettings) -> None:
-    log = open_log(settings)
-    log.append([entry("a")], LAYOUT)
-    (segment,) = log._segments._open
+    segment = Segment.create(log_folder(settings), LAYOUT)
+    segment.append([entry("a")])
     broken = os.open("/dev/full", os.O_WRONLY)
     os.dup2(broken, segment._descriptor)
 
     with pytest.raises(LogWriteError, match="space"):
-        log.append([entry("b")], LAYOUT)
-    log.append([entry("c")], LAYOUT)
+        segment.append([entry("b")])
+    segment.close()
 
-    assert read_ids(settings) == ["a", "c"]
+    assert read_ids(settings) == ["a"]
+
+
+def test_a_segment_that_cannot_be_written_is_followed_by_another(settings: FeatureSettings) -> None:
+    log = open_log(settings)
+    log.append([entry("a")], LAYOUT)
+    (segment,) = log._segments._places[0].segments._open
+    os.dup2(os.open("/dev/full", os.O_WRONLY), segment._descriptor)
+
+    log.append([entry("b")], LAYOUT)
+
+    assert read_ids(settings) == ["a", "b"]
+    assert len(segments(log_folder(settings))) == 2
 
 
 def test_one_request_sent_twice_at_once_has_one_answer(settings: FeatureSettings) -> None:

@@ -23,7 +23,7 @@ from inference.protocols.open_inference.grpc_messages import SERVICE, message_cl
 from inference.protocols.open_inference.infer_request import InferLimits
 from inference.protocols.open_inference.metadata import model_metadata, server_metadata
 from inference.protocols.questions import read_questions
-from inference.protocols.served_address import Address, addressed_model, answering_model, signatures_of
+from inference.protocols.served_address import Address, addressed_model, require_version, signatures_of
 
 DOOR: Final = "grpc"
 INFER: Final = "ModelInfer"
@@ -145,11 +145,13 @@ class OpenInferenceService:
 
     async def _model_infer(self, message: Any, call: Call) -> Reply:
         state = self._state
-        model = answering_model(state, Address(message.model_name, message.model_version))
+        address = Address(message.model_name, message.model_version)
+        model = addressed_model(state, address)
         signatures = signatures_of(state, model)
         with state.metrics.timed("decode", call.trace):
             request = read_message(message, InferLimits(signatures, state.settings.max_items))
             questions = read_questions(request.table, signatures, state.schema, datetime.now(UTC))
+        require_version(state, address, questions)
         answers = await state.service.predict(questions, call)
         return Reply(write_message(message.model_name, request, answers), answers)
 
