@@ -30,7 +30,7 @@ class WrongMethodError(InferenceError):
 
 
 class VersionUndecidedError(InferenceError):
-    """The address names a version while a rollout decides which version answers."""
+    """The address names a version, and a rollout has another one answer."""
 
     status, code = 409, "version_undecided"
 

@@ -1,12 +1,18 @@
 """Which model a foreign address means: this service serves one, under the problem's name."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from inference.application_state import ApplicationState
 from inference.errors import NoModelError
 from inference.protocols.errors import UnknownModelError, VersionUndecidedError
 from inference.protocols.signatures import Signatures
+from inference.request_schema import Question
 from inference.served_model import ServedModel
+from inference.serving_set import Role
+
+CHAMPION: Final[Role] = "champion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +49,17 @@ def addressed_model(state: ApplicationState, address: Address) -> ServedModel:
     return served
 
 
-def answering_model(state: ApplicationState, address: Address) -> ServedModel:
-    """The model that a prediction asks for.
+def require_version(state: ApplicationState, address: Address, questions: Sequence[Question]) -> None:
+    """Check, where a version is demanded, that no rollout gives a question to another one.
 
     Raises:
-        UnknownModelError, NoModelError: as `addressed_model`.
-        VersionUndecidedError: a version is demanded while a rollout decides which one answers.
+        VersionUndecidedError: it does.
     """
-    model = addressed_model(state, address)
     serving = state.follower.serving
-    if address.version and serving and serving.challenger:
-        raise VersionUndecidedError("a rollout decides which version answers; leave the version out")
-    return model
+    if address.version and serving and any(serving.choose(question)[0] != CHAMPION for question in questions):
+        raise VersionUndecidedError(
+            f"a rollout has another version than {address.version!r} answer this; leave the version out"
+        )
 
 
 def signatures_of(state: ApplicationState, model: ServedModel) -> Signatures:

@@ -16,10 +16,13 @@ import tritonclient.http.aio as triton_aio
 from tritonclient.utils import InferenceServerException
 
 from inference.prediction_log.reader import read_predictions
+from inference.rollout.actions import start
 from inference.settings import InferenceSettings
 from tests.inference.given_rows import ROWS, arrays_of, columns_of, expected
 from tests.inference.parking import PROBLEM
-from tests.inference.world import instance
+from tests.inference.rollout_world import policy_of
+from tests.inference.running import running_server, wait_until
+from tests.inference.world import add_version, instance
 
 INFER = f"/v2/models/{PROBLEM.name}/infer"
 
@@ -301,3 +304,34 @@ def test_versions_are_told_in_headers_too(shared_service: httpx.Client) -> None:
     response = shared_service.post(INFER, json=document())
 
     assert (response.headers["x-model-version"], response.headers["x-degraded"]) == ("1", "false")
+
+
+def test_a_named_version_is_never_answered_by_another(settings: InferenceSettings, champion: str) -> None:
+    named = f"/v2/models/{PROBLEM.name}/versions/{champion}/infer"
+    with running_server(settings) as client:
+        start(settings, PROBLEM.name, add_version(settings, 2.0), policy_of("ab"), "in a test")
+        wait_until(lambda: client.post(INFER, json=document()).headers["x-model-version"] != champion, "both")
+
+        answers = [client.post(named, json=one_row()) for _ in range(60)]
+
+    assert {answer.status_code for answer in answers} == {200, 409}
+    assert {answer.json().get("model_version", champion) for answer in answers} == {champion}
+
+
+def one_row() -> dict[str, Any]:
+    tensors = [
+        tensor(name, [value], "BYTES" if name == "district" else "FP64") for name, value in ROWS[0].items()
+    ]
+    return {"inputs": tensors}
+
+
+def test_degraded_answers_say_so(settings: InferenceSettings, service: httpx.Client) -> None:
+    for beside in ("", "-wal", "-shm"):
+        settings.online_db.with_name(settings.online_db.name + beside).unlink(missing_ok=True)
+    asked = instance()
+    fields = [tensor(name, [asked[name]], "BYTES") for name in ("site", "opens_at")]
+
+    response = service.post(INFER, json={"inputs": [*fields, tensor("spaces", [asked["spaces"]], "INT64")]})
+
+    assert response.json()["parameters"] == {"degraded": True}
+    assert response.headers["x-degraded"] == "true"

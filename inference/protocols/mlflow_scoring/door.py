@@ -14,7 +14,7 @@ from inference.protocols.errors import UnsupportedMediaTypeError, one_message
 from inference.protocols.mlflow_scoring.csv_frame import read_csv
 from inference.protocols.mlflow_scoring.json_frame import read_json
 from inference.protocols.questions import read_questions
-from inference.protocols.served_address import answering_model, signatures_of
+from inference.protocols.served_address import addressed_model, signatures_of
 from inference.protocols.signatures import Signatures
 from inference.protocols.table import Table
 
@@ -42,7 +42,7 @@ class MlflowDoor:
 
     async def predict(self, state: ApplicationState, asked: Asked, call: Call) -> HotResponse:
         """Answer a scoring request."""
-        signatures = signatures_of(state, answering_model(state, asked.address))
+        signatures = signatures_of(state, addressed_model(state, asked.address))
         require_plain(asked)
         read = _reader(asked.headers.get("content-type", ""))
         with state.metrics.timed("decode", call.trace):

@@ -12,7 +12,7 @@ from inference.protocols.errors import one_message
 from inference.protocols.open_inference.infer_request import InferLimits
 from inference.protocols.open_inference.json_messages import HEADER_LENGTH, read_request, write_response
 from inference.protocols.questions import read_questions
-from inference.protocols.served_address import answering_model, signatures_of
+from inference.protocols.served_address import addressed_model, require_version, signatures_of
 
 
 class OpenInferenceDoor:
@@ -22,13 +22,14 @@ class OpenInferenceDoor:
 
     async def predict(self, state: ApplicationState, asked: Asked, call: Call) -> HotResponse:
         """Answer an inference request."""
-        model = answering_model(state, asked.address)
+        model = addressed_model(state, asked.address)
         require_plain(asked)
         signatures = signatures_of(state, model)
         with state.metrics.timed("decode", call.trace):
             limits = InferLimits(signatures, state.settings.max_items)
             request = read_request(asked.body, asked.headers.get(HEADER_LENGTH.lower()), limits)
             questions = read_questions(request.table, signatures, state.schema, datetime.now(UTC))
+        require_version(state, asked.address, questions)
         answers = await state.service.predict(questions, call)
         written = write_response(model.ref.name, request, answers)
         return HotResponse(

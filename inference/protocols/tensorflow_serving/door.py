@@ -18,7 +18,7 @@ from inference.protocols.door import Asked, json_answer, json_refusal, require_p
 from inference.protocols.errors import one_message
 from inference.protocols.json_document import read_object
 from inference.protocols.questions import read_questions
-from inference.protocols.served_address import answering_model, signatures_of
+from inference.protocols.served_address import addressed_model, require_version, signatures_of
 from inference.protocols.signatures import GIVEN
 from inference.protocols.table import Column, Table, table_of_object, table_of_records
 
@@ -34,7 +34,7 @@ class TensorFlowServingDoor:
 
     async def predict(self, state: ApplicationState, asked: Asked, call: Call) -> HotResponse:
         """Answer a predict request."""
-        signatures = signatures_of(state, answering_model(state, asked.address))
+        signatures = signatures_of(state, addressed_model(state, asked.address))
         require_plain(asked)
         with state.metrics.timed("decode", call.trace):
             document = read_object(asked.body)
@@ -43,6 +43,7 @@ class TensorFlowServingDoor:
             questions = read_questions(
                 table, signatures, state.schema, datetime.now(UTC), _signature(document.get(SIGNATURE))
             )
+        require_version(state, asked.address, questions)
         answers = await state.service.predict(questions, call)
         return json_answer({ANSWERED[form]: [answer.prediction for answer in answers]}, answers)
 

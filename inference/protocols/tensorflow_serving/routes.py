@@ -24,7 +24,7 @@ LABEL: Final = "/{name}/labels/{label}"
 REFUSALS: Final = {
     400: "Not a request as the protocol or the model says.",
     404: "Another model, version or label than the one served.",
-    409: "A rollout decides which version answers, or a request id was answered before for other values.",
+    409: "A rollout has another version answer, or a request id was answered before for other values.",
     413: "Too many rows, or too many bytes.",
     415: "A compressed body.",
     503: "No model is loaded yet, or nothing can be looked up or logged.",
