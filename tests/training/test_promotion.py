@@ -50,7 +50,7 @@ def write_intent(settings: TrainingSettings, to: str, **changes: object) -> Inte
 
 def damage(settings: TrainingSettings, version: str) -> None:
     folder = fetch_bundle(settings, version_ref(settings, NAME, version))
-    (folder / "model.onnx").write_bytes(b"damaged")
+    (folder / "model.onnx").write_bytes(b"\x08 damaged")
 
 
 def test_promotion_moves_both_aliases_and_keeps_the_reason(settings: TrainingSettings) -> None:
