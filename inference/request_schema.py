@@ -104,13 +104,13 @@ class RequestSchema:
         return INSTANCES in document
 
     def _parts(self, instance: BaseModel) -> Parts:
-        sent = instance.model_fields_set
         fields = {
             field.name: _in_utc(getattr(instance, attribute))
             for attribute, field in named_fields(self.problem)
-            if field.nullable or attribute in sent
         }
         features, asked_for = getattr(instance, GIVEN, None), getattr(instance, GIVEN_TIME, None)
+        if features is not None:
+            fields = {name: value for name, value in fields.items() if value is not None}
         return fields, features, getattr(instance, GIVEN_ID), asked_for and asked_for.astimezone(UTC)
 
     def _explained(self, errors: Sequence[ErrorDetails], wrapped: bool) -> InvalidRequestError:

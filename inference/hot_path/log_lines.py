@@ -40,6 +40,8 @@ def log_lines(
 
 
 def _keys(fields: Mapping[str, object], layout: Layout) -> tuple[Scalar, ...]:
+    if not fields:
+        return (None,) * len(layout.keys)
     return tuple([_scalar(fields.get(name)) for name, _ in layout.keys])
 
 

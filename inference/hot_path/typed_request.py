@@ -80,13 +80,14 @@ class TypedRequest:
         for place in self._stamps:
             if values[place].__class__ is str:
                 values[place] = _read_moment(values[place])
-        fields = dict(zip(self._names, values, strict=True))
-        if UNSET in values:
-            if features is UNSET:
+        time = None if asked_for is None else _read_moment(asked_for)
+        named = zip(self._names, values, strict=True)
+        if features is UNSET:
+            if UNSET in values:
                 raise ValueError
-            fields = {name: value for name, value in fields.items() if value is not UNSET}
-        given = None if features is UNSET else features
-        return fields, given, request_id, _read_moment(asked_for) if asked_for is not None else None
+            return dict(named), None, request_id, time
+        along = {name: value for name, value in named if value is not UNSET and value is not None}
+        return along, features, request_id, time
 
 
 def _instance_type(fields: Sequence[RequestField], replay: bool) -> Any:
