@@ -20,8 +20,7 @@ from tests.inference.mutated_messages import (
     mutated_bytes,
     valid_messages,
 )
-from tests.inference.running import ServerProcess, running_server
-from tests.inference.test_protocols_grpc import free_port
+from tests.inference.running import ServerProcess, free_port, running_server
 from tests.inference.world import add_version, set_champion, world_settings
 
 INFER_CALL = "/inference.GRPCInferenceService/ModelInfer"

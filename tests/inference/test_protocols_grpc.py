@@ -1,6 +1,7 @@
 """The Open Inference Protocol over gRPC, as Triton's own client speaks it."""
 
 import asyncio
+import random
 import shutil
 import subprocess
 import sys
@@ -23,18 +24,16 @@ from inference.prediction_log.reader import read_predictions
 from inference.protocols.open_inference.grpc_messages import MESSAGES, message_classes
 from inference.server import take_port
 from inference.settings import InferenceSettings
+from tests.inference.commanded import commanded
 from tests.inference.given_rows import ROWS, arrays_of, columns_of, expected
 from tests.inference.parking import PROBLEM
-from tests.inference.running import PATIENCE, ROOT, ServerProcess, environment_of, wait_until
+from tests.inference.running import PATIENCE, ROOT, ServerProcess, environment_of, free_port, wait_until
 from tests.inference.world import add_version, instance, set_champion, world_settings
 
 Code = grpc.StatusCode
-
-
-def free_port() -> int:
-    with take_port("127.0.0.1", 0) as free:
-        port: int = free.getsockname()[1]
-        return port
+CALLS = 8
+# Channels of one process to one address are one connection otherwise.
+ALONE = [("grpc.use_local_subchannel_pool", 1)]
 
 
 @pytest.fixture(scope="module")
@@ -323,6 +322,7 @@ asyncio.run(start())
 """
 
 
+@pytest.mark.slow
 def test_without_a_port_grpc_is_not_imported(settings: InferenceSettings) -> None:
     run = subprocess.run(
         [sys.executable, "-c", IMPORTED],
@@ -334,3 +334,28 @@ def test_without_a_port_grpc_is_not_imported(settings: InferenceSettings) -> Non
     )
 
     assert "grpc" not in run.stdout.split()
+
+
+@pytest.mark.slow
+def test_workers_share_the_port(
+    settings: InferenceSettings, champion: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("ROUNDTRIP_GRPC_PORT", str(port))
+
+    def answered() -> bool:
+        """Over connections of their own, so that either worker may get them."""
+        codes = []
+        for _ in range(CALLS):
+            with grpc.insecure_channel(f"127.0.0.1:{port}", ALONE) as channel:
+                call = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer
+                codes.append(call.future(typed_request(), timeout=PATIENCE).code())
+        return set(codes) == {Code.OK}
+
+    with commanded(settings, workers=2) as command:
+        wait_until(answered, "both workers")
+        command.kill_a_worker(random.Random(0))
+        wait_until(answered, "both workers again")
+        status, said = command.end()
+
+    assert status == 0, said

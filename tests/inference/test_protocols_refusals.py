@@ -14,8 +14,7 @@ from inference.access.rate_limit import Rate
 from inference.settings import InferenceSettings
 from tests.inference.callers import bearer, new_key
 from tests.inference.parking import PROBLEM
-from tests.inference.running import running_server
-from tests.inference.test_protocols_grpc import free_port
+from tests.inference.running import free_port, running_server
 from tests.inference.world import world_settings
 
 Code = grpc.StatusCode
