@@ -118,6 +118,9 @@ def test_an_explanation_is_asked_for_in_the_query(both_ways: TestClient) -> None
     assert refused.status_code == 422
     assert refused.json()["error"]["items"][0]["field"] == "explain"
     assert "reasons" not in plain.json()["predictions"][0]
+    for root in ("", MOUNTED):
+        explained = both_ways.post(f"{root}/v1/predict?explain=true", json=given("explained"))
+        assert "cars" in {reason["feature"] for reason in explained.json()["predictions"][0]["reasons"]}
 
 
 def ask_at_once(service: httpx.Client, documents: list[dict[str, Any]]) -> list[httpx.Response]:
