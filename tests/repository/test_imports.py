@@ -18,7 +18,7 @@ OWN = {*ROOMS, "tests"}
 EXTRAS_OF = {room: (room,) for room in ROOMS} | {
     "features": ("features", "redis", "postgres", "spark"),
     "flight_delay": ("training",),
-    "inference": ("inference", "explain", "tracing", "ray", "gpu", "client"),
+    "inference": ("inference", "tracing", "ray", "gpu", "client"),
 }
 DISTRIBUTIONS = packages_distributions()
 HEAVY = (
