@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from math import prod
 
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 
 from training.bundle.errors import GraphSafetyError
 from training.bundle.graph_sizes import require_modest_sizes
