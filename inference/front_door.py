@@ -6,7 +6,7 @@ Both ways a request is named, checked, counted and, where it fails, answered ali
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Final
 
@@ -89,10 +89,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class HotPaths:
-    """Who answers which method and path; `refuse` is how an error is said where a path asked."""
+    """Who answers which method and path; `refuse` is how an error is said where a path asked.
+
+    `said` are the refusals in overload, by path and message: they have to be cheap, and are few.
+    """
 
     routes: HotRoutes
     refuse: Refuse
+    said: dict[tuple[str, str], HotResponse] = field(default_factory=dict)
 
     async def answer(
         self, hot: HotRoute, state: ApplicationState, scope: Scope, receive: Receive, started: float
@@ -116,7 +120,11 @@ class HotPaths:
     ) -> Answered:
         """Refuse a request that is not let in, at the least expense."""
         call = Call(started, hot.door, request_id=state.observer.identify(scope["headers"]))
-        return Answered(self.refuse(scope["path"], error), call, hot.route, error.code)
+        known = (scope["path"], error.message)
+        said = self.said.get(known)
+        if said is None:
+            said = self.said[known] = self.refuse(scope["path"], error)
+        return Answered(said, call, hot.route, error.code)
 
     def unexpected(self, scope: Scope) -> HotResponse:
         """Say that the service failed, and log why."""

@@ -3,9 +3,10 @@
 Under overload the queue stands in the loop: what came in one turn is decoded, scored and answered in the
 next ones. As in CoDel (Nichols & Jacobson, "Controlling Queue Delay", ACM Queue 10(5), 2012) and DAGOR (Zhou
 et al., "Overload Control for Scaling WeChat Microservices", SoCC 2018) it is bounded in time, not in number:
-by Little's law as many may be in the loop as it answers within a target. What one costs is measured while
-some are refused, in CPU time of the loop. A limit steered by waiting times, as AIMD steers it, fell to
-nothing on a machine whose cores are shared, since it took each pause of the machine for a queue.
+a turn may take a few times as long as one for a single request does, which is what callers know from calm
+hours. How many may be in the loop for that grows by one and shrinks by a factor (AIMD, Chiu & Jain 1989; as
+`AIMDLimit` in Netflix's concurrency-limits). A turn is measured in the loop's CPU time: in time of the clock,
+each pause that a shared machine makes would be taken for a queue, and the limit fall to nothing.
 
 Nobody is refused before `UNDISPUTED` are in the loop: callers who wait for their answers may be that many,
 and a refusal would not help them.
@@ -22,11 +23,15 @@ from inference.admission.retry_after import overloaded
 
 UNDISPUTED: Final = 64
 # However slow each is: with fewer the loop would have nothing to batch.
-LEAST: Final = 8
+LEAST: Final = 16
+# How long a turn may take, in turns for a single request.
+TURNS: Final = 4.0
+# The sharpest cut at once.
+SHARPEST: Final = 0.5
 # Overload is over when nobody was refused for so long.
 QUIET_SECONDS: Final = 1.0
-# The weight of the newest batch in what a request costs.
-NEWEST: Final = 0.2
+# The weight of the newest turn in how long one for a single request takes.
+NEWEST: Final = 0.05
 
 
 class Admission:
@@ -36,13 +41,13 @@ class Admission:
     """
 
     def __init__(self, target_seconds: float, most_under_way: int) -> None:
-        """`target_seconds`: the loop's work that may wait; `most_under_way`: whatever requests wait for."""
+        """`target_seconds`: a turn that is never too long; `most_under_way`: whatever requests wait for."""
         self._target, self._most = target_seconds, most_under_way
         self.limit = float(UNDISPUTED)
         self.under_way = self._apart = 0
         self._refuses, self._refused_at = False, -inf
-        self._measured_at: float | None = None
-        self._seconds: float | None = None
+        self._turned_at: float | None = None
+        self._single = 0.0
 
     def enter(self) -> None:
         """Let a request in; `leave` must follow.
@@ -75,25 +80,24 @@ class Admission:
         finally:
             self._apart -= requests
 
-    def begun(self, began: float, requests: int) -> None:
-        """A batch of so many requests began; what the loop did since the last one was its cost."""
-        if not self._refuses:
+    def begun(self, requests: int) -> None:
+        """A batch of so many requests began, and with it the next turn of the loop."""
+        before, self._turned_at = self._turned_at, thread_time()
+        if before is None:
             return
-        if began - self._refused_at > QUIET_SECONDS:
-            self._relax()
-            return
-        before, self._measured_at = self._measured_at, thread_time()
-        if before is not None:
-            self._learn((self._measured_at - before) / requests)
+        seconds = self._turned_at - before
+        if requests == 1:
+            self._single += (NEWEST if self._single else 1.0) * (seconds - self._single)
+        if self._refuses:
+            self._refuses = False
+            self._steer(seconds, requests)
 
-    def _learn(self, seconds: float) -> None:
-        known = self._seconds
-        self._seconds = seconds if known is None else known + NEWEST * (seconds - known)
-        self.limit = min(max(self._target / max(self._seconds, 1e-6), LEAST), self._most)
-
-    def _relax(self) -> None:
-        self.limit = max(self.limit, float(UNDISPUTED))
-        self._refuses, self._measured_at, self._seconds = False, None, None
+    def _steer(self, seconds: float, requests: int) -> None:
+        longest = max(self._target, TURNS * self._single)
+        if seconds > longest:
+            self.limit = max(LEAST, self.limit * max(longest / seconds, SHARPEST))
+        else:
+            self.limit = min(self._most, self.limit + requests / self.limit)
 
     def _reconsider(self) -> None:
         """Refuse, unless overload is long over.
@@ -103,7 +107,7 @@ class Admission:
         """
         now = perf_counter()
         if now - self._refused_at > QUIET_SECONDS:
-            self._relax()
+            self.limit = float(UNDISPUTED)
         if self.under_way - self._apart >= self.limit or self.under_way >= self._most:
             self._refuses, self._refused_at = True, now
             raise overloaded()

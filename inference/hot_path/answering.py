@@ -51,7 +51,7 @@ class Answering:
     def answer(self, key: BatchKey, batch: Sequence[Asked]) -> Awaitable[list[Answers]] | list[Answers]:
         """Answer on the event loop: at once where the features are given, else when they are looked up."""
         began = perf_counter()
-        self._admission.begun(began, len(batch))
+        self._admission.begun(len(batch))
         stages = BatchStages(self._metrics, batch, began)
         if key.given:
             return self._score_and_log(batch, _given_rows(batch), stages)
