@@ -70,8 +70,9 @@ class BackgroundSealing:
     def _seal_due(self) -> None:
         self.waiting.extend(self._due())
         self._seal_here([path for path in self.waiting if _is_small(path)])
-        if self.waiting and monotonic() >= self._apart_at:
-            self._seal_apart(self.waiting)
+        large = [path for path in self.waiting if not _is_small(path)]
+        if large and monotonic() >= self._apart_at:
+            self._seal_apart(large)
             self._apart_at = monotonic() + APART_SECONDS
 
     def _seal_here(self, paths: Sequence[Path]) -> None:

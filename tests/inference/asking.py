@@ -15,12 +15,16 @@ PAUSE_SECONDS = 0.02
 
 
 class Asking:
-    """What was sent, what was acknowledged (predictions by request id), and what was answered otherwise."""
+    """What was sent, what was acknowledged (predictions by request id), and what was answered otherwise.
+
+    `degraded`: request ids of answers that said so.
+    """
 
     def __init__(self, port: int) -> None:
         self._port, self._over = port, threading.Event()
         self.sent: set[str] = set()
         self.acknowledged: dict[str, float] = {}
+        self.degraded: set[str] = set()
         self.refused: list[str] = []
 
     @contextmanager
@@ -54,6 +58,9 @@ class Asking:
         response = connection.getresponse()
         answered = response.read()
         if response.status == 200:
-            self.acknowledged[name] = json.loads(answered)["predictions"][0]["prediction"]
+            document = json.loads(answered)
+            self.acknowledged[name] = document["predictions"][0]["prediction"]
+            if document["degraded"]:
+                self.degraded.add(name)
         else:
             self.refused.append(f"{response.status}: {answered.decode()}")
