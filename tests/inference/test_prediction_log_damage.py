@@ -1,0 +1,122 @@
+"""A full disk, another version, a damaged file: the log names it, and loses nothing that was whole."""
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from features.settings import FeatureSettings
+from inference.prediction_log.errors import (
+    CorruptLogError,
+    LogWriteError,
+    UnknownLogVersionError,
+)
+from inference.prediction_log.journal import (
+    Segment,
+    segments,
+)
+from inference.prediction_log.schema import (
+    SCHEMA_VERSION,
+    VERSION_KEY,
+    log_folder,
+)
+from tests.inference.logged_lines import LAYOUT, entry, open_log, read_ids, sealed_files
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> FeatureSettings:
+    return FeatureSettings(var=tmp_path, _env_file=None)
+
+
+def test_a_full_disk_leaves_the_segment_whole(settings: FeatureSettings) -> None:
+    segment = Segment.create(log_folder(settings), LAYOUT)
+    segment.append([entry("a")])
+    broken = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(broken, segment._descriptor)
+
+    with pytest.raises(LogWriteError, match="space"):
+        segment.append([entry("b")])
+    segment.close()
+
+    assert read_ids(settings) == ["a"]
+
+
+def test_a_segment_that_cannot_be_written_is_followed_by_another(settings: FeatureSettings) -> None:
+    log = open_log(settings)
+    log.append([entry("a")], LAYOUT)
+    (segment,) = log._segments._places[0].segments._open
+    os.dup2(os.open("/dev/full", os.O_WRONLY), segment._descriptor)
+
+    log.append([entry("b")], LAYOUT)
+
+    assert read_ids(settings) == ["a", "b"]
+    assert len(segments(log_folder(settings))) == 2
+
+
+def test_an_unknown_schema_version_is_refused(settings: FeatureSettings) -> None:
+    open_log(settings).append([entry("a")], LAYOUT)
+    (segment,) = segments(log_folder(settings))
+    known = f'"schema_version":{SCHEMA_VERSION}'
+    segment.write_text(segment.read_text().replace(known, f'"schema_version":{SCHEMA_VERSION + 1}'))
+
+    with pytest.raises(UnknownLogVersionError, match=segment.name):
+        read_ids(settings)
+
+
+def test_an_unknown_schema_version_of_a_sealed_file_is_refused(settings: FeatureSettings) -> None:
+    log = open_log(settings)
+    log.append([entry("a")], LAYOUT)
+    log.close()
+    (path,) = sealed_files(settings)
+    table = pq.read_table(path, partitioning=None)
+    pq.write_table(table.replace_schema_metadata({VERSION_KEY: b"99"}), path)
+
+    with pytest.raises(UnknownLogVersionError, match="99"):
+        read_ids(settings)
+
+
+@pytest.mark.parametrize("content", [b"not a header\n", b'{"schema_version":1}\n', b"\n"])
+def test_a_corrupt_segment_is_named_and_does_not_stop_the_writer(
+    settings: FeatureSettings, content: bytes
+) -> None:
+    log = open_log(settings)
+    log.append([entry("a")], LAYOUT)
+    log.close()
+    corrupt = log_folder(settings) / "journal" / "20240501-bad.jsonl"
+    corrupt.write_bytes(content)
+
+    with pytest.raises(CorruptLogError, match=corrupt.name):
+        read_ids(settings)
+    restarted = open_log(settings)
+    assert restarted.append([entry("b")], LAYOUT)
+    restarted.close()
+
+    assert corrupt.name in str(restarted.last_error)
+    assert corrupt.exists()
+
+
+def test_a_truncated_sealed_file_is_named(settings: FeatureSettings) -> None:
+    log = open_log(settings)
+    log.append([entry("a")], LAYOUT)
+    log.close()
+    (path,) = sealed_files(settings)
+    path.write_bytes(path.read_bytes()[:-50])
+
+    with pytest.raises(CorruptLogError, match=path.name):
+        read_ids(settings)
+
+
+def test_a_column_that_changed_its_type_is_named(settings: FeatureSettings) -> None:
+    log = open_log(settings)
+    log.append([entry("a")], LAYOUT)
+    log.close()
+    (path,) = sealed_files(settings)
+    table = pq.read_table(path, partitioning=None)
+    position = table.schema.get_field_index("feature.cars")
+    changed = table.set_column(position, "feature.cars", pa.array(["many"]))
+    pq.write_table(changed, path.with_name("other.parquet"))
+
+    with pytest.raises(CorruptLogError, match=r"feature\.cars"):
+        read_ids(settings)
