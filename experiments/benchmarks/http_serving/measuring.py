@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ WARM_UP = 0.5
 CHECKED_ROWS = 32
 TOLERANCE = 1e-5
 START_SECONDS = 120.0
+# What a server does once it is ready, such as importing what its first answers needed not, is no part of it.
+SETTLE_SECONDS = 10.0
 # MLServer takes three ports in a row.
 PORTS_EACH = 10
 FIRST_PORT = 21_000
@@ -57,6 +60,7 @@ def running(contestants: Sequence[Contestant], workers: int, logs: Path) -> Iter
         ]
         for each in started:
             each.service.wait_until(lambda each=each: _is_up(each), START_SECONDS)  # type: ignore[misc]
+        time.sleep(SETTLE_SECONDS)
         yield started
 
 
