@@ -23,9 +23,9 @@ from inference.admission.retry_after import overloaded
 
 UNDISPUTED: Final = 64
 # However slow each is: with fewer the loop would have nothing to batch.
-LEAST: Final = 16
+LEAST: Final = 4
 # How long a turn may take, in turns for a single request.
-TURNS: Final = 4.0
+TURNS: Final = 2.0
 # The sharpest cut at once.
 SHARPEST: Final = 0.5
 # Overload is over when nobody was refused for so long.
@@ -47,7 +47,7 @@ class Admission:
         self.under_way = self._apart = 0
         self._refuses, self._refused_at = False, -inf
         self._turned_at: float | None = None
-        self._single = 0.0
+        self._single, self._alone = 0.0, False
 
     def enter(self) -> None:
         """Let a request in; `leave` must follow.
@@ -83,10 +83,11 @@ class Admission:
     def begun(self, requests: int) -> None:
         """A batch of so many requests began, and with it the next turn of the loop."""
         before, self._turned_at = self._turned_at, thread_time()
+        was_alone, self._alone = self._alone, self.under_way == 1
         if before is None:
             return
         seconds = self._turned_at - before
-        if requests == 1:
+        if was_alone and self._alone:
             self._single += (NEWEST if self._single else 1.0) * (seconds - self._single)
         if self._refuses:
             self._refuses = False

@@ -1,0 +1,111 @@
+"""Asked three times what it can answer: the answers it gives stay quick, the rest is told to come again."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import httpx
+import psutil
+import pytest
+
+from experiments.benchmarks.http_serving.load import Load, Step
+from experiments.benchmarks.http_serving.open_load import OpenLoad
+from inference.admission.admission import QUIET_SECONDS, UNDISPUTED
+from inference.settings import InferenceSettings
+from tests.inference.loading import load_closed, load_open, step_of
+from tests.inference.running import ServerProcess
+from tests.inference.world import add_version, set_champion, world_settings
+
+OVERLOAD = 3.0
+UNLOADED = 1 / 3
+# The accepted requests' p99 in overload, by that of the same callers when there is none.
+MOST_TIMES_SLOWER = 5.0
+LEAST_SHARE_OF_CAPACITY = 0.2
+MOST_MEMORY = 64 * 2**20
+# Enough to keep the service busy with less than this machine can send.
+INSTANCES = 48
+
+
+class Loaded:
+    """A served process with the loads that it was given, and what they came to."""
+
+    def __init__(self, server: ServerProcess, step: Step, folder: Path) -> None:
+        self.server, self._step, self._folder = server, step, folder
+        self.process = psutil.Process(server.process.pid)
+
+    def closed(self, connections: int, seconds: float) -> Load:
+        return load_closed(self._step, connections, seconds, self._folder)
+
+    def open(self, rate: float, seconds: float) -> OpenLoad:
+        """An open-loop load whose every request was answered, rightly or with when to come again."""
+        load = load_open(self._step, rate, seconds, self._folder)
+        assert set(load.statuses) <= {200, 503}
+        assert sum(load.statuses.values()) == load.asked
+        assert (load.wrong, load.unsaid) == (0, 0)
+        return load
+
+    def counted(self, name: str) -> float:
+        """The sum of a counter over its labels."""
+        lines = httpx.get(f"{self.server.url}/metrics", timeout=30).text.splitlines()
+        return sum(
+            float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name}{{", f"{name} "))
+        )
+
+
+@pytest.fixture(scope="module")
+def settings(built_world: Path, tmp_path_factory: pytest.TempPathFactory) -> InferenceSettings:
+    var = tmp_path_factory.mktemp("overloaded") / "var"
+    shutil.copytree(built_world, var)
+    settings = world_settings(var, seal_seconds=30.0, poll_seconds=1.0, inline_items=1_000)
+    set_champion(settings, add_version(settings, 1.0))
+    return settings
+
+
+@pytest.fixture(scope="module")
+def loaded(settings: InferenceSettings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
+    server = ServerProcess(settings)
+    try:
+        server.wait_until_ready()
+        step = step_of(int(server.url.rpartition(":")[2]), INSTANCES)
+        yield Loaded(server, step, tmp_path_factory.mktemp("plans"))
+    finally:
+        server.kill()
+
+
+def test_three_times_what_can_be_answered(loaded: Loaded) -> None:
+    overload_it(loaded, rounds=3, seconds=1.0)
+
+
+@pytest.mark.slow
+def test_three_times_what_can_be_answered_for_longer(loaded: Loaded) -> None:
+    overload_it(loaded, rounds=3, seconds=8.0)
+
+
+def overload_it(loaded: Loaded, rounds: int, seconds: float) -> None:
+    # given
+    capacity = loaded.closed(32, 1.5).rate
+    predictions, memory = loaded.counted("roundtrip_predictions_total"), loaded.process.memory_info().rss
+    refusals = loaded.counted("roundtrip_refusals_total")
+    # when
+    calm, pressed = [], []
+    for _ in range(rounds):
+        calm.append(loaded.open(UNLOADED * capacity, seconds))
+        pressed.append(loaded.open(OVERLOAD * capacity, seconds))
+    # then
+    both = [*calm, *pressed]
+    answered = sum(load.statuses.get(200, 0) for load in both)
+    assert loaded.counted("roundtrip_predictions_total") - predictions == answered * INSTANCES
+    refused = sum(load.statuses.get(503, 0) for load in both)
+    assert loaded.counted("roundtrip_refusals_total") - refusals == refused > 0
+    assert loaded.process.memory_info().rss - memory < MOST_MEMORY
+    # and: what another process does to this machine shows in one round's slowest, not in every round's
+    assert max(load.rate for load in pressed) > LEAST_SHARE_OF_CAPACITY * capacity
+    unloaded = median(load.p99_ms for load in calm)
+    assert min(load.p99_ms for load in pressed) <= MOST_TIMES_SLOWER * unloaded, (calm, pressed)
+    # when: it is over, and nobody was refused for a while
+    time.sleep(2 * QUIET_SECONDS)
+    after = loaded.closed(UNDISPUTED, 0.5)
+    # then: as many callers as wait for their answers are all answered
+    assert set(after.statuses) == {200}
