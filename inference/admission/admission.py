@@ -1,12 +1,12 @@
 """Admits what the event loop can answer soon and turns the rest away before anything was spent on it.
 
 Under overload the queue stands in the loop: what came in one turn is decoded, scored and answered in the
-next ones. As in CoDel (Nichols & Jacobson, "Controlling Queue Delay", ACM Queue 10(5), 2012) and DAGOR (Zhou
-et al., "Overload Control for Scaling WeChat Microservices", SoCC 2018) it is bounded in time, not in number:
-a turn may take a few times as long as one for a single request does, which is what callers know from calm
-hours. How many may be in the loop for that grows by one and shrinks by a factor (AIMD, Chiu & Jain 1989; as
-`AIMDLimit` in Netflix's concurrency-limits). A turn is measured in the loop's CPU time: in time of the clock,
-each pause that a shared machine makes would be taken for a queue, and the limit fall to nothing.
+next ones. As in CoDel (Nichols & Jacobson, ACM Queue 10(5), 2012) and DAGOR (Zhou et al., "Overload Control
+for Scaling WeChat Microservices", SoCC 2018) it is bounded in time, not in number: a turn may take a few
+times as long as one for a single request does, which is what callers know from calm hours. How many may be
+in the loop for that grows by one and shrinks by a factor (AIMD, Chiu & Jain 1989; as `AIMDLimit` in
+Netflix's concurrency-limits). A turn is measured in the loop's CPU time: in time of the clock, each pause
+that a shared machine makes would be taken for a queue, and the limit fall to nothing.
 
 Nobody is refused before `UNDISPUTED` are in the loop: callers who wait for their answers may be that many,
 and a refusal would not help them.

@@ -1,5 +1,6 @@
 """What the offline store writes: saved datasets, logged features, appended rows; whole or not at all."""
 
+import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,8 @@ from features.offline.write import append_rows, fresh_file
 from tests.features.offline_world import HOUR, LEVEL, NOON, ROWS, ask, levels, open_world
 
 ASKED = ask(("a", NOON), ("b", NOON), ("a", NOON + HOUR))
+# A fork of this process would inherit locks that other tests' threads hold.
+FORKING = multiprocessing.get_context("forkserver")
 WRITERS, APPENDS = 2, 8
 
 
@@ -147,7 +150,7 @@ def append_some(folder: str) -> None:
 
 
 def test_two_processes_append_without_losing_a_row(tmp_path: Path) -> None:
-    with ProcessPoolExecutor(WRITERS) as pool:
+    with ProcessPoolExecutor(WRITERS, mp_context=FORKING) as pool:
         list(pool.map(append_some, [str(tmp_path)] * WRITERS))
     assert pq.read_table(tmp_path / "levels.parquet").num_rows == WRITERS * APPENDS
 

@@ -13,8 +13,8 @@ from inference.prediction_log.journal import segments
 from inference.prediction_log.reader import read_predictions
 from inference.prediction_log.schema import log_folder
 from inference.prediction_log.writer import PredictionLog
+from tests.inference.logged_lines import DAY, LAYOUT, NEVER, entry, read_ids
 from tests.inference.running import wait_until
-from tests.inference.test_prediction_log import DAY, LAYOUT, NEVER, entry, read_ids
 
 
 class LogFolder:

@@ -10,7 +10,7 @@ from features.settings import FeatureSettings
 from inference.prediction_log.reader import read_predictions, read_shadows
 from inference.prediction_log.schema import log_folder
 from inference.prediction_log.writer import PredictionLog
-from tests.inference.test_prediction_log import DAY, LAYOUT, NEVER, entry
+from tests.inference.logged_lines import DAY, LAYOUT, NEVER, entry
 
 NEXT_DAY = DAY + timedelta(days=1)
 REMEMBERED = 100
