@@ -26,6 +26,8 @@ from inference.settings import InferenceSettings
 
 # Longer than clients keep idle connections: the server closing one as a request comes would fail it.
 KEEP_ALIVE_SECONDS = 75
+# The follower looks again by itself; MLflow's own attempts, minutes apart, would only hold it up.
+REGISTRY_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 # A hot path's body is collected before its caller is known; a longer one goes the way that asks first.
 LARGEST_STRANGERS_BODY = 256 * 2**10
 # How long a thread may keep the interpreter from the event loop; Python's own 5 ms are many requests.
@@ -86,6 +88,8 @@ def serve_on(
 
     sys.setswitchinterval(SWITCH_SECONDS)
     app = create_app(settings)
+    for name, value in REGISTRY_PATIENCE.items():
+        os.environ.setdefault(name, value)
     config = uvicorn.Config(
         app,
         loop="uvloop",

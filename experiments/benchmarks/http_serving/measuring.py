@@ -35,6 +35,10 @@ class AnswersDifferError(RuntimeError):
     """Contestants answer the same rows otherwise, so that their speeds say nothing."""
 
 
+class LoadFailedError(RuntimeError):
+    """The load could not be sent; the message says where to and why."""
+
+
 @dataclass(frozen=True)
 class Running:
     """A contestant that answers on a port."""
@@ -106,12 +110,18 @@ def measure_in_turn(plans: Mapping[str, Plan], rounds: int, folder: Path) -> dic
 
 
 def run_plan(plan: Plan, folder: Path) -> Load:
-    """Carry a plan out in a process of its own."""
+    """Carry a plan out in a process of its own.
+
+    Raises:
+        LoadFailedError: it ended otherwise than well.
+    """
     path = folder / "plan.msgpack"
     path.write_bytes(msgspec.msgpack.encode(plan))
     command = [sys.executable, "-m", "experiments.benchmarks.http_serving.load", str(path)]
     limit = plan.warm_up + plan.seconds + START_SECONDS
-    done = subprocess.run(command, capture_output=True, check=True, timeout=limit)
+    done = subprocess.run(command, capture_output=True, check=False, timeout=limit)
+    if done.returncode != 0:
+        raise LoadFailedError(f"port {plan.step.port}: {done.stderr.decode()[-2_000:]}")
     return msgspec.json.decode(done.stdout, type=Load)
 
 
