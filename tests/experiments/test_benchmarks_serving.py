@@ -20,8 +20,6 @@ from experiments.benchmarks.http_serving.wire import (
     from_feature_server,
 )
 from experiments.processes import Supervisor, free_port
-from tests.second_problem.problem import PROBLEM
-from tests.second_problem.world import build_docks, dock_environment
 
 SECONDS = 0.4
 
@@ -133,11 +131,9 @@ def test_the_serving_page_has_the_table() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)  # builds the year, installs four servers
 def test_all_servers_are_measured_on_equal_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in dock_environment(tmp_path).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(world, "CANDIDATES", PROBLEM.candidates)
-    build_docks(tmp_path / "bench" / "serving" / "world")
+    monkeypatch.setenv("ROUNDTRIP_VAR", str(tmp_path))
 
     serving.main(rounds=1, seconds=SECONDS, show=False)
 

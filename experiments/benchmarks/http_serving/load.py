@@ -136,9 +136,9 @@ async def run_load(plan: Plan) -> Load:
 
 
 def summarise(sent: list[Sent], seconds: float) -> Load:
-    """Rate and latencies of the successes, and how many answers had which status."""
+    """Rate and latencies of the successes (0 where there are none), and how many answers had which status."""
     took = np.array([one.took for one in sent if one.status == 200]) * 1_000
-    p50, p99 = np.percentile(took, (50, 99)) if len(took) else (np.nan, np.nan)
+    p50, p99 = np.percentile(took, (50, 99)) if len(took) else (0.0, 0.0)
     statuses: dict[int, int] = {}
     for one in sent:
         statuses[one.status] = statuses.get(one.status, 0) + 1

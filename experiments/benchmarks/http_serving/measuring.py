@@ -113,7 +113,7 @@ def run_plan(plan: Plan, folder: Path) -> Load:
     """Carry a plan out in a process of its own.
 
     Raises:
-        LoadFailedError: it ended otherwise than well.
+        LoadFailedError: it ended otherwise than well, or no answer was a success.
     """
     path = folder / "plan.msgpack"
     path.write_bytes(msgspec.msgpack.encode(plan))
@@ -122,7 +122,10 @@ def run_plan(plan: Plan, folder: Path) -> Load:
     done = subprocess.run(command, capture_output=True, check=False, timeout=limit)
     if done.returncode != 0:
         raise LoadFailedError(f"port {plan.step.port}: {done.stderr.decode()[-2_000:]}")
-    return msgspec.json.decode(done.stdout, type=Load)
+    load = msgspec.json.decode(done.stdout, type=Load)
+    if not load.rate:
+        raise LoadFailedError(f"port {plan.step.port}: nothing was answered well: {load.statuses}")
+    return load
 
 
 def middle(loads: Sequence[Load]) -> Load:
