@@ -30,7 +30,14 @@ from experiments.benchmarks.http_serving.measuring import (
     require_equal_answers,
     running,
 )
-from experiments.benchmarks.http_serving.report import Measured, make_figures, print_tables, publish
+from experiments.benchmarks.http_serving.report import (
+    Measured,
+    best_peer,
+    make_figures,
+    medians,
+    print_tables,
+    publish,
+)
 from experiments.benchmarks.http_serving.wire import Columns
 from experiments.benchmarks.http_serving.world import ServingWorld, prepare_world, score_rows
 from experiments.replay.console import WIDTH
@@ -76,8 +83,8 @@ def measure(folder: Path, rounds: int, seconds: float) -> Measured:
     doubled = [each for each in contestants if each.name != PLAIN]
     workers = measure_workers(world, doubled, folder, rounds, seconds)
     fields = len(world.bundle.contract.columns)
-    partial = Measured(fields, CONNECTIONS, batches, {WORKERS: workers}, {})
-    best = next(each for each in others if each.name == partial.best_peer)
+    fastest = best_peer(medians(batches[1]))
+    best = next(each for each in others if each.name == fastest)
     online = measure_online(world, ours_online(world, key, keys_file), best, folder, rounds, seconds)
     return Measured(fields, CONNECTIONS, batches, {WORKERS: workers}, online)
 

@@ -1,17 +1,13 @@
 """Loads a served world from a process of its own: as many callers as wait for their answers, or at a rate."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from experiments.benchmarks.http_serving import load, open_load
+from experiments.benchmarks.http_serving.apart import run_apart
 from experiments.benchmarks.http_serving.load import Load, Plan, Step
 from experiments.benchmarks.http_serving.open_load import OpenLoad, OpenPlan
-from tests.inference.running import PATIENCE, ROOT
+from tests.inference.running import PATIENCE
 from tests.inference.world import instance
 
 # What each site's cars add to a version's level, 1.0 here, in answers of one instance.
@@ -27,18 +23,10 @@ def step_of(port: int, instances: int) -> Step:
 def load_closed(step: Step, connections: int, seconds: float, folder: Path) -> Load:
     """Callers who wait for their answers."""
     plan = Plan(step, connections, warm_up=0.3, seconds=seconds)
-    return msgspec.convert(_run(load, plan, folder), Load, strict=False)
+    return run_apart(load, plan, Load, folder, PATIENCE)
 
 
 def load_open(step: Step, rate: float, seconds: float, folder: Path, connections: int = 200) -> OpenLoad:
     """Callers who do not."""
     plan = OpenPlan(step, list(ANSWERS.values()), rate, seconds, connections)
-    return msgspec.convert(_run(open_load, plan, folder), OpenLoad, strict=False)
-
-
-def _run(module: Any, plan: msgspec.Struct, folder: Path) -> Any:
-    path = folder / "plan"
-    path.write_bytes(msgspec.msgpack.encode(plan))
-    command = [sys.executable, "-m", module.__name__, str(path)]
-    told = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, timeout=PATIENCE, check=True)
-    return msgspec.json.decode(told.stdout)
+    return run_apart(open_load, plan, OpenLoad, folder, PATIENCE)

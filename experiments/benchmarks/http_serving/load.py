@@ -6,18 +6,17 @@ itself after the seconds of the plan, and it speaks to this machine only.
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from time import perf_counter
-from typing import cast
 
-import httptools
 import msgspec
-import numpy as np
 import uvloop
 
+from experiments.benchmarks.http_serving.answer_reading import AnswerReader, latencies_ms
 from experiments.benchmarks.http_serving.wire import Columns, Wire, from_feature_server
 
 HOST = "127.0.0.1"
@@ -65,47 +64,28 @@ class Load(msgspec.Struct, frozen=True):
         return sum(number for status, number in self.statuses.items() if status != 200)
 
 
-class Connection(asyncio.Protocol):
+class Connection(AnswerReader):
     """One kept connection: `ask` sends a request and waits for its answer."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._answered: asyncio.Future[tuple[int, bytes]] | None = None
-        self._parser = httptools.HttpResponseParser(self)
-        self._chunks: list[bytes] = []
-        self._transport: asyncio.WriteTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        self._transport = cast("asyncio.WriteTransport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Feed the parser, which calls back."""
-        self._parser.feed_data(data)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """A request that was open is not answered."""
-        if self._answered is not None and not self._answered.done():
-            self._answered.set_result((NOT_ANSWERED, b""))
+        self.answered(NOT_ANSWERED, b"")
 
-    def on_body(self, body: bytes) -> None:
-        """A part of the answer."""
-        self._chunks.append(body)
-
-    def on_message_complete(self) -> None:
-        """The answer is whole."""
-        body, self._chunks = b"".join(self._chunks), []
-        status = self._parser.get_status_code()
-        self._parser = httptools.HttpResponseParser(self)
+    def answered(self, status: int, body: bytes) -> None:
+        """Hand the answer to who waits for it."""
         if self._answered is not None and not self._answered.done():
             self._answered.set_result((status, body))
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
         """The status and the body of the answer; status 0 when the connection broke."""
-        assert self._transport is not None
-        if self._transport.is_closing():
+        if self.transport.is_closing():
             return NOT_ANSWERED, b""
         self._answered = asyncio.get_running_loop().create_future()
-        self._transport.write(request)
+        self.transport.write(request)
         return await self._answered
 
 
@@ -137,12 +117,8 @@ async def run_load(plan: Plan) -> Load:
 
 def summarise(sent: list[Sent], seconds: float) -> Load:
     """Rate and latencies of the successes (0 where there are none), and how many answers had which status."""
-    took = np.array([one.took for one in sent if one.status == 200]) * 1_000
-    p50, p99 = np.percentile(took, (50, 99)) if len(took) else (0.0, 0.0)
-    statuses: dict[int, int] = {}
-    for one in sent:
-        statuses[one.status] = statuses.get(one.status, 0) + 1
-    return Load(len(took) / seconds, float(p50), float(p99), statuses)
+    took = [one.took for one in sent if one.status == 200]
+    return Load(len(took) / seconds, *latencies_ms(took), dict(Counter(one.status for one in sent)))
 
 
 async def _send_until(plan: Plan, end: float, places: Iterator[int]) -> list[Sent]:

@@ -1,8 +1,7 @@
 """Starts the contestants, checks that they answer alike, and loads them in turn, round after round."""
 
-import subprocess
-import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,10 +9,11 @@ from pathlib import Path
 from statistics import median
 
 import httpx
-import msgspec
 import numpy as np
 from msgspec import structs
 
+from experiments.benchmarks.http_serving import load
+from experiments.benchmarks.http_serving.apart import LoadFailedError, run_apart
 from experiments.benchmarks.http_serving.contestants import Contestant
 from experiments.benchmarks.http_serving.load import HOST, Load, Onward, Plan, Step
 from experiments.benchmarks.http_serving.wire import Columns
@@ -33,10 +33,6 @@ FIRST_PORT = 21_000
 
 class AnswersDifferError(RuntimeError):
     """Contestants answer the same rows otherwise, so that their speeds say nothing."""
-
-
-class LoadFailedError(RuntimeError):
-    """The load could not be sent; the message says where to and why."""
 
 
 @dataclass(frozen=True)
@@ -115,30 +111,22 @@ def run_plan(plan: Plan, folder: Path) -> Load:
     Raises:
         LoadFailedError: it ended otherwise than well, or no answer was a success.
     """
-    path = folder / "plan.msgpack"
-    path.write_bytes(msgspec.msgpack.encode(plan))
-    command = [sys.executable, "-m", "experiments.benchmarks.http_serving.load", str(path)]
-    limit = plan.warm_up + plan.seconds + START_SECONDS
-    done = subprocess.run(command, capture_output=True, check=False, timeout=limit)
-    if done.returncode != 0:
-        raise LoadFailedError(f"port {plan.step.port}: {done.stderr.decode()[-2_000:]}")
-    load = msgspec.json.decode(done.stdout, type=Load)
-    if not load.rate:
-        raise LoadFailedError(f"port {plan.step.port}: nothing was answered well: {load.statuses}")
-    return load
+    done = run_apart(load, plan, Load, folder, plan.warm_up + plan.seconds + START_SECONDS)
+    if not done.rate:
+        raise LoadFailedError(f"port {plan.step.port}: nothing was answered well: {done.statuses}")
+    return done
 
 
-def middle(loads: Sequence[Load]) -> Load:
+def middle(rounds: Sequence[Load]) -> Load:
     """The median of each figure; answers by status are summed."""
-    statuses: dict[int, int] = {}
-    for load in loads:
-        for status, number in load.statuses.items():
-            statuses[status] = statuses.get(status, 0) + number
+    statuses: Counter[int] = Counter()
+    for each in rounds:
+        statuses.update(each.statuses)
     return Load(
-        median(load.rate for load in loads),
-        median(load.p50_ms for load in loads),
-        median(load.p99_ms for load in loads),
-        statuses,
+        median(each.rate for each in rounds),
+        median(each.p50_ms for each in rounds),
+        median(each.p99_ms for each in rounds),
+        dict(statuses),
     )
 
 

@@ -14,13 +14,12 @@ from itertools import accumulate
 from pathlib import Path
 from random import Random
 from time import perf_counter
-from typing import Final, cast
+from typing import Final
 
-import httptools
 import msgspec
-import numpy as np
 import uvloop
 
+from experiments.benchmarks.http_serving.answer_reading import AnswerReader, latencies_ms
 from experiments.benchmarks.http_serving.load import HOST, NOT_ANSWERED, Step, encode_request
 
 RETRY_AFTER: Final = b"retry-after"
@@ -71,44 +70,27 @@ class Due(msgspec.Struct):
     status: int = NOT_ANSWERED
 
 
-class OpenConnection(asyncio.Protocol):
+class OpenConnection(AnswerReader):
     """One kept connection, which tells its load of each answer."""
 
     def __init__(self, load: "RunningLoad") -> None:
-        self._load, self._due = load, Due(0, 0.0)
-        self._body, self._told = b"", False
-        self._parser = httptools.HttpResponseParser(self)
-        self._transport: asyncio.WriteTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        self._transport = cast("asyncio.WriteTransport", transport)
+        super().__init__()
+        self._load, self._due, self._told = load, Due(0, 0.0), False
 
     def send(self, due: Due, request: bytes) -> None:
         """Send a request; there must be none open."""
-        assert self._transport is not None
-        self._due, self._body, self._told = due, b"", False
-        self._transport.write(request)
-
-    def data_received(self, data: bytes) -> None:
-        """Feed the parser, which calls back."""
-        self._parser.feed_data(data)
+        self._due, self._told = due, False
+        self.transport.write(request)
 
     def on_header(self, name: bytes, _value: bytes) -> None:
         """A header of the answer."""
         if name.lower() == RETRY_AFTER:
             self._told = True
 
-    def on_body(self, body: bytes) -> None:
-        """A part of the answer."""
-        self._body += body
-
-    def on_message_complete(self) -> None:
-        """The answer is whole."""
-        due = self._due
-        due.answered, due.status = perf_counter(), self._parser.get_status_code()
-        self._parser = httptools.HttpResponseParser(self)
-        self._load.answered(self, due, self._body, self._told)
+    def answered(self, status: int, body: bytes) -> None:
+        """Tell when and how what was due was answered."""
+        self._due.answered, self._due.status = perf_counter(), status
+        self._load.answered(self, self._due, body, self._told)
 
 
 class RunningLoad:
@@ -168,11 +150,10 @@ class RunningLoad:
         connection.send(due, self._requests[due.place])
 
     def _summarise(self) -> OpenLoad:
-        took = np.array([one.answered - one.at for one in self._all if one.status == 200]) * 1_000
-        p50, p99 = np.percentile(took, (50, 99)) if len(took) else (np.nan, np.nan)
+        took = [one.answered - one.at for one in self._all if one.status == 200]
         statuses, rate = dict(Counter(one.status for one in self._all)), len(took) / self._plan.seconds
         return OpenLoad(
-            len(self._all), rate, float(p50), float(p99), statuses, self._wrong, self._unsaid, self._missed
+            len(self._all), rate, *latencies_ms(took), statuses, self._wrong, self._unsaid, self._missed
         )
 
 

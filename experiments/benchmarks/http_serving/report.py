@@ -40,11 +40,10 @@ class Measured:
         """Medians for one row and one worker."""
         return medians(self.batches[1])
 
-    @property
-    def best_peer(self) -> str:
-        """The fastest of the four peers at one row."""
-        peers = {name: load for name, load in self.single.items() if name not in (OURS, ECHO, PLAIN)}
-        return max(peers, key=lambda name: peers[name].rate)
+
+def best_peer(loads: Mapping[str, Load]) -> str:
+    """The fastest of the peers among the contestants."""
+    return max(loads.keys() - {OURS, ECHO, PLAIN}, key=lambda name: loads[name].rate)
 
 
 def medians(loads: Loads) -> dict[str, Load]:
@@ -54,7 +53,7 @@ def medians(loads: Loads) -> dict[str, Load]:
 
 def make_figures(measured: Measured) -> dict[str, float | str]:
     """Every median by name, and the ratios between them."""
-    single, best = measured.single, measured.best_peer
+    single, best = measured.single, best_peer(measured.single)
     figures: dict[str, float | str] = {"best_peer": best, "fields": measured.fields}
     figures |= {
         "ratio_vs_best_peer": single[OURS].rate / single[best].rate,
@@ -125,8 +124,7 @@ def _rows(what: str, batch: int, loads: Mapping[str, Load]) -> list[list[str]]:
 
 
 def _ratio_to_peers(loads: Mapping[str, Load], name: str) -> dict[str, float]:
-    peers = [load.rate for peer, load in loads.items() if peer not in (OURS, ECHO, PLAIN)]
-    return {name: loads[OURS].rate / max(peers)}
+    return {name: loads[OURS].rate / loads[best_peer(loads)].rate}
 
 
 def _named(loads: Mapping[str, Load], prefix: str) -> dict[str, float | str]:
