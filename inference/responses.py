@@ -1,7 +1,8 @@
 """The documents that the service answers with, as OpenAPI describes them."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -10,6 +11,12 @@ from inference.serving_set import Role
 from training.bundle.contract import Window
 
 API_VERSION: Final = "1"
+Responses = dict[int | str, dict[str, Any]]
+
+
+def describe_refusals(document: type[BaseModel], texts: Mapping[int, str]) -> Responses:
+    """What a route refuses, as FastAPI takes it: the document that says so, and what each status means."""
+    return {code: {"model": document, "description": texts[code]} for code in sorted(texts)}
 
 
 class Document(BaseModel):

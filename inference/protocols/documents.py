@@ -1,8 +1,17 @@
 """The documents of other protocols, as OpenAPI describes them."""
 
-from typing import Any
+from typing import Any, Final
 
 from inference.responses import Document
+
+# What the doors refuse alike; 404 is each one's own.
+ROW_REFUSALS: Final = {
+    400: "Not a request as the protocol or the model says.",
+    409: "A rollout has another version answer, or a request id was answered before for other values.",
+    413: "Too many rows, or too many bytes.",
+    415: "A compressed body.",
+    503: "No model is loaded yet, or nothing can be looked up or logged.",
+}
 
 
 class ErrorTextDocument(Document):

@@ -12,7 +12,7 @@ from inference.application_state import state_of
 from inference.body import read_body
 from inference.errors import ErrorDocument
 from inference.event_intake import EventIntake
-from inference.responses import Document
+from inference.responses import Document, describe_refusals
 
 REFUSALS: Final = {
     400: "The body is no JSON.",
@@ -22,9 +22,7 @@ REFUSALS: Final = {
     422: "An event is not as the schema says, or cannot be true; `items` names each wrong field.",
     503: "Events cannot be made durable here, or too many wait; `Retry-After` says when to ask again.",
 }
-RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    code: {"model": ErrorDocument, "description": text} for code, text in REFUSALS.items()
-}
+RESPONSES: Final = describe_refusals(ErrorDocument, REFUSALS)
 BODY: Final[dict[str, Any]] = {
     "required": True,
     "content": {

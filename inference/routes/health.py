@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 
 from inference.application_state import state_of
 from inference.errors import ErrorDocument, NoModelError
-from inference.responses import LiveDocument, ReadyDocument
+from inference.responses import LiveDocument, ReadyDocument, describe_refusals
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -15,7 +15,7 @@ async def get_live() -> LiveDocument:
     return LiveDocument()
 
 
-@router.get("/ready", responses={503: {"model": ErrorDocument, "description": "No model is loaded yet."}})
+@router.get("/ready", responses=describe_refusals(ErrorDocument, {503: "No model is loaded yet."}))
 async def get_ready(request: Request) -> ReadyDocument:
     """A model is loaded and warmed. Warnings name what fails meanwhile, such as reading the registry."""
     state = state_of(request)

@@ -6,13 +6,19 @@ from inference.application_state import state_of
 from inference.errors import ErrorDocument, NoModelError
 from inference.model_follower import ModelFollower
 from inference.prediction_log.schema import SCHEMA_VERSION
-from inference.responses import API_VERSION, FollowerDocument, ModelDocument, SchemaVersions
+from inference.responses import (
+    API_VERSION,
+    FollowerDocument,
+    ModelDocument,
+    SchemaVersions,
+    describe_refusals,
+)
 from inference.served_model import ServedModel
 
 router = APIRouter(prefix="/v1", tags=["model"])
 
 
-@router.get("/model", responses={503: {"model": ErrorDocument, "description": "No model is loaded yet."}})
+@router.get("/model", responses=describe_refusals(ErrorDocument, {503: "No model is loaded yet."}))
 async def get_model(request: Request) -> ModelDocument:
     """The served version with its contract, its card, and how following the registry goes."""
     state = state_of(request)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from urllib.parse import parse_qs
 
 import msgspec
@@ -14,7 +14,7 @@ from inference.application_state import ApplicationState
 from inference.body import read_body
 from inference.errors import ErrorDocument, ErrorItem, InvalidRequestError
 from inference.front_door import HotResponse, HotRoute, answer_through, call_of
-from inference.responses import PredictionsDocument
+from inference.responses import PredictionsDocument, Responses, describe_refusals
 
 router = APIRouter(prefix="/v1", tags=["predictions"])
 PATH: Final = "/v1/predict"
@@ -27,9 +27,9 @@ REFUSALS: Final = {
     503: "No model yet, a broken feature repository, no prediction log, or more is asked than can be "
     "answered soon; `Retry-After` says when to ask again, where that is known.",
 }
-RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+RESPONSES: Final[Responses] = {
     200: {"model": PredictionsDocument},
-    **{code: {"model": ErrorDocument, "description": text} for code, text in REFUSALS.items()},
+    **describe_refusals(ErrorDocument, REFUSALS),
 }
 FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 

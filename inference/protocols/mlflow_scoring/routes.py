@@ -11,6 +11,7 @@ from inference.protocols.documents import MlflowErrorDocument, RowPredictionsDoc
 from inference.protocols.http_answer import answer_request
 from inference.protocols.mlflow_scoring.door import MLFLOW
 from inference.protocols.served_address import Address
+from inference.responses import describe_refusals
 
 router = APIRouter(tags=["mlflow"])
 
@@ -23,9 +24,7 @@ REFUSALS: Final = {
     415: "Another content type or charset, or a compressed body.",
     503: "No model is loaded yet, or nothing can be looked up or logged.",
 }
-RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    code: {"model": MlflowErrorDocument, "description": text} for code, text in REFUSALS.items()
-}
+RESPONSES: Final = describe_refusals(MlflowErrorDocument, REFUSALS)
 RECORDS: Final[dict[str, Any]] = {"type": "array", "items": {"type": "object"}, "minItems": 1}
 SPLIT: Final[dict[str, Any]] = {
     "type": "object",

@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from inference.application_state import state_of
 from inference.errors import NoModelError
 from inference.protocols.documents import (
+    ROW_REFUSALS,
     ErrorTextDocument,
     InferResponseDocument,
     ModelMetadataDocument,
@@ -22,6 +23,7 @@ from inference.protocols.open_inference.grpc_server import grpc_port
 from inference.protocols.open_inference.http_door import OPEN_INFERENCE
 from inference.protocols.open_inference.metadata import model_metadata, server_metadata
 from inference.protocols.served_address import addressed_model
+from inference.responses import Responses, describe_refusals
 
 
 @asynccontextmanager
@@ -34,19 +36,10 @@ router = APIRouter(prefix="/v2", tags=["open inference protocol"], lifespan=_lif
 
 MODEL: Final = "/models/{name}"
 VERSION: Final = "/models/{name}/versions/{version}"
-REFUSALS: Final = {
-    400: "Not a request as the protocol or the model says.",
-    404: "Another model or version than the one served.",
-    409: "A rollout has another version answer, or a request id was answered before for other values.",
-    413: "Too many rows, or too many bytes.",
-    415: "A compressed body.",
-    503: "No model is loaded yet, or nothing can be looked up or logged.",
-}
-RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    code: {"model": ErrorTextDocument, "description": text} for code, text in REFUSALS.items()
-}
-ANSWERS: Final[dict[int | str, dict[str, Any]]] = {200: {"model": InferResponseDocument}, **RESPONSES}
-NOT_SERVED: Final[dict[int | str, dict[str, Any]]] = {code: RESPONSES[code] for code in (404, 503)}
+REFUSALS: Final = {**ROW_REFUSALS, 404: "Another model or version than the one served."}
+RESPONSES: Final = describe_refusals(ErrorTextDocument, REFUSALS)
+ANSWERS: Final[Responses] = {200: {"model": InferResponseDocument}, **RESPONSES}
+NOT_SERVED: Final[Responses] = {code: RESPONSES[code] for code in (404, 503)}
 TENSOR: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["name", "shape", "datatype"],

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from inference.application_state import state_of
 from inference.protocols.documents import (
+    ROW_REFUSALS,
     ColumnPredictionsDocument,
     ErrorTextDocument,
     RowPredictionsDocument,
@@ -15,25 +16,17 @@ from inference.protocols.http_answer import address_of, answer_request, describe
 from inference.protocols.served_address import addressed_model, signatures_of
 from inference.protocols.tensorflow_serving.description import model_metadata, model_status
 from inference.protocols.tensorflow_serving.door import TENSORFLOW_SERVING
+from inference.responses import Responses, describe_refusals
 
 router = APIRouter(prefix="/v1/models", tags=["tensorflow serving"])
 
 MODEL: Final = "/{name}"
 VERSION: Final = "/{name}/versions/{version}"
 LABEL: Final = "/{name}/labels/{label}"
-REFUSALS: Final = {
-    400: "Not a request as the protocol or the model says.",
-    404: "Another model, version or label than the one served.",
-    409: "A rollout has another version answer, or a request id was answered before for other values.",
-    413: "Too many rows, or too many bytes.",
-    415: "A compressed body.",
-    503: "No model is loaded yet, or nothing can be looked up or logged.",
-}
-RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    code: {"model": ErrorTextDocument, "description": text} for code, text in REFUSALS.items()
-}
-NOT_SERVED: Final[dict[int | str, dict[str, Any]]] = {code: RESPONSES[code] for code in (404, 503)}
-ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+REFUSALS: Final = {**ROW_REFUSALS, 404: "Another model, version or label than the one served."}
+RESPONSES: Final = describe_refusals(ErrorTextDocument, REFUSALS)
+NOT_SERVED: Final[Responses] = {code: RESPONSES[code] for code in (404, 503)}
+ANSWERS: Final[Responses] = {
     200: {"model": RowPredictionsDocument | ColumnPredictionsDocument},
     **RESPONSES,
 }
