@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 from inference.rollout.archive import archive_entry
 from inference.rollout.errors import RolloutBusyError
 from inference.rollout.record import (
@@ -38,11 +36,10 @@ from training.promotion import history as promotion_history
 from training.promotion import promote, recover
 from training.registry import Deployment, deployed, open_client
 from training.settings import TrainingSettings
+from training.write_lock import write_lock
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-LOCK_TIMEOUT = 60.0
 
 
 @contextmanager
@@ -50,20 +47,14 @@ def locked(settings: TrainingSettings, name: str) -> Iterator[None]:
     """Keep other writers of the model's rollouts out.
 
     Raises:
-        RolloutBusyError: one of them has held the lock for `LOCK_TIMEOUT` seconds.
+        RolloutBusyError: one of them has held the lock for too long.
         RegistryUnavailableError: the registry failed within; the next call finishes what was begun.
     """
     from mlflow.exceptions import MlflowException
 
-    settings.locks.mkdir(parents=True, exist_ok=True)
-    path = settings.locks / f"rollout-{name}.lock"
     try:
-        with FileLock(path, timeout=LOCK_TIMEOUT):
+        with write_lock(settings, "rollout", name, RolloutBusyError):
             yield
-    except Timeout as error:
-        raise RolloutBusyError(
-            f"another process holds {path}; wait for it, or look who has it open"
-        ) from error
     except MlflowException as error:
         raise RegistryUnavailableError(
             f"the registry at {settings.tracking_uri} does not take decisions; try again ({error})"

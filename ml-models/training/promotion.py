@@ -4,12 +4,10 @@ Order: intent written, `previous` set, `champion` moved, history entry written, 
 under a file lock. The intent is the point of no return: `recover` repeats what follows it until it is done.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from filelock import FileLock, Timeout
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from training.bundle.errors import BundleError
@@ -23,13 +21,13 @@ from training.errors import (
 )
 from training.registry import fetch_bundle, open_client, version_ref
 from training.settings import TrainingSettings
+from training.write_lock import write_lock
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 INTENT_TAG = "promotion.intent"
 HISTORY_PREFIX = "promotion.history."
-LOCK_TIMEOUT = 60.0
 LONGEST_REASON = 2_000
 
 Outcome = Literal["done", "undone"]
@@ -214,14 +212,5 @@ def _read(client: "MlflowClient", name: str) -> _Registered:
     return _Registered(champion=versions.get("champion"), previous=versions.get("previous"), tags=model.tags)
 
 
-@contextmanager
-def _locked(settings: TrainingSettings, name: str) -> Iterator[None]:
-    settings.locks.mkdir(parents=True, exist_ok=True)
-    path = settings.locks / f"promotion-{name}.lock"
-    try:
-        with FileLock(path, timeout=LOCK_TIMEOUT):
-            yield
-    except Timeout as error:
-        raise PromotionBusyError(
-            f"another process holds {path}; wait for it, or look who has it open"
-        ) from error
+def _locked(settings: TrainingSettings, name: str) -> AbstractContextManager[None]:
+    return write_lock(settings, "promotion", name, PromotionBusyError)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.second_problem.problem import PROBLEM
-from training import promotion
+from training import promotion, write_lock
 from training.bundle.errors import BundleDigestError
 from training.bundle.reader import read_bundle
 from training.errors import (
@@ -160,7 +160,7 @@ def test_a_champion_moved_by_hand_stands(settings: TrainingSettings) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(promotion, "LOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr(write_lock, "LOCK_TIMEOUT", 0.2)
 
 
 @pytest.mark.usefixtures("impatient")
