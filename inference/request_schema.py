@@ -7,11 +7,12 @@ from os import urandom
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Discriminator, Field, Tag, TypeAdapter, ValidationError, create_model
-from pydantic_core import ErrorDetails, from_json
+from pydantic_core import ErrorDetails
 
-from inference.errors import InvalidRequestError, MalformedBodyError, TooManyItemsError
+from inference.errors import InvalidRequestError, TooManyItemsError
 from inference.hot_path.given_features import FeatureValue
 from inference.hot_path.typed_request import Parts, TypedRequest
+from inference.json_object import read_object
 from inference.request_errors import explain_error
 from inference.request_limits import FEATURES, INSTANCES, LISTED_ERRORS, RESERVED
 from inference.request_models import (
@@ -90,12 +91,7 @@ class RequestSchema:
             raise self._explained(error.errors(include_url=False), wrapped) from None
 
     def _is_wrapped(self, body: bytes) -> bool:
-        try:
-            document = from_json(body)
-        except ValueError as error:
-            raise MalformedBodyError(f"the body is not JSON: {error}; send an object in UTF-8") from error
-        if not isinstance(document, dict):
-            raise InvalidRequestError('send an object: {"instances": [...]} or one bare instance')
+        document = read_object(body, 'send an object: {"instances": [...]} or one bare instance')
         instances = document.get(INSTANCES)
         if isinstance(instances, list) and len(instances) > self._max_items:
             raise TooManyItemsError(

@@ -12,18 +12,9 @@ from inference.access.errors import RateLimitedError, UnauthenticatedError
 from inference.access.key_ring import KeyRing
 from inference.access.rate_limit import Rate, RateLimit
 from tests.inference.callers import as_asgi, new_key
+from tests.inference.clock import Clock
 
 SLOW = Rate(per_second=0.01, burst=3)
-
-
-class Clock:
-    """Time that passes when told to."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -11,18 +11,9 @@ from inference.admission.admission import LEAST, QUIET_SECONDS, TURNS, UNDISPUTE
 from inference.admission.bounded_threads import BoundedThreads
 from inference.admission.retry_after import LATEST, SOONEST
 from inference.errors import OverloadedError
+from tests.inference.clock import Clock
 
 TARGET = 0.002
-
-
-class Clock:
-    """Time, and the loop's work, that pass when told to."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

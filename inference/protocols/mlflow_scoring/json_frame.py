@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from inference.errors import InvalidRequestError
+from inference.json_object import read_object
 from inference.protocols.errors import UnsupportedOperationError
-from inference.protocols.json_document import read_object
 from inference.protocols.signatures import Signatures
 from inference.protocols.table import (
     Table,

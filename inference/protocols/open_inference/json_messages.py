@@ -8,8 +8,8 @@ import msgspec
 
 from inference.errors import InvalidRequestError, MalformedBodyError
 from inference.front_door import JSON
+from inference.json_object import read_object
 from inference.prediction_log.answered import Answer
-from inference.protocols.json_document import read_object
 from inference.protocols.open_inference.infer_request import (
     InferLimits,
     InferRequest,

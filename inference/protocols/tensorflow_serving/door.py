@@ -14,9 +14,9 @@ from inference.application_state import ApplicationState
 from inference.call import Call
 from inference.errors import InferenceError, InvalidRequestError
 from inference.front_door import HotResponse
+from inference.json_object import read_object
 from inference.protocols.door import Asked, json_answer, json_refusal, require_plain
 from inference.protocols.errors import one_message
-from inference.protocols.json_document import read_object
 from inference.protocols.questions import read_questions
 from inference.protocols.served_address import addressed_model, require_version, signatures_of
 from inference.protocols.signatures import GIVEN

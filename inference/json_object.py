@@ -1,23 +1,25 @@
-"""Reads the JSON of other protocols, whose writers may use the literals NaN and Infinity."""
+"""Reads a body that has to be a JSON object; some protocols write NaN and Infinity as literals in it."""
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic_core import from_json
 
 from inference.errors import InvalidRequestError, MalformedBodyError
 
+WANTED: Final = "the body is no JSON object; send one"
 
-def read_object(body: bytes) -> dict[str, Any]:
+
+def read_object(body: bytes, wanted: str = WANTED) -> dict[str, Any]:
     """The object that the body is; numbers may be NaN or infinite, and later checks say what that means.
 
     Raises:
         MalformedBodyError: it is no JSON, or nested absurdly deep.
-        InvalidRequestError: it is JSON, but no object.
+        InvalidRequestError: it is JSON, but no object; `wanted` says what to send.
     """
     try:
         document = from_json(body)
     except ValueError as error:
         raise MalformedBodyError(f"the body is not JSON: {error}; send an object in UTF-8") from error
     if not isinstance(document, dict):
-        raise InvalidRequestError("the body is no JSON object; send one")
+        raise InvalidRequestError(wanted)
     return document
