@@ -6,12 +6,13 @@ server that runs. The file is trusted as the bundles beside it are: who may writ
 until then.
 """
 
-import os
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from features.whole_file import write_whole
 from inference.settings import InferenceSettings
 from training.registry import Deployment
 
@@ -52,10 +53,5 @@ class LastDeployment:
             return
         self._kept = deployment
         kept = KeptDeployment(registry=self._registry, deployment=deployment)
-        draft = self._path.with_suffix(f".{os.getpid()}.draft")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(kept.model_dump_json(indent=1))
-            draft.replace(self._path)
-        except OSError:
-            draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            write_whole(self._path, kept.model_dump_json(indent=1))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import TypeAdapter
 
+from features.online.cache import CachedOnlineReader
+from features.online.reader import OnlineReader
 from features.schema import FeatureColumn
 from inference.errors import ModelRefusedError
 from inference.feature_rows import ModelInputs
@@ -24,7 +26,6 @@ from training.problem import Problem
 from training.registry import ModelVersionRef, fetch_bundle
 
 if TYPE_CHECKING:
-    from features.online.cache import CachedOnlineReader
     from inference.explanation.explainer import Explainer
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class ServedModel:
     bundle: Bundle
     scorer: MatrixScorer
     bulk_scorer: MatrixScorer
-    reader: "CachedOnlineReader"
+    reader: CachedOnlineReader
     layout: Layout
     since: datetime
 
@@ -87,9 +88,6 @@ def load_model(settings: InferenceSettings, problem: Problem, ref: ModelVersionR
         BundleError, ScorerError, GraphSafetyError, FeatureError: what each part says.
         ModelRefusedError: the bundle is for another problem, or the feature service lacks its inputs.
     """
-    from features.online.cache import CachedOnlineReader
-    from features.online.reader import OnlineReader  # imports Feast, which takes seconds
-
     bundle = read_bundle(fetch_bundle(settings, ref), ref.digest)
     contract = bundle.contract
     if contract.problem != problem.name:

@@ -5,7 +5,7 @@ if it is whole and was made in this format, by this release of Feast, from the r
 they are; otherwise the plan is made through Feast and written for the next start.
 """
 
-import os
+from contextlib import suppress
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from features.online.serving_plan import PlanPart, ServingPlan
 from features.settings import CONFIG_FILE, FeatureSettings
+from features.whole_file import write_whole
 
 FORMAT: Final = 1
 
@@ -73,15 +74,9 @@ def write_plan(settings: FeatureSettings, service: str, plan: ServingPlan, origi
     """
     if plan.needs_feast:
         return
-    path = plan_path(settings, service)
-    draft = path.with_suffix(f".{os.getpid()}.draft")
     content = PlanFile(origin=origin, digest=_digest_of(plan), plan=plan).model_dump_json(indent=1)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(content)
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
+    with suppress(OSError):
+        write_whole(plan_path(settings, service), content)
 
 
 def _digest_of(plan: ServingPlan) -> str:

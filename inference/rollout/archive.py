@@ -1,8 +1,8 @@
 """The record of rollouts beside the registry: a JSON file per decision under `var/rollouts`."""
 
-import os
 from pathlib import Path
 
+from features.whole_file import write_whole
 from inference.rollout.record import Entry
 from training.settings import TrainingSettings
 
@@ -14,10 +14,6 @@ def rollouts_folder(settings: TrainingSettings) -> Path:
 
 def archive_entry(settings: TrainingSettings, name: str, entry: Entry) -> Path:
     """Write one decision as a file that needs no registry to be read; writing it again changes nothing."""
-    folder = rollouts_folder(settings) / name
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{entry.id:06d}-{entry.action}.json"
-    draft = path.with_suffix(f".{os.getpid()}.draft")
-    draft.write_text(entry.model_dump_json(indent=2) + "\n")
-    draft.replace(path)
+    path = rollouts_folder(settings) / name / f"{entry.id:06d}-{entry.action}.json"
+    write_whole(path, entry.model_dump_json(indent=2) + "\n")
     return path
