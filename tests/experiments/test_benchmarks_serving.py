@@ -8,7 +8,7 @@ import uvloop
 
 from experiments.benchmarks import serving
 from experiments.benchmarks.http_serving import measuring, report, world
-from experiments.benchmarks.http_serving.chart import draw_chart
+from experiments.benchmarks.http_serving.chart import LABELS_APART, draw_chart, spread_labels
 from experiments.benchmarks.http_serving.contestants import ECHO, OURS, OURS_ONLINE, PLAIN, Contestant
 from experiments.benchmarks.http_serving.load import Load, Plan, Step, run_load
 from experiments.benchmarks.http_serving.report import Measured, make_figures, publish
@@ -122,6 +122,14 @@ def test_the_page_shows_the_newest_table_and_chart(
     assert "old" not in text
     assert f"| 1 row | {OURS} | 5,000 | 5,000 |" in text
     assert (tmp_path / "copy.png").read_bytes() == chart.read_bytes()
+
+
+def test_labels_of_equal_values_do_not_lie_on_each_other() -> None:
+    spread = spread_labels({"high": 1_000.0, "one": 100.0, "other": 101.0})
+
+    assert spread["other"] == 101
+    assert spread["one"] <= spread["other"] / LABELS_APART
+    assert spread["high"] == 1_000
 
 
 def test_the_serving_page_has_the_table() -> None:

@@ -1,6 +1,7 @@
 """The measured servers as a picture: throughput and the slowest of a hundred answers."""
 
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -12,6 +13,8 @@ from experiments.benchmarks.http_serving.report import Measured, medians
 
 COLOURS = {OURS: "#1b7837", ECHO: "#c2c2c2"}
 OTHERS = "#7a7a7a"
+# How far one label is above another at least, as a factor.
+LABELS_APART = 1.3
 
 
 def draw_chart(measured: Measured, path: Path) -> None:
@@ -41,13 +44,24 @@ def _draw_bars(axes: Axes, values: Mapping[str, float], what: str, form: str) ->
 
 def _draw_batches(axes: Axes, batches: Mapping[int, Mapping[str, Load]]) -> None:
     names = [name for name in next(iter(batches.values())) if name != ECHO]
-    for name in names:
-        rows = [batch * loads[name].rate for batch, loads in batches.items()]
-        axes.plot(list(batches), rows, marker="o", color=COLOURS.get(name, OTHERS))
-        axes.annotate(name, (max(batches), rows[-1]), textcoords="offset points", xytext=(5, -3), fontsize=8)
+    rows = {name: [batch * loads[name].rate for batch, loads in batches.items()] for name in names}
+    for name, values in rows.items():
+        axes.plot(list(batches), values, marker="o", color=COLOURS.get(name, OTHERS))
+    for name, height in spread_labels({name: values[-1] for name, values in rows.items()}).items():
+        axes.annotate(name, (max(batches), height), textcoords="offset points", xytext=(8, -3), fontsize=8)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xlim(right=max(batches) * 6)
     axes.set_xticks(list(batches), [str(batch) for batch in batches])
     axes.set_title("rows/s (log) by rows a request", loc="left", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def spread_labels(heights: Mapping[str, float]) -> dict[str, float]:
+    """Heights of labels on a log scale, moved down where one would lie on the one above."""
+    spread: dict[str, float] = {}
+    highest = inf
+    for name, height in sorted(heights.items(), key=lambda item: -item[1]):
+        spread[name] = min(height, highest)
+        highest = spread[name] / LABELS_APART
+    return spread
