@@ -1,14 +1,14 @@
 """The facts of one call, whatever door it came through."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from inference.observability.tracing import RequestTrace
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, gc=False):
     """What the service knows of a call besides its questions.
 
     - `started`: `perf_counter()` at arrival.

@@ -49,7 +49,18 @@ class ModelInputs:
         Raises:
             GivenFeaturesError: they are not exactly the model's, each in its type.
         """
-        values = self._given.read(features)
+        return self._given_row(self._given.read(features))
+
+    @property
+    def row_type(self) -> Any:
+        """What a decoder reads given features into, for `decoded`."""
+        return self._given.row_type
+
+    def decoded(self, row: Any) -> FeatureRow:
+        """The row of features that a decoder read into a `row_type`."""
+        return self._given_row(self._given.values_of(row))
+
+    def _given_row(self, values: tuple[FeatureValue, ...]) -> FeatureRow:
         if None not in values:
             return FeatureRow(values, self._all_present, self._no_ages)
         statuses = tuple([MISSING if value is None else PRESENT for value in values])
@@ -58,17 +69,19 @@ class ModelInputs:
     def matrix(self, rows: Sequence[FeatureRow]) -> FeatureMatrix:
         """The same arrays as `training.matrix.to_matrix` gives for a frame of these values."""
         values = [row.values for row in rows]
-        numeric = np.empty((len(rows), self._widths[1]), dtype=np.float32)
-        if values and self._widths[1]:
-            with np.errstate(over="ignore"):
-                numeric[:] = list(map(self._numeric, values))  # NumPy reads None as NaN
+        if not values or not self._widths[1]:
+            return FeatureMatrix(self._categories(values), np.empty((len(rows), self._widths[1]), np.float32))
+        with np.errstate(over="ignore"):
+            numeric = np.array(list(map(self._numeric, values)), dtype=np.float32)  # None becomes NaN
         return FeatureMatrix(self._categories(values), numeric)
 
     def _categories(self, values: Sequence[tuple[FeatureValue, ...]]) -> Categories:
         categorical = np.empty((len(values), self._widths[0]), dtype=object)
         if values and self._widths[0]:
-            categorical[:] = list(map(self._categorical, values))
-            categorical[categorical == None] = MISSING_CATEGORY  # noqa: E711 - elementwise
+            categorical[:] = [
+                [MISSING_CATEGORY if value is None else value for value in row]
+                for row in map(self._categorical, values)
+            ]
         return categorical
 
 

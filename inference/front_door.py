@@ -6,10 +6,12 @@ Both ways a request is named, checked, counted and, where it fails, answered ali
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
 
+import msgspec
+from msgspec.structs import replace
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,7 +20,9 @@ from inference.access.path_scopes import required_scope
 from inference.application_state import ApplicationState
 from inference.call import Call
 from inference.errors import UNEXPECTED, InferenceError, OverloadedError
+from inference.hot_path.micro_batching import Receiver
 from inference.observability.observer import RequestObserver, answer_headers
+from inference.observability.request_ids import current_request_id
 from inference.prediction_log.answered import Answer
 
 logger = logging.getLogger(__name__)
@@ -28,8 +32,7 @@ UNKNOWN_ROUTE: Final = "unknown"
 CALL: Final = "roundtrip.call"
 
 
-@dataclass(frozen=True, slots=True)
-class HotResponse:
+class HotResponse(msgspec.Struct, frozen=True, gc=False):
     """What a hot path answers; `answers` are the predictions in it, for figures and logs."""
 
     status: int
@@ -49,6 +52,7 @@ class HotResponse:
 
 
 Handler = Callable[[ApplicationState, Scope, Receive], Awaitable[HotResponse]]
+Begin = Callable[[ApplicationState, Call, bytes, Receiver[HotResponse]], Awaitable[HotResponse] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +60,21 @@ class HotRoute:
     """Who answers a hot path, and the door and the route that it counts under.
 
     The handler raises `InferenceError` for what it refuses, and finds the call's facts with `call_of`.
+    `begin` does the same with a body that is there already: it tells the receiver, or gives what to await.
     """
 
     handler: Handler
     door: str
     route: str
+    begin: Begin | None = None
 
 
+Headers = Sequence[tuple[bytes, bytes]]
 HotRoutes = Mapping[tuple[str, str], HotRoute]
 Refuse = Callable[[str, InferenceError], HotResponse]
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True, gc=False):
     """A hot path's answer with what is taken down of it; `refusal` is the code of the error it says."""
 
     response: HotResponse
@@ -98,38 +104,54 @@ class HotPaths:
     refuse: Refuse
     said: dict[tuple[str, str], HotResponse] = field(default_factory=dict)
 
-    async def answer(
-        self, hot: HotRoute, state: ApplicationState, scope: Scope, receive: Receive, started: float
-    ) -> Answered | None:
-        """Answer a request, whatever happens; `None` where the caller has gone."""
-        headers, observer = scope["headers"], state.observer
-        trace = observer.trace(headers, hot.route, started)
-        call = Call(started, hot.door, request_id=observer.identify(headers), trace=trace)
+    def admit(
+        self, hot: HotRoute, state: ApplicationState, path: str, headers: Headers, started: float
+    ) -> Call | Answered:
+        """The call that a request makes, or the answer that refuses its caller."""
+        observer = state.observer
+        trace, named = observer.trace(headers, hot.route, started), observer.id_of(headers)
+        began = perf_counter()
         try:
-            scope[CALL] = call = _admitted(state, call, headers)
-            return Answered(await hot.handler(state, scope, receive), call, hot.route)
-        except InferenceError as error:
-            return Answered(self.refuse(scope["path"], error), call, hot.route, error.code)
+            caller = state.access.check(headers, "predict")
+        except Exception as error:
+            return self.failed(hot, Call(started, hot.door, None, named, trace=trace), path, error)
+        state.metrics.observe("access", perf_counter() - began)
+        return Call(started, hot.door, caller.id, named, trace=trace)
+
+    async def answer(
+        self, hot: HotRoute, call: Call, path: str, answering: Awaitable[HotResponse]
+    ) -> Answered | None:
+        """Await an answer, whatever happens; `None` where the caller has gone."""
+        current_request_id.set(call.request_id)
+        try:
+            return Answered(await answering, call, hot.route)
         except ClientDisconnect:
             return None
-        except Exception:
-            return Answered(self.unexpected(scope), call, hot.route, UNEXPECTED.error.code)
+        except Exception as error:
+            return self.failed(hot, call, path, error)
+
+    def failed(self, hot: HotRoute, call: Call, path: str, error: Exception) -> Answered:
+        """The answer that says an error; one that nobody expects is logged, and not told."""
+        if not isinstance(error, InferenceError):
+            error = unexpected(error)
+        return Answered(self.refuse(path, error), call, hot.route, error.code)
 
     def turn_away(
-        self, hot: HotRoute, state: ApplicationState, scope: Scope, error: OverloadedError, started: float
+        self,
+        hot: HotRoute,
+        state: ApplicationState,
+        path: str,
+        headers: Headers,
+        error: OverloadedError,
+        started: float,
     ) -> Answered:
         """Refuse a request that is not let in, at the least expense."""
-        call = Call(started, hot.door, request_id=state.observer.identify(scope["headers"]))
-        known = (scope["path"], error.message)
+        call = Call(started, hot.door, request_id=state.observer.id_of(headers))
+        known = (path, error.message)
         said = self.said.get(known)
         if said is None:
-            said = self.said[known] = self.refuse(scope["path"], error)
+            said = self.said[known] = self.refuse(path, error)
         return Answered(said, call, hot.route, error.code)
-
-    def unexpected(self, scope: Scope) -> HotResponse:
-        """Say that the service failed, and log why."""
-        logger.exception("A request failed")
-        return self.refuse(scope["path"], InferenceError(UNEXPECTED.error.message))
 
 
 class FrontDoor:
@@ -150,14 +172,24 @@ class FrontDoor:
             scope[CALL] = Call(started, "other", request_id=state.observer.identify(scope["headers"]))
             await self._pass_on(state, scope, receive, send)
             return
-        try:
-            with state.admission:
-                answered = await self._hot_paths.answer(hot, state, scope, receive, started)
-        except OverloadedError as error:
-            answered = self._hot_paths.turn_away(hot, state, scope, error, started)
+        answered = await self._answer(hot, state, scope, receive, started)
         if answered is not None:
             await _send(answered.response, answered.headers, send)
             answered.take_down(state.observer)
+
+    async def _answer(
+        self, hot: HotRoute, state: ApplicationState, scope: Scope, receive: Receive, started: float
+    ) -> Answered | None:
+        paths, path, headers = self._hot_paths, scope["path"], scope["headers"]
+        try:
+            with state.admission:
+                admitted = paths.admit(hot, state, path, headers, started)
+                if isinstance(admitted, Answered):
+                    return admitted
+                scope[CALL] = admitted
+                return await paths.answer(hot, admitted, path, hot.handler(state, scope, receive))
+        except OverloadedError as error:
+            return paths.turn_away(hot, state, path, headers, error, started)
 
     async def _pass_on(self, state: ApplicationState, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
@@ -181,10 +213,10 @@ class FrontDoor:
             await _send(refused, refused.all_headers, send_noted)
         except ClientDisconnect:
             return
-        except Exception:
+        except Exception as error:
             if begun:
                 raise
-            failed = self._hot_paths.unexpected(scope)
+            failed = self._hot_paths.refuse(scope["path"], unexpected(error))
             await _send(failed, failed.all_headers, send_noted)
 
 
@@ -219,16 +251,10 @@ def call_of(scope: Scope) -> Call:
     return call
 
 
-def _admitted(state: ApplicationState, call: Call, headers: Sequence[tuple[bytes, bytes]]) -> Call:
-    """The call with who makes it.
-
-    Raises:
-        InferenceError: one of `inference.access.errors`.
-    """
-    began = perf_counter()
-    caller = state.access.check(headers, "predict")
-    state.metrics.observe("access", perf_counter() - began)
-    return call if caller.id is None else replace(call, caller=caller.id)
+def unexpected(error: Exception) -> InferenceError:
+    """What is said of an error that nobody expects; why is logged."""
+    logger.error("A request failed", exc_info=error)
+    return InferenceError(UNEXPECTED.error.message)
 
 
 def _admission(state: ApplicationState, scope: Scope) -> AbstractContextManager[None]:

@@ -2,15 +2,17 @@
 
 from asyncio import gather
 from collections.abc import Sequence
-from typing import Final
+from time import perf_counter
+from typing import Final, cast
 
 from inference.admission.admission import Admission
 from inference.admission.bounded_threads import BoundedThreads
 from inference.call import Call
 from inference.errors import NoModelError
+from inference.feature_rows import FeatureRow
 from inference.hot_path.answering import Answering, Answers
 from inference.hot_path.asked import Asked, BatchKey, ask_champion, divide
-from inference.hot_path.micro_batching import MicroBatcher
+from inference.hot_path.micro_batching import MicroBatcher, Receiver
 from inference.hot_path.shadow_scoring import ShadowScoring
 from inference.model_follower import ModelFollower
 from inference.observability.metrics import ServiceMetrics
@@ -51,8 +53,33 @@ class PredictionService:
         self._threads = BoundedThreads("large-calls", THREADS, WAITING_CALLS)
         self._shadows = ShadowScoring(self._answering, metrics)
 
-    async def predict(self, questions: Sequence[Question], call: Call) -> Answers:
+    def begin(
+        self,
+        questions: Sequence[Question],
+        call: Call,
+        serving: ServingSet | None,
+        receiver: Receiver[Answers],
+    ) -> bool:
+        """Have the receiver told the answers in the loop's next turn; whether that can be.
+
+        It can where one model answers all of them at once from features that are given as its rows.
+        """
+        if serving is None or serving.challenger or call.explain or len(questions) > self._inline_items:
+            return False
+        rows = [question.features for question in questions]
+        if any(row.__class__ is not FeatureRow for row in rows):
+            return False
+        key = BatchKey(serving.champion, "champion", given=True)
+        asked = Asked(key, call, range(len(rows)), questions, cast("list[FeatureRow]", rows), perf_counter())
+        self._batcher.enter(key, asked, receiver)
+        return True
+
+    async def predict(
+        self, questions: Sequence[Question], call: Call, serving: ServingSet | None = None
+    ) -> Answers:
         """Answer every question, each with the model that the serving set chooses for it.
+
+        `serving`: the models that serve, where the questions were read for them.
 
         Raises:
             NoModelError: no model is loaded.
@@ -62,8 +89,8 @@ class PredictionService:
         """
         if call.explain or self._is_large(questions):
             with self._admission.apart(1):
-                return await self._threads.run(self.predict_blocking, questions, call)
-        serving = self._serving()
+                return await self._threads.run(self.predict_blocking, questions, call, serving)
+        serving = serving or self._serving()
         parts = divide(serving, questions, call)
         if len(parts) == 1:
             answers = await self._ask(serving, parts[0])
@@ -72,9 +99,11 @@ class PredictionService:
         self._shadows.offer(serving, questions, call)
         return answers
 
-    def predict_blocking(self, questions: Sequence[Question], call: Call) -> Answers:
+    def predict_blocking(
+        self, questions: Sequence[Question], call: Call, serving: ServingSet | None = None
+    ) -> Answers:
         """Do the same in a worker thread: for large calls, explanations, and doors without an event loop."""
-        serving = self._serving()
+        serving = serving or self._serving()
         parts = divide(serving, questions, call)
         answers = _in_order(parts, [self._ask_blocking(serving, part) for part in parts])
         self._shadows.offer(serving, questions, call)

@@ -1,17 +1,17 @@
 """The request schema, derived from the `Problem`: strict types, zoned timestamps, every error named."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import urandom
 from typing import Annotated, Any
 
+import msgspec
 from pydantic import BaseModel, Discriminator, Field, Tag, TypeAdapter, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
 from inference.errors import InvalidRequestError, TooManyItemsError
-from inference.hot_path.given_features import FeatureValue
-from inference.hot_path.typed_request import Parts, TypedRequest
+from inference.feature_rows import ModelInputs
+from inference.hot_path.typed_request import Features, Parts, TypedRequest
 from inference.json_object import read_object
 from inference.request_errors import explain_error
 from inference.request_limits import FEATURES, INSTANCES, LISTED_ERRORS, RESERVED
@@ -27,18 +27,17 @@ from inference.request_models import (
 from training.problem import Problem, ProblemError
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True, gc=False):
     """One instance to be answered: the fields (timestamps UTC) and the instant whose knowledge counts.
 
-    `features` are given by the caller, by feature name, and `fields` may be empty then. `None`: they are
-    looked up online by `fields`.
+    `features` are given by the caller, by name or as the row of the one model that may answer, and `fields`
+    may be empty then. `None`: they are looked up online by `fields`.
     """
 
     request_id: str
     fields: Mapping[str, object]
     as_of: datetime
-    features: Mapping[str, FeatureValue] | None = None
+    features: Features | None = None
 
 
 class RequestSchema:
@@ -49,7 +48,9 @@ class RequestSchema:
         self.problem, self._max_items = problem, max_items
         if taken := RESERVED & {field.name for field in problem.fields}:
             raise ProblemError(f"rename the request fields {sorted(taken)}: requests use these names")
+        self._replay = replay
         self._typed = TypedRequest(problem, replay, max_items)
+        self._typed_for = self._typed
         self.instance = instance_model(problem, replay)
         self.given_instance = given_instance_model(problem, replay)
         either = Annotated[
@@ -64,21 +65,32 @@ class RequestSchema:
             instances=(list[either], Field(min_length=1, max_length=max_items)),
         )
 
-    def decode(self, body: bytes, now: datetime) -> list[Question]:
+    def decode(self, body: bytes, now: datetime, inputs: ModelInputs | None = None) -> list[Question]:
         """Turn a body into questions, asked as of `now` unless replay lets them carry their own time.
+
+        `inputs`: of the only model that may answer them; features that are given become its rows at once.
 
         Raises:
             MalformedBodyError: not JSON.
             TooManyItemsError: more instances than the service takes.
             InvalidRequestError: not a request; every wrong field is listed (the first `LISTED_ERRORS`).
         """
-        parts = self._typed.decode(body)
+        parts = None if inputs is None else self._typed_with(inputs).decode(body)
+        if parts is None:
+            parts = self._typed.decode(body)
         if parts is None:
             parts = [self._parts(instance) for instance in self._validated(body)]
         return [
             Question(request_id or new_id(), fields, asked_for or now, features)
             for fields, features, request_id, asked_for in parts
         ]
+
+    def _typed_with(self, inputs: ModelInputs) -> TypedRequest:
+        """The decoder of the model that serves, made when its first request comes."""
+        typed = self._typed_for
+        if typed.inputs is not inputs:
+            typed = self._typed_for = TypedRequest(self.problem, self._replay, self._max_items, inputs)
+        return typed
 
     def _validated(self, body: bytes) -> Sequence[BaseModel]:
         wrapped = self._is_wrapped(body)

@@ -105,6 +105,9 @@ def _read_given(
     rows: list[FeatureRow] = []
     wrong: list[ErrorItem] = []
     for place, question in zip(places, questions, strict=True):
+        if isinstance(question.features, FeatureRow):
+            rows.append(question.features)
+            continue
         try:
             rows.append(model.inputs.given(question.features or {}))
         except GivenFeaturesError as error:

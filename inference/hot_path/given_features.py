@@ -40,16 +40,21 @@ class GivenFeaturesError(Exception):
 
 
 class GivenFeatures:
-    """Reads one model's features out of a mapping, in the order of its columns."""
+    """Reads one model's features out of a mapping, in the order of its columns.
+
+    `row_type` is a struct of them, for a decoder that meets them in a longer document.
+    """
 
     def __init__(self, columns: Sequence[FeatureColumn]) -> None:
         self._kinds = {column.name: column.kind for column in columns}
+        self._has_categories = "categorical" in self._kinds.values()
         names = {f"column_{place}": column.name for place, column in enumerate(columns)}
-        self._row: Any = msgspec.defstruct(
+        self.row_type: Any = msgspec.defstruct(
             "GivenRow",
             [(field, VALUE_TYPES[self._kinds[name]]) for field, name in names.items()],
             rename=names,
             forbid_unknown_fields=True,
+            gc=False,
         )
 
     def read(self, features: Mapping[str, FeatureValue]) -> tuple[FeatureValue, ...]:
@@ -59,11 +64,15 @@ class GivenFeatures:
             GivenFeaturesError: a name is unknown or missing, or a value has another type.
         """
         try:
-            row = msgspec.convert(features, self._row)
+            row = msgspec.convert(features, self.row_type)
         except msgspec.ValidationError as error:
             raise GivenFeaturesError(list(self._explain(features))) from error
+        return self.values_of(row)
+
+    def values_of(self, row: Any) -> tuple[FeatureValue, ...]:
+        """The values of a `row_type`, an empty text as `None`."""
         values: tuple[FeatureValue, ...] = msgspec.structs.astuple(row)
-        if MISSING_CATEGORY in values:
+        if self._has_categories and MISSING_CATEGORY in values:
             return tuple(None if value == MISSING_CATEGORY else value for value in values)
         return values
 

@@ -1,22 +1,24 @@
 """A connection that answers plain requests for hot paths itself; all others go uvicorn's way, through ASGI.
 
-Plain is a request in HTTP/1.1 with a body of declared length, on a connection where none is under way. ASGI's
-messages, its cycle and the application's middleware would take as long again as the prediction.
+Plain is a request in HTTP/1.1 with a body of declared length, on a connection where none is under way and
+whose answers are read. ASGI's messages, its cycle and the application's middleware would take as long again
+as the prediction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from inference.access.patient_connection import PatientConnection
+from inference.call import Call
 from inference.errors import OverloadedError
-from inference.front_door import Answered, HotPaths, HotRoute
+from inference.front_door import CALL, Answered, HotPaths, HotResponse, HotRoute
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-    from starlette.types import Message
+    from starlette.types import Message, Receive
 
     from inference.application_state import ApplicationState
 
@@ -24,18 +26,41 @@ LONGEST_LENGTH: Final = 12
 
 
 class HotCycle:
-    """One request for a hot path and its answer, as uvicorn's connection looks at what is under way."""
+    """One request for a hot path and its answer, as uvicorn's connection looks at what is under way.
+
+    It is told the answer, and has its connection write it. If the caller has hung up, it is told all the
+    same: what was asked is answered, logged and counted.
+    """
 
     __slots__ = (
-        *("body", "disconnected", "hot", "keep_alive", "message_event"),
-        *("more_body", "path", "response_complete", "response_started"),
+        *("call", "chunks", "connection", "disconnected", "hot", "keep_alive", "message_event"),
+        *("more_body", "path", "response_complete", "response_started", "running"),
     )
+    gone: Final = False
+    call: Call
 
-    def __init__(self, hot: HotRoute, path: bytes, keep_alive: bool) -> None:
-        self.hot, self.path, self.keep_alive = hot, path, keep_alive
-        self.body, self.more_body = bytearray(), True
+    def __init__(
+        self, connection: "HotConnection", hot: HotRoute, path: str, running: "ApplicationState"
+    ) -> None:
+        self.connection, self.hot, self.path, self.running = connection, hot, path, running
+        self.keep_alive = connection.parser.should_keep_alive()
+        self.chunks: list[bytes] = []
+        self.more_body = True
         self.disconnected = self.response_started = self.response_complete = False
         self.message_event = NOBODY_WAITS
+
+    @property
+    def body(self) -> bytes:
+        """What has come of the body."""
+        return self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
+
+    def answered(self, response: HotResponse) -> None:
+        """Answer."""
+        self.connection.finish(self, Answered(response, self.call, self.hot.route))
+
+    def failed(self, error: Exception) -> None:
+        """Answer with what is said of the error."""
+        self.connection.finish(self, self.connection.paths.failed(self.hot, self.call, self.path, error))
 
 
 class _NobodyWaits:
@@ -50,23 +75,26 @@ class HotConnection(PatientConnection):
     """One connection of an application that has hot paths; made by `hot_connection`."""
 
     hot_app: ClassVar["FastAPI"]
-    hot_routes: ClassVar[dict[tuple[bytes, bytes], HotRoute]]
+    paths: ClassVar[HotPaths]
+    hot_routes: ClassVar[dict[tuple[bytes, bytes], tuple[str, HotRoute]]]
     longest_body: ClassVar[int]
     cycle: Any
 
     def on_headers_complete(self) -> None:
         """Take a plain request for a hot path, or leave it to uvicorn."""
-        hot = self.hot_routes.get((self.parser.get_method(), self.url))
-        if hot is None or not self._is_plain():
+        found = self.hot_routes.get((self.parser.get_method(), self.url))
+        if found is None or not self._is_plain():
             super().on_headers_complete()
             return
         self._head_bytes = None
-        self.cycle = HotCycle(hot, self.url, self.parser.should_keep_alive())
+        path, hot = found
+        self.cycle = HotCycle(self, hot, path, self.hot_app.state.running)
 
     def on_body(self, body: bytes) -> None:
         """Collect what was declared."""
-        if self.cycle.__class__ is HotCycle:
-            self.cycle.body += body
+        cycle = self.cycle
+        if cycle.__class__ is HotCycle:
+            cycle.chunks.append(body)
         else:
             super().on_body(body)
 
@@ -77,19 +105,28 @@ class HotConnection(PatientConnection):
             super().on_message_complete()
             return
         self.began_at, cycle.more_body = None, False
-        started, running = perf_counter(), self.hot_app.state.running
+        started, admission = perf_counter(), cycle.running.admission
         try:
-            running.admission.enter()
+            admission.enter()
         except OverloadedError as error:
-            self._refuse(cycle, running, error, started)
+            self._write(self._turned_away(cycle, error, started), cycle)
             return
-        task = self.loop.create_task(self._answer(cycle, self.scope, running, started))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        admitted = self.paths.admit(cycle.hot, cycle.running, cycle.path, self.headers, started)
+        if isinstance(admitted, Answered):
+            self.finish(cycle, admitted)
+        else:
+            cycle.call = admitted
+            self._begin(cycle)
+
+    def finish(self, cycle: HotCycle, answered: Answered) -> None:
+        """Write the answer to a request that was let in, and take it down."""
+        cycle.running.admission.leave()
+        self._write(answered, cycle)
 
     def _is_plain(self) -> bool:
         under_way = self.cycle is not None and not self.cycle.response_complete
-        if under_way or self.expect_100_continue or self.parser.get_http_version() != "1.1":
+        waits = under_way or self.flow.write_paused or self.expect_100_continue
+        if waits or self.parser.get_http_version() != "1.1":
             return False
         declared = b""
         for name, value in self.headers:
@@ -99,35 +136,42 @@ class HotConnection(PatientConnection):
                 return False
         return declared.isdigit() and len(declared) <= LONGEST_LENGTH and int(declared) <= self.longest_body
 
-    def _refuse(
-        self, cycle: HotCycle, running: "ApplicationState", error: OverloadedError, started: float
-    ) -> None:
+    def _turned_away(self, cycle: HotCycle, error: OverloadedError, started: float) -> Answered:
         """Refuse before anything is spent: no task, no look at credentials, nothing decoded."""
-        paths: HotPaths = self.hot_app.state.hot_paths
-        asked = {"path": cycle.path.decode("ascii"), "headers": self.headers}
-        answered = paths.turn_away(cycle.hot, running, asked, error, started)
-        self._write(answered, cycle)
-        answered.take_down(running.observer)
+        return self.paths.turn_away(cycle.hot, cycle.running, cycle.path, self.headers, error, started)
 
-    async def _answer(self, cycle: HotCycle, scope: Any, running: "ApplicationState", started: float) -> None:
-        app, hot = self.hot_app, cycle.hot
-        paths: HotPaths = app.state.hot_paths
-        path = cycle.path.decode("ascii")
-        scope |= {"app": app, "method": "POST", "path": path, "raw_path": cycle.path, "query_string": b""}
-        given: Message = {"type": "http.request", "body": bytes(cycle.body), "more_body": False}
+    def _begin(self, cycle: HotCycle) -> None:
+        """Have the request answered in the loop's next turn where that can be, else by a task."""
+        begin = cycle.hot.begin
+        if begin is None:
+            answering = cycle.hot.handler(cycle.running, self._scope_of(cycle), _receive_of(cycle))
+        else:
+            try:
+                begun = begin(cycle.running, cycle.call, cycle.body, cycle)
+            except Exception as error:
+                cycle.failed(error)
+                return
+            if begun is None:
+                return
+            answering = begun
+        task = self.loop.create_task(self._await(cycle, answering))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
-        async def receive() -> "Message":
-            return given
-
+    async def _await(self, cycle: HotCycle, answering: Awaitable[HotResponse]) -> None:
+        answered = None
         try:
-            answered = await paths.answer(hot, running, scope, receive, started)
+            answered = await self.paths.answer(cycle.hot, cycle.call, cycle.path, answering)
         finally:
-            running.admission.leave()
-        if answered is not None:
-            if self.flow.write_paused and not cycle.disconnected:
-                await self.flow.drain()
-            self._write(answered, cycle)
-            answered.take_down(running.observer)
+            if answered is None:
+                cycle.running.admission.leave()
+            else:
+                self.finish(cycle, answered)
+
+    def _scope_of(self, cycle: HotCycle) -> Any:
+        path, raw = cycle.path, self.url
+        asked = {"app": self.hot_app, "method": "POST", "path": path, "raw_path": raw, "query_string": b""}
+        return self.scope | asked | {CALL: cycle.call}
 
     def _write(self, answered: Answered, cycle: HotCycle) -> None:
         cycle.response_started = cycle.response_complete = True
@@ -138,6 +182,14 @@ class HotConnection(PatientConnection):
             if not cycle.keep_alive:
                 self.transport.close()
         self.on_response_complete()
+        answered.take_down(cycle.running.observer)
+
+
+def _receive_of(cycle: HotCycle) -> "Receive":
+    async def receive() -> "Message":
+        return {"type": "http.request", "body": cycle.body, "more_body": False}
+
+    return receive
 
 
 def encode_head(status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
@@ -155,6 +207,11 @@ def encode_head(status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
 def hot_connection(app: "FastAPI", longest_body: int) -> type[HotConnection]:
     """The connections of `app`, whose `state` holds `hot_paths`; longer bodies are left to it to refuse."""
     paths: HotPaths = app.state.hot_paths
-    routes = {(method.encode(), path.encode()): hot for (method, path), hot in paths.routes.items()}
-    parts: dict[str, Any] = {"hot_app": app, "hot_routes": routes, "longest_body": longest_body}
+    routes = {(method.encode(), path.encode()): (path, hot) for (method, path), hot in paths.routes.items()}
+    parts: dict[str, Any] = {
+        "hot_app": app,
+        "paths": paths,
+        "hot_routes": routes,
+        "longest_body": longest_body,
+    }
     return type(HotConnection.__name__, (HotConnection,), parts)

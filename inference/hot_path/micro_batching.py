@@ -7,9 +7,12 @@ section 4.3), with the load itself in place of a wait.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
+
+logger = logging.getLogger(__name__)
 
 
 class Sized(Protocol):
@@ -25,12 +28,51 @@ Asked = TypeVar("Asked", bound=Sized)
 Answered = TypeVar("Answered")
 
 
+Told = TypeVar("Told", contravariant=True)
+
+
+class Receiver(Protocol[Told]):
+    """Whoever waits for one answer, and is told once, in the event loop."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody waits any more."""
+
+    def answered(self, answer: Told) -> None:
+        """Take the answer."""
+
+    def failed(self, error: Exception) -> None:
+        """Take what was raised instead."""
+
+
+class FutureReceiver(Generic[Answered]):
+    """Hands the answer to whoever awaits a future."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: "asyncio.Future[Answered]") -> None:
+        self._future = future
+
+    @property
+    def gone(self) -> bool:
+        """Whether the future was cancelled."""
+        return self._future.done()
+
+    def answered(self, answer: Answered) -> None:
+        """Set the result."""
+        self._future.set_result(answer)
+
+    def failed(self, error: Exception) -> None:
+        """Set the exception."""
+        self._future.set_exception(error)
+
+
 @dataclass(slots=True)
 class Waiting(Generic[Asked, Answered]):
-    """One caller: what was asked, and where the answer goes."""
+    """One caller: what was asked, and who is told the answer."""
 
     asked: Asked
-    answer: "asyncio.Future[Answered]"
+    receiver: Receiver[Answered]
 
 
 class MicroBatcher(Generic[Key, Asked, Answered]):
@@ -56,16 +98,22 @@ class MicroBatcher(Generic[Key, Asked, Answered]):
 
     def submit(self, key: Key, asked: Asked) -> "asyncio.Future[Answered]":
         """Put a question into the next batch of its key; awaiting the future gives its own answer."""
-        loop = asyncio.get_running_loop()
-        waiting: Waiting[Asked, Answered] = Waiting(asked, loop.create_future())
-        self._waiting.setdefault(key, []).append(waiting)
-        self._flush_soon(loop)
-        return waiting.answer
+        future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+        self.enter(key, asked, FutureReceiver(future))
+        return future
 
-    def _flush_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+    def enter(self, key: Key, asked: Asked, receiver: Receiver[Answered]) -> None:
+        """Put a question into the next batch of its key; the receiver is told its own answer."""
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            waiting = self._waiting[key] = []
+        waiting.append(Waiting(asked, receiver))
         if not self._due:
-            self._due = True
-            loop.call_soon(self._flush)
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        self._due = True
+        asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
         """Begin one batch of each key; what is beyond its bound waits for the next turn of the loop."""
@@ -75,10 +123,10 @@ class MicroBatcher(Generic[Key, Asked, Answered]):
             batch, rest = waiting[:count], waiting[count:]
             if rest:
                 self._waiting[key] = rest
-                self._flush_soon(asyncio.get_running_loop())
+                self._flush_soon()
             else:
                 del self._waiting[key]
-            self._begin(key, [one for one in batch if not one.answer.done()])
+            self._begin(key, [one for one in batch if not one.receiver.gone])
 
     def _fitting(self, waiting: Sequence[Waiting[Asked, Answered]]) -> int:
         rows = 0
@@ -115,11 +163,15 @@ class MicroBatcher(Generic[Key, Asked, Answered]):
         if len(batch) > 1:
             for one in batch:
                 self._begin(key, [one])
-        elif not batch[0].answer.done():
-            batch[0].answer.set_exception(error)
+        elif not batch[0].receiver.gone:
+            batch[0].receiver.failed(error)
 
 
 def _settle(batch: Sequence[Waiting[Asked, Answered]], answers: Sequence[Answered]) -> None:
     for one, answer in zip(batch, answers, strict=True):
-        if not one.answer.done():
-            one.answer.set_result(answer)
+        if one.receiver.gone:
+            continue
+        try:
+            one.receiver.answered(answer)
+        except Exception:
+            logger.exception("An answer could not be told")  # the others' can

@@ -1,7 +1,8 @@
 """Decodes what is surely a valid request, in one pass of msgspec; anything else is left to the slower models.
 
 Its types accept less than `inference.request_schema`'s models and read the same values, never the reverse:
-timestamps, for one, only in the one spelling that Python and pydantic read alike.
+timestamps, for one, only in the one spelling that Python and pydantic read alike. Where one model answers
+all, given features are decoded straight into its row.
 """
 
 import re
@@ -13,6 +14,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from inference.feature_rows import FeatureRow, ModelInputs
 from inference.hot_path.given_features import FeatureValue
 from inference.request_limits import (
     EARLIEST,
@@ -32,24 +34,32 @@ TIMESTAMP: Final = re.compile(
     re.ASCII,
 )
 
+# What features may be, whatever model reads them.
+NAMED: Final[Any] = dict[str, Annotated[str, Meta(max_length=LONGEST_TEXT)] | float | None]
 # How a body with many instances usually begins, to try the likelier type first.
 WRAPPED: Final = b'{"instances"'
 # What is wrong or unusual; the models say which.
 UNDECIDED: Final = (msgspec.DecodeError, ValueError, RecursionError)
 
-Parts = tuple[dict[str, object], "Mapping[str, FeatureValue] | None", str | None, datetime | None]
+# Features by name, or as the row of the model that they were decoded for.
+Features = Mapping[str, FeatureValue] | FeatureRow
+Parts = tuple[dict[str, object], Features | None, str | None, datetime | None]
 
 
 class TypedRequest:
-    """The decoder of one problem's requests."""
+    """The decoder of one problem's requests, and of one model's features where `inputs` are its."""
 
-    def __init__(self, problem: Problem, replay: bool, max_items: int) -> None:
+    def __init__(
+        self, problem: Problem, replay: bool, max_items: int, inputs: ModelInputs | None = None
+    ) -> None:
+        self.inputs = inputs
         self._names = tuple(field.name for field in problem.fields)
         self._stamps = tuple(
             place for place, field in enumerate(problem.fields) if field.dtype == "timestamp"
         )
         self._without_time: tuple[None, ...] = () if replay else (None,)
-        instance = _instance_type(problem.fields, replay)
+        features = NAMED if inputs is None else inputs.row_type
+        instance = _instance_type(problem.fields, replay, features)
         envelope = msgspec.defstruct(
             "Envelope",
             [(INSTANCES, Annotated[list[instance], Meta(min_length=1, max_length=max_items)])],  # type: ignore[valid-type]
@@ -77,6 +87,8 @@ class TypedRequest:
     def _parts(self, instance: Any) -> Parts:
         parts: tuple[Any, ...] = msgspec.structs.astuple(instance) + self._without_time
         *values, features, request_id, asked_for = parts
+        if self.inputs is not None and features is not UNSET:
+            features = self.inputs.decoded(features)
         for place in self._stamps:
             if values[place].__class__ is str:
                 values[place] = _read_moment(values[place])
@@ -90,14 +102,13 @@ class TypedRequest:
         return along, features, request_id, time
 
 
-def _instance_type(fields: Sequence[RequestField], replay: bool) -> Any:
+def _instance_type(fields: Sequence[RequestField], replay: bool, features: Any) -> Any:
     """A struct of the fields, then features, id and time; only its JSON names are the fields' own."""
     aliases = {f"field_{place}": field.name for place, field in enumerate(fields)}
     declared = [_declare(name, field) for name, field in zip(aliases, fields, strict=True)]
     texts = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
-    values = Annotated[str, Meta(max_length=LONGEST_TEXT)] | float | None
     own: list[tuple[str, Any, Any]] = [
-        ("given", dict[str, values] | UnsetType, UNSET),
+        ("given", features | UnsetType, UNSET),
         ("given_id", texts | None, None),
     ]
     aliases |= {"given": FEATURES, "given_id": REQUEST_ID}

@@ -37,15 +37,19 @@ class RequestObserver:
         self._ids = RequestIds()
 
     def identify(self, headers: Headers) -> str:
-        """The request's id, given as `x-request-id` or made; the log lines of this context carry it."""
+        """The request's id, which the log lines of this context carry from now on."""
+        request_id = self.id_of(headers)
+        current_request_id.set(request_id)
+        return request_id
+
+    def id_of(self, headers: Headers) -> str:
+        """The request's id, given as `x-request-id` or made."""
         given = None
         for name, value in headers:
             if name == HEADER:
                 given = value
                 break
-        request_id = self._ids.take(given)
-        current_request_id.set(request_id)
-        return request_id
+        return self._ids.take(given)
 
     def trace(self, headers: Headers, route: str, started: float) -> "RequestTrace | None":
         """The trace of a request that came at `started`, for its `Call`; `None` if it is not to be traced."""

@@ -1,6 +1,6 @@
 """`POST /v1/predict`: answered at the front door, since it is the hot route; declared here for OpenAPI."""
 
-from dataclasses import replace
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Annotated, Final
@@ -8,13 +8,19 @@ from urllib.parse import parse_qs
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
+from msgspec.structs import replace
 from starlette.types import Receive, Scope
 
 from inference.application_state import ApplicationState
 from inference.body import read_body
+from inference.call import Call
 from inference.errors import ErrorDocument, ErrorItem, InvalidRequestError
 from inference.front_door import HotResponse, HotRoute, answer_through, call_of
+from inference.hot_path.micro_batching import Receiver
+from inference.prediction_log.answered import Answer
+from inference.request_schema import Question
 from inference.responses import PredictionsDocument, Responses, describe_refusals
+from inference.serving_set import ServingSet
 
 router = APIRouter(prefix="/v1", tags=["predictions"])
 PATH: Final = "/v1/predict"
@@ -46,18 +52,67 @@ async def answer_predictions(state: ApplicationState, scope: Scope, receive: Rec
     call = call_of(scope)
     if scope["query_string"]:
         call = replace(call, explain=read_explain(scope["query_string"]))
-    began = perf_counter()
-    questions = state.schema.decode(body, datetime.now(UTC))
-    ended = perf_counter()
-    state.metrics.observe("decode", ended - began)
-    if call.trace is not None:
-        call.trace.stage("decode", began, ended)
-    answers = await state.service.predict(questions, call)
+    serving = state.follower.serving
+    return await _predict(state, call, _decode(state, call, body, serving), serving)
+
+
+def begin_predictions(
+    state: ApplicationState, call: Call, body: bytes, receiver: Receiver[HotResponse]
+) -> Awaitable[HotResponse] | None:
+    """Predict for one or many instances whose body is there, without a task where that can be.
+
+    Raises:
+        InferenceError: what decoding refuses.
+    """
+    serving = state.follower.serving
+    questions = _decode(state, call, body, serving)
+    if state.service.begin(questions, call, serving, AnswersReceiver(receiver)):
+        return None
+    return _predict(state, call, questions, serving)
+
+
+HOT: Final = HotRoute(answer_predictions, door="predict", route=PATH, begin=begin_predictions)
+
+
+class AnswersReceiver:
+    """Tells answers as the response that says them."""
+
+    __slots__ = ("_receiver", "failed")
+
+    def __init__(self, receiver: Receiver[HotResponse]) -> None:
+        self._receiver, self.failed = receiver, receiver.failed
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody waits for the response."""
+        return self._receiver.gone
+
+    def answered(self, answers: Sequence[Answer]) -> None:
+        """Tell the response."""
+        self._receiver.answered(respond(answers))
+
+
+def respond(answers: Sequence[Answer]) -> HotResponse:
+    """The document of the answers."""
     degraded = True in [answer.degraded for answer in answers]
     return HotResponse(200, _encode({"predictions": answers, "degraded": degraded}), answers=answers)
 
 
-HOT: Final = HotRoute(answer_predictions, door="predict", route=PATH)
+def _decode(state: ApplicationState, call: Call, body: bytes, serving: ServingSet | None) -> list[Question]:
+    began = perf_counter()
+    inputs = None if serving is None or serving.challenger else serving.champion.inputs
+    questions = state.schema.decode(body, datetime.now(UTC), inputs)
+    ended = perf_counter()
+    state.metrics.observe("decode", ended - began)
+    if call.trace is not None:
+        call.trace.stage("decode", began, ended)
+    return questions
+
+
+async def _predict(
+    state: ApplicationState, call: Call, questions: Sequence[Question], serving: ServingSet | None
+) -> HotResponse:
+    return respond(await state.service.predict(questions, call, serving))
 
 
 def read_explain(query: bytes) -> bool:

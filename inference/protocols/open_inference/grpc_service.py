@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, Final, Self
@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 import grpc
 from google.protobuf.message import DecodeError
 from grpc.aio import ServicerContext
+from msgspec.structs import replace
 
 from inference.access.caller import Scope
 from inference.application_state import ApplicationState
