@@ -1,16 +1,16 @@
 """Serving is measured: the load counts answers, contestants must agree, figures follow the loads."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvloop
 
 from experiments.benchmarks import serving
 from experiments.benchmarks.http_serving import measuring, report, world
 from experiments.benchmarks.http_serving.chart import LABELS_APART, draw_chart, spread_labels
-from experiments.benchmarks.http_serving.contestants import ECHO, OURS, OURS_ONLINE, PLAIN, Contestant
-from experiments.benchmarks.http_serving.load import Load, Plan, Step, run_load
+from experiments.benchmarks.http_serving.contestants import ECHO, OURS, OURS_ONLINE, PLAIN, Contestant, echo
+from experiments.benchmarks.http_serving.load import Load
 from experiments.benchmarks.http_serving.report import Measured, make_figures, publish
 from experiments.benchmarks.http_serving.wire import (
     Columns,
@@ -25,35 +25,16 @@ SECONDS = 0.4
 
 
 def echo_contestant() -> Contestant:
-    return serving.echo(world)  # type: ignore[arg-type]
+    return echo(world)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
-def echo_port(tmp_path_factory: pytest.TempPathFactory) -> int:
+def echo_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     with Supervisor(tmp_path_factory.mktemp("logs")) as supervisor:
         port = free_port(21_500)
         service = supervisor.start("echo", echo_contestant().command(port, 1), {}, f"http://127.0.0.1:{port}")
         service.wait_for_answer("/")
         yield port
-
-
-def test_the_load_counts_answers_after_the_warm_up(echo_port: int) -> None:
-    step = Step(echo_port, "/", {}, [b'{"row":1}', b'{"row":2}'])
-
-    load = uvloop.run(run_load(Plan(step, connections=4, warm_up=0.1, seconds=SECONDS)))
-
-    assert load.refused == 0
-    assert load.statuses[200] == pytest.approx(load.rate * SECONDS, rel=0.01)
-    assert 0 < load.p50_ms <= load.p99_ms < SECONDS * 1_000
-
-
-def test_the_load_says_what_was_not_answered(echo_port: int) -> None:
-    step = Step(echo_port, "/", {"transfer-encoding": "unknown"}, [b"{}"])
-
-    load = uvloop.run(run_load(Plan(step, connections=1, warm_up=0.0, seconds=SECONDS)))
-
-    assert load.rate == 0
-    assert load.refused == sum(load.statuses.values()) > 0
 
 
 def test_contestants_that_answer_otherwise_are_not_measured(echo_port: int) -> None:

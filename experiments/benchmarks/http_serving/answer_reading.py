@@ -1,54 +1,79 @@
 """Reads one kept connection's answers: what every load is made of, whoever waits for them."""
 
-import asyncio
-from collections.abc import Sequence
-from typing import cast
+from typing import Final
 
 import httptools
-import numpy as np
+
+HEAD_END: Final = b"\r\n\r\n"
+LENGTH: Final = b"\r\ncontent-length:"
+CHUNKED: Final = b"\r\ntransfer-encoding:"
 
 
-class AnswerReader(asyncio.Protocol):
-    """Sends requests one after the other; `answered` is called with each status and body."""
+class AnswerReader:
+    """Takes one connection's bytes as they come; one answer at a time, since one request is open at a time.
+
+    An answer that says its length is found by that: a parser for each answer takes longer than all else that
+    a load does. Whatever says its length otherwise (chunks, statuses without a body) is left to httptools.
+    `status` and `head` (in small letters) are the newest answer's.
+    """
 
     def __init__(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
-        self._chunks: list[bytes] = []
-        self._transport: asyncio.WriteTransport | None = None
+        self.status = 0
+        self.head = b""
+        self._parts: list[bytes] = []
+        self._come = self._length = (
+            0  # bytes of the newest answer; the length is 0 until its head has been read
+        )
+        self._parser: httptools.HttpResponseParser | None = None
+        self._whole = True
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        self._transport = cast("asyncio.WriteTransport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Feed the parser, which calls back."""
-        self._parser.feed_data(data)
-
-    def on_body(self, body: bytes) -> None:
-        """A part of the answer."""
-        self._chunks.append(body)
-
-    def on_message_complete(self) -> None:
-        """The answer is whole."""
-        body, self._chunks = b"".join(self._chunks), []
-        status = self._parser.get_status_code()
-        self._parser = httptools.HttpResponseParser(self)
-        self.answered(status, body)
-
-    def answered(self, status: int, body: bytes) -> None:
-        """Take an answer."""
-        raise NotImplementedError
+    def feed(self, data: bytes) -> bool:
+        """Take what has come; whether the answer is whole."""
+        if self._parser is not None:
+            return self._parse(data)
+        if self._whole:
+            self._parts, self._come, self._length = [], 0, 0
+        self._parts.append(data)
+        self._come += len(data)
+        if not self._length:
+            self._read_head(b"".join(self._parts))
+        if self._parser is not None:
+            given, self._parts = b"".join(self._parts), []
+            return self._parse(given)
+        self._whole = 0 < self._length <= self._come
+        return self._whole
 
     @property
-    def transport(self) -> asyncio.WriteTransport:
-        """What is written to; the connection must have been made."""
-        assert self._transport is not None
-        return self._transport
+    def body(self) -> bytes:
+        """A whole answer's body."""
+        given = b"".join(self._parts)
+        return given[len(self.head) + len(HEAD_END) :] if self._length else given
 
+    def on_body(self, body: bytes) -> None:
+        """A part of what httptools reads."""
+        self._parts.append(body)
 
-def latencies_ms(seconds: Sequence[float]) -> tuple[float, float]:
-    """The median and the 99th percentile in milliseconds; 0 where nothing was answered."""
-    if not seconds:
-        return 0.0, 0.0
-    p50, p99 = np.percentile(np.array(seconds) * 1_000, (50, 99))
-    return float(p50), float(p99)
+    def on_message_complete(self) -> None:
+        """What httptools reads is whole."""
+        self._whole = True
+
+    def _read_head(self, given: bytes) -> None:
+        """Find out how long the answer is, or who does."""
+        ends = given.find(HEAD_END)
+        if ends < 0:
+            return
+        self.head = head = given[:ends].lower()
+        self.status = int(head[9:12])
+        begins = head.find(LENGTH)
+        if begins < 0 or CHUNKED in head:
+            self._parser, self._whole = httptools.HttpResponseParser(self), False
+            return
+        said, _, _ = head[begins + len(LENGTH) :].partition(b"\r\n")
+        self._length = ends + len(HEAD_END) + int(said)
+
+    def _parse(self, data: bytes) -> bool:
+        assert self._parser is not None
+        self._parser.feed_data(data)
+        if self._whole:
+            self._parser = None
+        return self._whole

@@ -15,7 +15,8 @@ from msgspec import structs
 from experiments.benchmarks.http_serving import load
 from experiments.benchmarks.http_serving.apart import LoadFailedError, run_apart
 from experiments.benchmarks.http_serving.contestants import Contestant
-from experiments.benchmarks.http_serving.load import HOST, Load, Onward, Plan, Step
+from experiments.benchmarks.http_serving.kept_connection import HOST
+from experiments.benchmarks.http_serving.load import Load, Onward, Plan, Step
 from experiments.benchmarks.http_serving.wire import Columns
 from experiments.processes import Service, Supervisor, free_port
 
