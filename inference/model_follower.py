@@ -13,7 +13,7 @@ from inference.served_model import ServedModel, load_model
 from inference.serving_set import ServingSet
 from inference.settings import InferenceSettings
 from training.problem import Problem
-from training.registry import ModelVersionRef, deployed
+from training.registry import Deployment, ModelVersionRef, deployed
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ class ModelFollower:
         self._thread = Thread(target=self._follow, name="model-follower", daemon=True)
         self._challengers = ChallengerFollower(settings, problem)
         self._last = LastDeployment(settings, problem.name)
+        self._looked: Deployment | None = None
         self.serving: ServingSet | None = None
         self.state = FollowerState()
         self._refused_ref: tuple[str, str] | None = None
@@ -85,7 +86,7 @@ class ModelFollower:
     def poll(self) -> None:
         """Look the registry up once and load what it names; whatever fails becomes `state.error`."""
         try:
-            deployment = deployed(self._settings, self._problem.name, self._settings.alias)
+            deployment = deployed(self._settings, self._problem.name, self._settings.alias, self._looked)
         except Exception as error:  # whatever the registry does, serving goes on
             self._failed(f"the registry cannot be read, serving goes on without it: {error}", None)
             return
@@ -95,6 +96,7 @@ class ModelFollower:
             self._swap(self._challengers.serving_with(champion, deployment))
             if deployment.serving is not None and self._is_served(deployment.serving):
                 self._last.keep(deployment)
+        self._looked = deployment if self.state.error is None else None
         self._read_at = monotonic()  # loading took its time, the registry did not
 
     def resume(self) -> None:

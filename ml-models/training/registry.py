@@ -46,13 +46,21 @@ class ModelVersionRef(BaseModel):
 
 
 class Deployment(BaseModel):
-    """What is deployed, in one look: the version that serves, the challenger, the model's own tags."""
+    """What is deployed, in one look: the version that serves, the challenger, the model's own tags.
+
+    `changed_at`: when the model was registered, and when it last got a version (Unix milliseconds).
+    """
 
     model_config = ConfigDict(frozen=True)
 
     serving: ModelVersionRef | None
     challenger: ModelVersionRef | None
     tags: dict[str, str]
+    changed_at: tuple[int, int] | None = None
+
+    def known(self, version: str) -> ModelVersionRef | None:
+        """The version, if this look has seen it."""
+        return next((ref for ref in (self.serving, self.challenger) if ref and ref.version == version), None)
 
 
 def open_client(settings: TrainingSettings, create: bool = False) -> "MlflowClient":
@@ -92,8 +100,13 @@ def current(settings: TrainingSettings, name: str, alias: Alias = "champion") ->
     return None if version is None else _ref(version)
 
 
-def deployed(settings: TrainingSettings, name: str, alias: Alias = "champion") -> Deployment:
+def deployed(
+    settings: TrainingSettings, name: str, alias: Alias = "champion", last: Deployment | None = None
+) -> Deployment:
     """Return the version that `alias` points at, the challenger and the tags, as they were at one moment.
+
+    Whoever looks often gives the `last` look: as long as no version was added, what it has seen is not asked
+    for again, since versions do not change; only what the aliases point at does.
 
     Raises:
         RegistryUnavailableError: the registry cannot be read just now.
@@ -101,15 +114,20 @@ def deployed(settings: TrainingSettings, name: str, alias: Alias = "champion") -
     client = open_client(settings)
     model = _answer(lambda: client.get_registered_model(name), settings)
     aliases = {} if model is None else model.aliases
+    changed_at = model and (model.creation_timestamp, model.last_updated_timestamp)
 
     def pointed_at(pointer: Alias) -> ModelVersionRef | None:
         if pointer not in aliases:
             return None
+        known = last.known(str(aliases[pointer])) if last and last.changed_at == changed_at else None
+        if known is not None:
+            return known
         version = _answer(lambda: client.get_model_version(name, aliases[pointer]), settings)
         return None if version is None else _ref(version)
 
     tags = {} if model is None else {str(key): str(value) for key, value in model.tags.items()}
-    return Deployment(serving=pointed_at(alias), challenger=pointed_at("challenger"), tags=tags)
+    serving, challenger = pointed_at(alias), pointed_at("challenger")
+    return Deployment(serving=serving, challenger=challenger, tags=tags, changed_at=changed_at)
 
 
 def version_ref(settings: TrainingSettings, name: str, version: str) -> ModelVersionRef:
