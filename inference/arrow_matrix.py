@@ -19,13 +19,13 @@ def arrow_matrix(rows: pa.RecordBatch | pa.Table, columns: Sequence[FeatureColum
     """
     categories, numbers = names_of(columns, "categorical"), names_of(columns, "numeric")
     categorical = np.empty((len(rows), len(categories)), dtype=object)
-    numeric = np.empty((len(rows), len(numbers)), dtype=np.float32)
+    transposed = np.empty((len(numbers), len(rows)), dtype=np.float32)  # a column is written faster in a row
     for place, name in enumerate(categories):
         categorical[:, place] = _texts(_column(rows, name))
     with np.errstate(over="ignore"):
         for place, name in enumerate(numbers):
-            numeric[:, place] = _floats(_column(rows, name))
-    return FeatureMatrix(categorical, numeric)
+            transposed[place] = _floats(_column(rows, name))
+    return FeatureMatrix(categorical, np.ascontiguousarray(transposed.T))
 
 
 def _column(rows: pa.RecordBatch | pa.Table, name: str) -> pa.Array:

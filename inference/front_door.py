@@ -44,11 +44,8 @@ class HotResponse(msgspec.Struct, frozen=True, gc=False):
     @property
     def all_headers(self) -> list[tuple[bytes, bytes]]:
         """Its headers with what they say of the body."""
-        return [
-            (b"content-type", self.content_type),
-            (b"content-length", b"%d" % len(self.body)),
-            *self.headers,
-        ]
+        own = [(b"content-type", self.content_type), (b"content-length", b"%d" % len(self.body))]
+        return [*own, *self.headers]
 
 
 Handler = Callable[[ApplicationState, Scope, Receive], Awaitable[HotResponse]]
@@ -85,7 +82,9 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
         """All that the response says of itself and of its request."""
-        return [*self.response.all_headers, *answer_headers(self.call)]
+        headers = self.response.all_headers
+        headers.extend(answer_headers(self.call))
+        return headers
 
     def take_down(self, observer: RequestObserver) -> None:
         """Count and log the answer, once it is on its way."""

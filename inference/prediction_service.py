@@ -3,7 +3,7 @@
 from asyncio import gather
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Final, cast
+from typing import Final
 
 from inference.admission.admission import Admission
 from inference.admission.bounded_threads import BoundedThreads
@@ -67,10 +67,10 @@ class PredictionService:
         if serving is None or serving.challenger or call.explain or len(questions) > self._inline_items:
             return False
         rows = [question.features for question in questions]
-        if any(row.__class__ is not FeatureRow for row in rows):
+        if list(map(type, rows)).count(FeatureRow) < len(rows):
             return False
         key = BatchKey(serving.champion, "champion", given=True)
-        asked = Asked(key, call, range(len(rows)), questions, cast("list[FeatureRow]", rows), perf_counter())
+        asked = Asked(key, call, range(len(rows)), questions, rows, perf_counter())  # type: ignore[arg-type]
         self._batcher.enter(key, asked, receiver)
         return True
 

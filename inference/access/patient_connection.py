@@ -15,9 +15,13 @@ TOO_LARGE: Final = b"431 Request Header Fields Too Large"
 
 
 class PatientConnection(HttpToolsProtocol):
-    """Notes when a request began to arrive; `close_slow_senders` looks at that once in a while."""
+    """Notes when a request began to arrive; `close_slow_senders` looks at that once in a while.
+
+    `idle_since`: since when it waits for the next request, where no timer of uvicorn's watches over that.
+    """
 
     began_at: float | None = None
+    idle_since: float | None = None
     _head_bytes: int | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -37,7 +41,7 @@ class PatientConnection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self.began_at, self._head_bytes = self.loop.time(), 0
+        self.began_at, self.idle_since, self._head_bytes = self.loop.time(), None, 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -70,10 +74,14 @@ class PatientConnection(HttpToolsProtocol):
 def close_slow_senders(connections: Iterable[Any], now: float, patience: float) -> None:
     """Close every connection whose request has been arriving for more than `patience` seconds.
 
-    One that the service itself has told to wait is left alone.
+    One that the service itself has told to wait is left alone. Idle ones are closed after their own time.
     """
     for connection in list(connections):
-        if not isinstance(connection, PatientConnection) or connection.began_at is None:
+        if not isinstance(connection, PatientConnection):
             continue
-        if now - connection.began_at > patience and not connection.flow.read_paused:
-            connection.turn_away(TIMED_OUT)
+        began_at, idle_since = connection.began_at, connection.idle_since
+        if began_at is not None:
+            if now - began_at > patience and not connection.flow.read_paused:
+                connection.turn_away(TIMED_OUT)
+        elif idle_since is not None and now - idle_since > connection.timeout_keep_alive:
+            connection.timeout_keep_alive_handler()

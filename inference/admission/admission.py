@@ -82,8 +82,11 @@ class Admission:
 
     def begun(self, requests: int) -> None:
         """A batch of so many requests began, and with it the next turn of the loop."""
-        before, self._turned_at = self._turned_at, thread_time()
         was_alone, self._alone = self._alone, self.under_way == 1
+        if not (self._alone or self._refuses):  # nothing to learn, nothing to steer
+            self._turned_at = None
+            return
+        before, self._turned_at = self._turned_at, thread_time()
         if before is None:
             return
         seconds = self._turned_at - before

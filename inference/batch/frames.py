@@ -1,17 +1,16 @@
 """Bulk scoring of frames in memory, for those who hold one anyway."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import uuid4
 
 import pandas as pd
 import pyarrow as pa
 
 from inference.batch.job import EVENT_TIMESTAMP
-from inference.batch.logged import EXAMPLE_ID, log_table
+from inference.batch.log_files import LogFiles
+from inference.batch.logged import EXAMPLE_ID, log_rows
 from inference.prediction_log.pseudonyms import Pseudonyms
 from inference.prediction_log.schema import log_folder
-from inference.prediction_log.sealing import write_parts
 from inference.settings import InferenceSettings
 from training.bundle.reader import Bundle
 from training.matrix import Floats, to_matrix
@@ -36,8 +35,8 @@ def log_scored(
     examples: pd.DataFrame,
     predictions: Floats,
     version: str,
-) -> list[Path]:
-    """Append bulk predictions to the prediction log under `example_id`; the files written.
+) -> None:
+    """Append bulk predictions to the prediction log under `example_id`.
 
     `examples`: `example_id`, every request field, `event_timestamp` (UTC, the prediction instant), and the
     bundle's features. A feature without a value is logged as missing; ages are not known here.
@@ -45,8 +44,8 @@ def log_scored(
     columns = bundle.contract.columns
     names = [EXAMPLE_ID, EVENT_TIMESTAMP, *(field.name for field in problem.fields)]
     wanted = examples[[*names, *(column.name for column in columns)]].astype({EXAMPLE_ID: str})
-    rows = pa.Table.from_pandas(wanted, preserve_index=False)
+    rows = pa.RecordBatch.from_pandas(wanted, preserve_index=False)
     name = f"batch-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}"
     pseudonyms = Pseudonyms.configured(settings, problem)
-    table = log_table(problem, columns, rows, predictions, version, pseudonyms)
-    return write_parts(table, log_folder(settings), name)
+    with LogFiles(log_folder(settings), name) as files:
+        files.write(log_rows(problem, columns, rows, predictions, version, pseudonyms))

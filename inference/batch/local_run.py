@@ -10,16 +10,14 @@ from inference.batch.inputs import Part
 from inference.batch.job import BatchJob
 from inference.batch.part_scoring import PartScorer
 
-PARTS_AT_ONCE = 2
-
 
 def score_locally(job: BatchJob, parts: Sequence[Part], threads: int | None = None) -> Iterator[Path]:
     """Score the parts with `threads` threads (every core if not said); their files, in order."""
     with (
         PartScorer(job, threads or len(os.sched_getaffinity(0))) as scorer,
-        ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="batch-part") as pool,
+        ThreadPoolExecutor(scorer.parts_at_once, thread_name_prefix="batch-part") as pool,
     ):
         try:
-            yield from in_order(pool, scorer.score, parts, PARTS_AT_ONCE + 1)
+            yield from in_order(pool, scorer.score, parts, scorer.parts_at_once + 1)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

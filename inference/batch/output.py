@@ -1,15 +1,15 @@
 """The output file: every part in order, put in place once it is whole."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from inference.batch.parts_folder import reading
+from inference.batch.whole_parquet import WholeParquet
 
 GROUP_ROWS = 131_072
+PIECE_ROWS = 16_384
 
 
 def write_output(
@@ -20,13 +20,10 @@ def write_output(
     `repeated`: the columns of few different values, which alone are worth a dictionary.
     """
     rows = 0
-    with pq.ParquetWriter(draft, schema, use_dictionary=list(repeated)) as writer:
+    with WholeParquet(target, draft, schema, use_dictionary=list(repeated)) as file:
         for table in _groups(parts):
-            writer.write_table(table, row_group_size=GROUP_ROWS)
+            file.write_group(table)
             rows += table.num_rows
-    with draft.open("rb") as written:
-        os.fsync(written.fileno())
-    draft.replace(target)
     return rows
 
 
@@ -38,7 +35,13 @@ def _groups(parts: Iterable[Path]) -> Iterator[pa.Table]:
             waiting.append(rows)
             if sum(batch.num_rows for batch in waiting) >= GROUP_ROWS:
                 table = pa.Table.from_batches(waiting)
-                yield table.slice(0, GROUP_ROWS).combine_chunks()
+                yield _in_pieces(table.slice(0, GROUP_ROWS))
                 waiting = table.slice(GROUP_ROWS).to_batches()
     if waiting:
-        yield pa.Table.from_batches(waiting).combine_chunks()
+        yield _in_pieces(pa.Table.from_batches(waiting))
+
+
+def _in_pieces(rows: pa.Table) -> pa.Table:
+    """The rows in chunks of `PIECE_ROWS`, since pages end where chunks do; only what spans two is copied."""
+    starts = range(0, rows.num_rows, PIECE_ROWS)
+    return pa.concat_tables([rows.slice(start, PIECE_ROWS).combine_chunks() for start in starts])

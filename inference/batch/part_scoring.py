@@ -1,9 +1,11 @@
 """Score one part after the other: read, score in threads, log, keep."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
+from threading import Semaphore
 from typing import Self
 
 import numpy as np
@@ -14,7 +16,7 @@ from inference.batch.historical import HistoricalReader
 from inference.batch.in_order import in_order
 from inference.batch.inputs import Part, read_part
 from inference.batch.job import MODEL_VERSION, PREDICTION, BatchJob
-from inference.batch.part_log import PartLog
+from inference.batch.part_log import logging_part
 from inference.batch.parts_folder import writing
 from inference.errors import BatchInputError, ScoringError
 from training.bundle.reader import read_bundle
@@ -22,6 +24,7 @@ from training.matrix import Floats, names_of
 
 PIECE_ROWS = 16_384
 HISTORICAL_ROWS = 131_072
+THREADS_PER_READER = 4
 Scored = tuple[pa.RecordBatch, Floats]
 
 
@@ -37,6 +40,8 @@ class PartScorer:
         self._job, self._ahead = job, threads + 2
         self._scorer = read_bundle(job.bundle).scorer(threads=1)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="batch-score")
+        readers = max(1, threads // THREADS_PER_READER)
+        self._reading, self.parts_at_once = Semaphore(readers), readers + 1
         self._historical = HistoricalReader(job) if job.historical else None
 
     def __enter__(self) -> Self:
@@ -53,22 +58,24 @@ class PartScorer:
             ScoringError: the model answers something that is no number.
         """
         path = self._job.path(part)
-        log = PartLog(self._job, path.stem) if self._job.log else None
-        with writing(path, self._job.schema) as keep:
-            for rows, predictions in in_order(self._pool, self._score, self._pieces(part), self._ahead):
+        with (
+            writing(path, self._job.schema) as keep,
+            logging_part(self._job, path.stem) as log,
+            closing(self._pieces(part)) as pieces,
+        ):
+            for rows, predictions in in_order(self._pool, self._score, pieces, self._ahead):
                 keep.write_batch(self._written(rows, predictions))
-                if log:
-                    log.add(rows, predictions)
-            if log:
-                log.flush()
+                log(rows, predictions)
         return path
 
-    def _pieces(self, part: Part) -> Iterator[pa.RecordBatch]:
+    def _pieces(self, part: Part) -> Generator[pa.RecordBatch]:
+        """The part's rows. Parts that wait for their turn let the earlier ones have the scoring threads."""
         size = HISTORICAL_ROWS if self._historical else PIECE_ROWS
-        for rows in read_part(part, self._job.read, self._texts, size):
-            complete = self._historical.add(rows) if self._historical else rows
-            for start in range(0, complete.num_rows, PIECE_ROWS):
-                yield complete.slice(start, PIECE_ROWS)
+        with self._reading:
+            for rows in read_part(part, self._job.read, self._texts, size):
+                complete = self._historical.add(rows) if self._historical else rows
+                for start in range(0, complete.num_rows, PIECE_ROWS):
+                    yield complete.slice(start, PIECE_ROWS)
 
     def _score(self, rows: pa.RecordBatch) -> Scored:
         try:
@@ -87,7 +94,8 @@ class PartScorer:
         }
         schema = self._job.schema
         arrays = [results[name] if name in results else rows.column(name) for name in schema.names]
-        cast = [array.cast(field.type) for array, field in zip(arrays, schema, strict=True)]
+        # Features are written as the model reads them: whole numbers beyond 2^53 are rounded.
+        cast = [array.cast(field.type, safe=False) for array, field in zip(arrays, schema, strict=True)]
         return pa.RecordBatch.from_arrays(cast, schema=schema)
 
     @cached_property

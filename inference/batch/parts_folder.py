@@ -73,8 +73,8 @@ def writing(path: Path, schema: pa.Schema) -> Iterator[pa.ipc.RecordBatchFileWri
 
 
 def reading(path: Path) -> Iterator[pa.RecordBatch]:
-    """Stream a part."""
-    with pa.OSFile(str(path)) as file:
+    """Stream a part, without a copy of it."""
+    with pa.memory_map(str(path)) as file:
         reader = pa.ipc.open_file(file)
         for number in range(reader.num_record_batches):
             yield reader.get_batch(number)

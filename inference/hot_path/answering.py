@@ -2,12 +2,11 @@
 
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
-from math import ceil
+from math import ceil, isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 
 from features.errors import FeatureError
 from inference.admission.admission import Admission
@@ -26,7 +25,6 @@ from inference.prediction_log.answered import Answer
 from inference.prediction_log.errors import LogWriteError, RequestIdReusedError
 from inference.prediction_log.journal_places import RETRY_SECONDS
 from inference.prediction_log.writer import PredictionLog
-from training.matrix import Floats
 
 if TYPE_CHECKING:
     from inference.served_model import ServedModel
@@ -69,7 +67,7 @@ class Answering:
         stages = BatchStages(self._metrics, [asked], perf_counter())
         rows = _read_blocking(asked, stages)
         predictions = _score(asked.key.model, rows, stages)
-        lines = log_lines([asked], rows, predictions.tolist())
+        lines = log_lines([asked], rows, predictions)
         self._log.append_shadows(lines, asked.key.model.layout)
 
     async def _look_up_and_answer(
@@ -93,19 +91,21 @@ class Answering:
         answers = self._log_answers(batch, rows, predictions)
         stages.took("log", began, perf_counter())
         self._count(batch, answers)
+        if len(answers) == len(batch):
+            return [(answer,) for answer in answers]
         return list(_divided(answers, batch))
 
     def _count(self, batch: Sequence[Asked], answers: Answers) -> None:
-        if len({asked.call.door for asked in batch}) == 1:
+        if len(batch) == 1 or len({asked.call.door for asked in batch}) == 1:
             self._metrics.count_answers(answers, batch[0].call.door)
         else:
             for asked, own in zip(batch, _divided(answers, batch), strict=True):
                 self._metrics.count_answers(own, asked.call.door)
 
     def _log_answers(
-        self, batch: Sequence[Asked], rows: Sequence[FeatureRow], predictions: Floats
+        self, batch: Sequence[Asked], rows: Sequence[FeatureRow], predictions: Sequence[float]
     ) -> Answers:
-        lines = log_lines(batch, rows, predictions.tolist())
+        lines = log_lines(batch, rows, predictions)
         try:
             return self._log.append(lines, batch[0].key.model.layout)
         except RequestIdReusedError as error:
@@ -127,11 +127,12 @@ class Answering:
         )
 
 
-def _score(model: "ServedModel", rows: Sequence[FeatureRow], stages: BatchStages) -> Floats:
+def _score(model: "ServedModel", rows: Sequence[FeatureRow], stages: BatchStages) -> list[float]:
     began = perf_counter()
-    predictions = model.scorer_for(len(rows)).score_matrix(model.inputs.matrix(rows))
+    scored = model.scorer_for(len(rows)).score_matrix(model.inputs.matrix(rows))
     stages.scored(len(rows), began, perf_counter())
-    if not np.isfinite(predictions).all():
+    predictions: list[float] = scored.tolist()
+    if not all(map(isfinite, predictions)):
         raise ScoringError(f"version {model.version} answered no number; roll back")
     return predictions
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from inference.application_state import ApplicationState
 
 LONGEST_LENGTH: Final = 12
+CLOSING: Final = b"connection: close\r\n"
 
 
 class HotCycle:
@@ -78,6 +79,7 @@ class HotConnection(PatientConnection):
     paths: ClassVar[HotPaths]
     hot_routes: ClassVar[dict[tuple[bytes, bytes], tuple[str, HotRoute]]]
     longest_body: ClassVar[int]
+    server_headers: ClassVar["ServerHeaders"]
     cycle: Any
 
     def on_headers_complete(self) -> None:
@@ -176,12 +178,18 @@ class HotConnection(PatientConnection):
     def _write(self, answered: Answered, cycle: HotCycle) -> None:
         cycle.response_started = cycle.response_complete = True
         if not cycle.disconnected:
-            closing = [] if cycle.keep_alive else [(b"connection", b"close")]
-            headers = [*self.server_state.default_headers, *answered.headers, *closing]
-            self.transport.write(encode_head(answered.response.status, headers) + answered.response.body)
+            closing = b"" if cycle.keep_alive else CLOSING
+            head = encode_head(answered.response.status, answered.headers)
+            every = self.server_headers.encode(self.server_state.default_headers)
+            self.transport.write(b"".join((head, every, closing, b"\r\n", answered.response.body)))
             if not cycle.keep_alive:
                 self.transport.close()
-        self.on_response_complete()
+        if self.pipeline:
+            self.on_response_complete()
+        else:  # what uvicorn does then, but without a timer for each answer
+            self.server_state.total_requests += 1
+            self.idle_since = self.loop.time()
+            self.flow.resume_reading()
         answered.take_down(cycle.running.observer)
 
 
@@ -193,15 +201,29 @@ def _receive_of(cycle: HotCycle) -> "Receive":
 
 
 def encode_head(status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """Status line and headers as they are sent.
+    """Status line and headers as they are sent, without the empty line at the end.
 
     Raises:
         ValueError: a header holds a line break, so that what follows would read as another.
     """
-    head = b"".join([STATUS_LINE[status], *(b"%b: %b\r\n" % header for header in headers), b"\r\n"])
-    if head.count(b"\n") != len(headers) + 2 or head.count(b"\r") != len(headers) + 2:
+    head = STATUS_LINE[status] + b"".join([b"%b: %b\r\n" % header for header in headers])
+    if head.count(b"\n") != len(headers) + 1 or head.count(b"\r") != len(headers) + 1:
         raise ValueError("a header of the answer holds a line break")
     return head
+
+
+class ServerHeaders:
+    """What uvicorn says in every answer, as it is sent; it makes a new list of it once a second."""
+
+    def __init__(self) -> None:
+        self._headers: Sequence[tuple[bytes, bytes]] = ()
+        self._encoded = b""
+
+    def encode(self, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """The lines of the headers."""
+        if headers is not self._headers:
+            self._headers, self._encoded = headers, b"".join([b"%b: %b\r\n" % header for header in headers])
+        return self._encoded
 
 
 def hot_connection(app: "FastAPI", longest_body: int) -> type[HotConnection]:
@@ -213,5 +235,6 @@ def hot_connection(app: "FastAPI", longest_body: int) -> type[HotConnection]:
         "paths": paths,
         "hot_routes": routes,
         "longest_body": longest_body,
+        "server_headers": ServerHeaders(),
     }
     return type(HotConnection.__name__, (HotConnection,), parts)

@@ -1,6 +1,6 @@
 """What the service counts and times, for Prometheus; on the hot path it costs a few plain additions."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from threading import Event, Lock, Thread
@@ -96,7 +96,7 @@ class ServiceMetrics:
         (self._stages.get(key) or self._new_stage(key)).observe(seconds)
 
     def observe_many(
-        self, stage: Stage, durations: Iterable[float], version: str = "", role: str = ""
+        self, stage: Stage, durations: Sequence[float], version: str = "", role: str = ""
     ) -> None:
         """Count durations of several requests at once."""
         key = (stage, version, role)
@@ -125,11 +125,15 @@ class ServiceMetrics:
     def count_answers(self, answers: Sequence[Answer], door: str = "predict") -> None:
         """Count answered predictions, and the features they lacked."""
         counters = self._counters
-        counters["predictions"].add_each((answer.model_version, answer.role, door) for answer in answers)
-        counters["features_missing"].add_each((name,) for answer in answers for name in answer.missing)
-        counters["features_stale"].add_each((name,) for answer in answers for name in answer.stale)
-        counters["features_defaulted"].add_each((name,) for answer in answers for name in answer.defaulted)
-        counters["degraded_answers"].add_each(() for answer in answers if answer.degraded)
+        counters["predictions"].add_each([(answer.model_version, answer.role, door) for answer in answers])
+        flagged = [answer for answer in answers if answer.missing or answer.stale or answer.defaulted]
+        if flagged:
+            counters["features_missing"].add_each((name,) for answer in flagged for name in answer.missing)
+            counters["features_stale"].add_each((name,) for answer in flagged for name in answer.stale)
+            counters["features_defaulted"].add_each(
+                (name,) for answer in flagged for name in answer.defaulted
+            )
+            counters["degraded_answers"].add_each(() for answer in flagged if answer.degraded)
 
     def record_model(self, model: "ServedModel") -> None:
         """Say which model is served from now on."""

@@ -1,10 +1,15 @@
 """Counts and durations as plain numbers on the hot path, handed to Prometheus when it asks."""
 
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from math import fsum
 from threading import Lock
+from typing import Final
 
+import numpy as np
 from prometheus_client import Counter, Histogram
+
+# Observations that are kept before they are sorted into buckets.
+MOST_WAITING: Final = 512
 
 
 class CounterTally:
@@ -35,33 +40,35 @@ class CounterTally:
 
 
 class HistogramTally:
-    """Observations of one child of a histogram."""
+    """Observations of one child of a histogram: kept as they come, and sorted into buckets many at a time."""
 
-    __slots__ = ("_bounds", "_child", "_counts", "_lock", "_sum")
+    __slots__ = ("_bounds", "_child", "_counts", "_lock", "_sum", "_values")
 
     def __init__(self, child: Histogram, bounds: Sequence[float]) -> None:
         """`bounds` are the upper bounds that the histogram was made with, without infinity."""
         self._child, self._bounds, self._lock = child, tuple(bounds), Lock()
-        self._counts, self._sum = [0] * (len(bounds) + 1), 0.0
+        self._counts, self._sum = np.zeros(len(bounds) + 1, dtype=np.int64), 0.0
+        self._values: list[float] = []
 
     def observe(self, value: float) -> None:
         """Count one value."""
-        with self._lock:
-            self._counts[bisect_left(self._bounds, value)] += 1
-            self._sum += value
+        values = self._values
+        values.append(value)
+        if len(values) >= MOST_WAITING:
+            self._fold()
 
-    def observe_many(self, values: Iterable[float]) -> None:
-        """Count several under one lock."""
-        with self._lock:
-            for value in values:
-                self._counts[bisect_left(self._bounds, value)] += 1
-                self._sum += value
+    def observe_many(self, values: Sequence[float]) -> None:
+        """Count several."""
+        self._values.extend(values)
+        if len(self._values) >= MOST_WAITING:
+            self._fold()
 
     def publish(self) -> float:
         """Hand everything observed since the last time to Prometheus; the sum of it."""
+        self._fold()
         with self._lock:
-            counts, total = self._counts, self._sum
-            self._counts, self._sum = [0] * len(counts), 0.0
+            counts, total = self._counts.tolist(), self._sum
+            self._counts, self._sum = np.zeros_like(self._counts), 0.0
         # The library has no public way to add many observations at once; a test holds this against `observe`.
         for bucket, count in zip(self._child._buckets, counts, strict=True):
             if count:
@@ -69,3 +76,13 @@ class HistogramTally:
         if total:
             self._child._sum.inc(total)
         return total
+
+    def _fold(self) -> None:
+        """Sort what waits into buckets. What is appended meanwhile goes to the end, and stays."""
+        with self._lock:
+            values = self._values[:]
+            del self._values[: len(values)]
+            if values:
+                places = np.searchsorted(self._bounds, values, side="left")
+                self._counts += np.bincount(places, minlength=len(self._counts))
+                self._sum += fsum(values)

@@ -1,7 +1,7 @@
 """The request ids answered lately, so that a retry gets the answer that stands in the log."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -10,7 +10,7 @@ from inference.serving_set import Role
 
 PRESENT = "present"
 FLAGGED = ("missing", "stale", "default")
-NOTHING_FLAGGED: tuple[tuple[str, ...], ...] = ((), (), ())
+NOTHING_FLAGGED: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]] = ((), (), ())
 
 
 class Reason(msgspec.Struct, frozen=True, gc=False):
@@ -42,7 +42,11 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 def answer_of(entry: LoggedPrediction, layout: Layout) -> Answer:
     """The answer that a logged line stands for."""
-    missing, stale, defaulted = _flagged(entry.statuses, layout)
+    statuses = entry.statuses
+    if statuses.count(PRESENT) == len(statuses):
+        missing, stale, defaulted = NOTHING_FLAGGED
+    else:
+        missing, stale, defaulted = _flagged(statuses, layout)
     return Answer(
         entry.request_id,
         entry.prediction,
@@ -50,15 +54,13 @@ def answer_of(entry: LoggedPrediction, layout: Layout) -> Answer:
         missing,
         stale,
         defaulted,
-        degraded=bool(defaulted),
-        role=entry.role,
+        bool(defaulted),
+        entry.role,
     )
 
 
 def _flagged(statuses: tuple[str, ...], layout: Layout) -> Iterable[tuple[str, ...]]:
     """The names of the features with each of the statuses that answers tell."""
-    if statuses.count(PRESENT) == len(statuses):
-        return NOTHING_FLAGGED
     named: dict[str, list[str]] = {status: [] for status in FLAGGED}
     for (name, _), status in zip(layout.features, statuses, strict=True):
         if status != PRESENT:
@@ -79,6 +81,10 @@ class AnsweredRequests:
     def __len__(self) -> int:
         return len(self._answers)
 
+    def are_new(self, request_ids: Sequence[str]) -> bool:
+        """Whether none of them is remembered, and none is there twice."""
+        return self._answers.keys().isdisjoint(request_ids) and len(set(request_ids)) == len(request_ids)
+
     def recall(self, entry: LoggedPrediction) -> Answer | None:
         """The answer that this model version gave to this request id, if it is still remembered."""
         found = self._answers.get(entry.request_id)
@@ -89,9 +95,11 @@ class AnsweredRequests:
         found = self._answers.get(entry.request_id)
         return found is not None and found[0] != hash(entry.asked)
 
-    def remember(self, entry: LoggedPrediction, answer: Answer) -> None:
-        """Keep an answer; beyond the limit the one given longest ago is forgotten."""
-        self._answers[entry.request_id] = (hash(entry.asked), answer)
-        self._answers.move_to_end(entry.request_id)
-        if len(self._answers) > self._limit:
-            self._answers.popitem(last=False)
+    def remember(self, entries: Iterable[LoggedPrediction], answers: Iterable[Answer]) -> None:
+        """Keep the entries' answers; beyond the limit those given longest ago are forgotten."""
+        known = self._answers
+        for entry, answer in zip(entries, answers, strict=True):
+            known[entry.request_id] = (hash(entry.asked), answer)
+            known.move_to_end(entry.request_id)
+        while len(known) > self._limit:
+            known.popitem(last=False)

@@ -60,7 +60,7 @@ class LoggedPrediction(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def asked(self) -> tuple[object, ...]:
         """What the caller said, by which a retry is told from another question."""
-        return (*self.keys, *self.values) if self.source == GIVEN else self.keys
+        return (self.keys, self.values) if self.source == GIVEN else (self.keys,)
 
 
 _encoder = msgspec.json.Encoder()

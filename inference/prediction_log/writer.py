@@ -74,12 +74,13 @@ class PredictionLog:
         """
         entries = self._concealed(entries)
         with self._lock:
-            fresh = self._fresh(entries)
-            if fresh:
-                self._write(list(fresh.values()), layout)
-            for entry in fresh.values():
-                self._answered.remember(entry, answer_of(entry, layout))
-            answers = tuple(self._standing(entry, fresh, layout) for entry in entries)
+            if self._answered.are_new([entry.request_id for entry in entries]):
+                answers = self._log_new(entries, layout)
+            else:
+                fresh = self._fresh(entries)
+                if fresh:
+                    self._log_new(list(fresh.values()), layout)
+                answers = tuple([self._standing(entry, fresh, layout) for entry in entries])
         if self._segments.rows >= self._seal_rows:
             self._sealing.wake()
         return answers
@@ -98,6 +99,12 @@ class PredictionLog:
         """Seal what is open and stop; the log is whole without this too, only unsealed."""
         self._closing = True
         self._sealing.close()
+
+    def _log_new(self, entries: Sequence[LoggedPrediction], layout: Layout) -> tuple[Answer, ...]:
+        self._write(entries, layout)
+        answers = tuple([answer_of(entry, layout) for entry in entries])
+        self._answered.remember(entries, answers)
+        return answers
 
     def _write(self, entries: Sequence[LoggedPrediction], layout: Layout) -> None:
         self._segments.append(entries, layout)
@@ -162,6 +169,5 @@ class PredictionLog:
         except (PredictionLogError, FileNotFoundError) as error:
             logger.warning("What a dead process answered is not remembered: %s", error)
             return
-        for entry in entries:
-            if entry.role != "shadow":
-                self._answered.remember(entry, answer_of(entry, layout))
+        answered = [entry for entry in entries if entry.role != "shadow"]
+        self._answered.remember(answered, [answer_of(entry, layout) for entry in answered])

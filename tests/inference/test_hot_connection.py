@@ -141,6 +141,6 @@ def test_a_caller_who_goes_leaves_the_service_well(
 
 @pytest.mark.parametrize("value", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb"])
 def test_no_header_of_an_answer_begins_another(value: bytes) -> None:
-    assert encode_head(200, [(b"x-one", b"a")]) == b"HTTP/1.1 200 OK\r\nx-one: a\r\n\r\n"
+    assert encode_head(200, [(b"x-one", b"a")]) == b"HTTP/1.1 200 OK\r\nx-one: a\r\n"
     with pytest.raises(ValueError, match="line break"):
         encode_head(200, [(b"x-one", value)])

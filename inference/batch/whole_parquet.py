@@ -1,0 +1,55 @@
+"""A Parquet file that takes its name once it is whole and on the disk."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+class WholeParquet:
+    """Row groups written to `draft`, which replaces `path` in the end; not if something was raised before."""
+
+    def __init__(self, path: Path, draft: Path, schema: pa.Schema, **options: Any) -> None:
+        """`options`: those of `pq.ParquetWriter`. The draft's folder is made if need be."""
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._draft = path, draft
+        self._writer = pq.ParquetWriter(draft, schema, **options)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, raised: type[BaseException] | None, _: object, __: TracebackType | None) -> None:
+        if raised is None:
+            self.complete()
+        else:
+            self.discard()
+
+    def write_group(self, rows: pa.Table) -> None:
+        """Write one row group."""
+        self._writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
+
+    def annotate(self, metadata: Mapping[bytes, bytes]) -> None:
+        """Write key-value metadata, where the Arrow schema that would carry it is not stored."""
+        self._writer.add_key_value_metadata(dict(metadata))
+
+    def complete(self) -> None:
+        """Put the file in its place.
+
+        Raises:
+            OSError: the disk is full or the place cannot be written.
+        """
+        self._writer.close()
+        with self._draft.open("rb") as written:
+            os.fsync(written.fileno())
+        self._draft.replace(self._path)
+
+    def discard(self) -> None:
+        """Remove the draft."""
+        try:
+            self._writer.close()
+        finally:
+            self._draft.unlink(missing_ok=True)
