@@ -30,6 +30,7 @@ from experiments.benchmarks.http_serving.measuring import (
     require_equal_answers,
     running,
 )
+from experiments.benchmarks.http_serving.overload import Overload, measure_overload
 from experiments.benchmarks.http_serving.report import (
     Measured,
     best_peer,
@@ -48,6 +49,7 @@ from training.matrix import names_of
 
 ROUNDS, SECONDS = 5, 3.0
 BATCHES = (1, 32, 256)
+OVERLOAD_BATCHES = (1, 48)
 WORKERS = 2
 
 
@@ -86,7 +88,8 @@ def measure(folder: Path, rounds: int, seconds: float) -> Measured:
     fastest = best_peer(medians(batches[1]))
     best = next(each for each in others if each.name == fastest)
     online = measure_online(world, ours_online(world, key, keys_file), best, folder, rounds, seconds)
-    return Measured(fields, CONNECTIONS, batches, {WORKERS: workers}, online)
+    overload = press_ours(world, contestants[0], folder, rounds, seconds)
+    return Measured(fields, CONNECTIONS, batches, {WORKERS: workers}, online, overload)
 
 
 def measure_batches(
@@ -119,6 +122,14 @@ def measure_online(
             f"{NAME}, then {peer.name}": plan_chain(features, model, wanted, rows, seconds),
         }
         return measure_in_turn(plans, rounds, folder)
+
+
+def press_ours(
+    world: ServingWorld, mine: Contestant, folder: Path, rounds: int, seconds: float
+) -> list[Overload]:
+    """Ours alone, asked for more than it can answer, one worker."""
+    with running([mine], 1, folder / "logs") as (own,):
+        return [measure_overload(own, world, batch, folder, rounds, seconds) for batch in OVERLOAD_BATCHES]
 
 
 def load_in_turn(

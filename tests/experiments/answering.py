@@ -32,13 +32,21 @@ class Answering(socketserver.StreamRequestHandler):
     pieces: Callable[[bytes], list[bytes]]
 
     def handle(self) -> None:
-        while head := b"".join(iter(self.rfile.readline, b"\r\n")):
-            length = int(head.lower().partition(b"content-length: ")[2].split()[0])
+        while length := self._read_length():
             for piece in type(self).pieces(self.rfile.read(length)):
                 if not piece:
                     return
                 self.wfile.write(piece)
                 sleep(BETWEEN_PIECES)
+
+    def _read_length(self) -> int:
+        """How long the next request's body is; 0 when there is none."""
+        length = 0
+        while (line := self.rfile.readline()).strip():
+            name, _, value = line.partition(b": ")
+            if name == b"content-length":
+                length = int(value)
+        return length
 
 
 class Server(socketserver.ThreadingTCPServer):
@@ -50,6 +58,7 @@ class Server(socketserver.ThreadingTCPServer):
 
 @contextmanager
 def answering(pieces: Callable[[bytes], list[bytes]]) -> Iterator[int]:
+    """A port of this machine whose requests get what `pieces` makes of their bodies."""
     kind = type("Given", (Answering,), {"pieces": staticmethod(pieces)})
     with Server(("127.0.0.1", 0), kind) as server:
         Thread(target=server.serve_forever, args=(STOP_SECONDS,), daemon=True).start()

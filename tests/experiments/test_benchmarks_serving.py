@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from experiments.benchmarks.http_serving import measuring, report, world
 from experiments.benchmarks.http_serving.chart import LABELS_APART, draw_chart, spread_labels
 from experiments.benchmarks.http_serving.contestants import ECHO, OURS, OURS_ONLINE, PLAIN, Contestant, echo
 from experiments.benchmarks.http_serving.load import Load
+from experiments.benchmarks.http_serving.open_load import OpenLoad
+from experiments.benchmarks.http_serving.overload import Overload, Pressed
 from experiments.benchmarks.http_serving.report import Measured, make_figures, publish
 from experiments.benchmarks.http_serving.wire import (
     Columns,
@@ -71,7 +74,17 @@ def loads(**rates: float) -> dict[str, list[Load]]:
 def measured() -> Measured:
     single = loads(**{OURS: 5_000.0, "Slow": 100.0, "Best": 500.0, PLAIN: 2_000.0, ECHO: 20_000.0})
     online = loads(**{OURS_ONLINE: 900.0, "features, then Best": 100.0})
-    return Measured(29, 8, {1: single, 32: single}, {2: single}, online)
+    overload = Overload(1, [pressed(2.0, 6.0), pressed(1.0, 8.0), pressed(4.0, 30.0)])
+    return Measured(
+        29, 8, {1: single, 32: single}, {2: single}, online, [overload, replace(overload, batch=48)]
+    )
+
+
+def pressed(calm_ms: float, pressed_ms: float) -> Pressed:
+    calm = OpenLoad(100, 100, 1.0, calm_ms, {200: 100}, 0, 0, 0, 0.1, 1.0)
+    statuses = {200: 300, 429: 10, 503: 880, 500: 10}
+    overload = OpenLoad(1_200, 300, 2.0, pressed_ms, statuses, 1, 2, 3, 0.2, 9.0)
+    return Pressed(Load(400, 1.0, 2.0, {200: 400}), calm, overload)
 
 
 def test_figures_are_ratios_of_medians(measured: Measured) -> None:
@@ -84,6 +97,16 @@ def test_figures_are_ratios_of_medians(measured: Measured) -> None:
     assert figures["ratio_online_vs_feast_server_plus_peer"] == 9
     assert figures["batch_32_slow_rate"] == 100
     assert figures["speed_up_workers_2"] == 1
+
+
+def test_overload_is_held_against_calm_hours(measured: Measured) -> None:
+    figures = make_figures(measured)
+
+    assert figures["overload_p99_ratio"] == figures["overload_p99_ratio_batch_48"] == 4
+    assert figures["overload_accepted_share"] == 0.75
+    counts = ("answered_200", "refused_429", "refused_503", "answered_otherwise")
+    assert [figures[f"overload_{name}"] for name in counts] == [900, 30, 2_640, 30]
+    assert [figures[f"overload_{name}"] for name in ("wrong", "unsaid", "missed")] == [3, 6, 9]
 
 
 def test_the_page_shows_the_newest_table_and_chart(
@@ -102,6 +125,7 @@ def test_the_page_shows_the_newest_table_and_chart(
     assert text.endswith("after\n")
     assert "old" not in text
     assert f"| 1 row | {OURS} | 5,000 | 5,000 |" in text
+    assert "| 1 | 400 | 2.00 | 8.00 | 4.0 | 300 | 900 | 2,670 | 30 |" in text
     assert (tmp_path / "copy.png").read_bytes() == chart.read_bytes()
 
 
@@ -132,4 +156,7 @@ def test_all_servers_are_measured_on_equal_answers(tmp_path: Path, monkeypatch: 
     assert figures["p99_ratio_vs_echo"] > 0
     assert figures["ratio_online_vs_feast_server_plus_peer"] > 1
     assert not [name for name, value in figures.items() if name.endswith("_refused") and value]
+    assert figures["overload_answered_200"] > 0
+    assert figures["overload_refused_503"] > 0
+    assert {figures[f"overload_{name}"] for name in ("answered_otherwise", "wrong", "unsaid")} == {0}
     assert (tmp_path / "bench" / "serving.png").is_file()

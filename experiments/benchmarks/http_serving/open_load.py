@@ -21,7 +21,7 @@ from experiments.benchmarks.http_serving.tally import latencies_ms
 
 
 class OpenPlan(msgspec.Struct, frozen=True):
-    """Requests a second, for so many seconds, over so many connections.
+    """Requests a second, for so many seconds after a warm-up, over so many connections.
 
     `expected`: what the answer to each of the step's bodies holds when it is a success. Arrivals are a
     Poisson process drawn from `seed`.
@@ -33,14 +33,16 @@ class OpenPlan(msgspec.Struct, frozen=True):
     seconds: float
     connections: int
     seed: int = 2013
+    warm_up: float = 0.0
 
 
 class OpenLoad(msgspec.Struct, frozen=True):
     """What came of it: successes a second and their latencies in milliseconds, and answers by status.
 
+    All are of what was due after the warm-up but `warm_up_p99_ms`, which is of the successes due in it.
     `wrong`: successes that did not hold what was expected. `unsaid`: refusals that did not say when to ask
     again. `missed`: what was not sent, since this process itself was kept from its work when it was due.
-    `late_p99_ms`: how long after it was due a request was sent; latencies hold that too.
+    `late_p99_ms`: how late it was with what it sent and had a connection for; latencies hold that too.
     """
 
     asked: int
@@ -52,6 +54,7 @@ class OpenLoad(msgspec.Struct, frozen=True):
     unsaid: int
     missed: int
     late_p99_ms: float
+    warm_up_p99_ms: float
 
 
 def run_open_load(plan: OpenPlan) -> OpenLoad:
@@ -62,9 +65,9 @@ def run_open_load(plan: OpenPlan) -> OpenLoad:
     """
     requests = [encode_request(plan.step, body) for body in plan.step.bodies]
     loop = OpenLoop(plan.step.port, requests, plan.expected, plan.connections)
-    loop.run(list(arrivals(plan)))
+    loop.run(list(arrivals(plan)), plan.warm_up)
     return OpenLoad(
-        asked=len(loop.late),
+        asked=loop.asked,
         rate=len(loop.took) / plan.seconds,
         p50_ms=latencies_ms(loop.took)[0],
         p99_ms=latencies_ms(loop.took)[1],
@@ -73,6 +76,7 @@ def run_open_load(plan: OpenPlan) -> OpenLoad:
         unsaid=loop.unsaid,
         missed=loop.missed,
         late_p99_ms=latencies_ms(loop.late)[1],
+        warm_up_p99_ms=latencies_ms(loop.early)[1],
     )
 
 
@@ -80,7 +84,7 @@ def arrivals(plan: OpenPlan) -> Iterator[float]:
     """When each request falls due, in seconds from the beginning."""
     chosen = Random(plan.seed)
     for after in accumulate(chosen.expovariate(plan.rate) for _ in iter(int, 1)):
-        if after > plan.seconds:
+        if after > plan.warm_up + plan.seconds:
             return
         yield after
 

@@ -1,7 +1,9 @@
 """Sends each request when it is due, over whichever connection is free, in one plain loop."""
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import cycle
+from math import inf
 from select import select
 from selectors import DefaultSelector
 from time import perf_counter
@@ -20,7 +22,8 @@ class OpenLoop:
     """Gives each request that falls due to a free connection, or to the next that becomes free.
 
     `expected`: what the answer to each request holds when it is a success. Afterwards `took` has the
-    successes' seconds from when they were due, `late` how long after that each request was sent.
+    successes' seconds from when they were due (`early`: of those due in the warm-up, which count nowhere
+    else), `late` how long after that requests were sent for which a connection was free.
     """
 
     def __init__(
@@ -31,29 +34,28 @@ class OpenLoop:
         self._free = deque(KeptConnection(port, self._selector) for _ in range(connections))
         self._waiting: deque[tuple[int, float]] = deque()
         self._open: dict[KeptConnection, tuple[int, float]] = {}
+        self._since, self._next = 0.0, inf
+        self._arrivals: Iterator[float] = iter(())
+        self._places = cycle(range(len(requests)))
         self.took: list[float] = []
+        self.early: list[float] = []
         self.late: list[float] = []
         self.statuses: Counter[int] = Counter()
-        self.wrong = self.unsaid = self.missed = 0
+        self.asked = self.wrong = self.unsaid = self.missed = 0
 
-    def run(self, arrivals: Sequence[float]) -> None:
-        """Send what falls due so many seconds from now, then wait for what is open.
+    def run(self, arrivals: Sequence[float], warm_up: float) -> None:
+        """Send what falls due so many seconds from now, then wait for what is open; count after the warm-up.
 
         Raises:
             TimeoutError: it was not answered in time.
         """
         began = perf_counter()
-        for place, after in enumerate(arrivals):
-            due = began + after
-            while (left := due - perf_counter()) > 0:
-                self._take_answers(left)
-            if left < -MISSED_SECONDS:
-                self.missed += 1
-            else:
-                self._fall_due(place % len(self._requests), due)
-        self._wait_for_open()
-
-    def _wait_for_open(self) -> None:
+        self._since = began + warm_up
+        self._arrivals = (began + after for after in arrivals)
+        self._next = next(self._arrivals, inf)
+        while self._next < inf:
+            self._send_due()
+            self._take_answers(self._next - perf_counter())
         patient = perf_counter() + PATIENCE_SECONDS
         while self._open:
             if perf_counter() > patient:
@@ -62,26 +64,39 @@ class OpenLoop:
                 )
             self._take_answers(PATIENCE_SECONDS)
 
+    def _send_due(self) -> None:
+        while (late := perf_counter() - self._next) >= 0:
+            if late > MISSED_SECONDS:
+                self.missed += self._next >= self._since
+            else:
+                self._fall_due(next(self._places), self._next)
+            self._next = next(self._arrivals, inf)
+
     def _take_answers(self, seconds: float) -> None:
-        """Take what answers there are, waiting for the first so long at most."""
+        """Take what answers there are, waiting for the first so long at most; send what is due meanwhile."""
         ready = self._selector.select(0)
-        if not ready:
-            select([self._selector], [], [], seconds)  # a selector's own wait has milliseconds only
+        if not ready and seconds > 0:
+            # A selector's own wait has milliseconds only.
+            select([self._selector], [], [], min(seconds, PATIENCE_SECONDS))
             ready = self._selector.select(0)
         for key, events in ready:
             status = key.data.proceed(events)
             if status is not None:
                 self._answered(key.data, status)
+            if perf_counter() >= self._next:
+                self._send_due()
 
     def _fall_due(self, place: int, due: float) -> None:
+        self.asked += due >= self._since
         if self._free:
+            if due >= self._since:
+                self.late.append(perf_counter() - due)
             self._send(self._free.popleft(), place, due)
         else:
             self._waiting.append((place, due))
 
     def _send(self, connection: KeptConnection, place: int, due: float) -> None:
         self._open[connection] = place, due
-        self.late.append(perf_counter() - due)
         connection.send(self._requests[place])
 
     def _answered(self, connection: KeptConnection, status: int) -> None:
@@ -100,6 +115,10 @@ class OpenLoop:
 
     def _count(self, connection: KeptConnection, status: int, now: float) -> None:
         place, due = self._open.pop(connection)
+        if due < self._since:
+            if status == 200:
+                self.early.append(now - due)
+            return
         self.statuses[status] += 1
         if status == 200:
             self.took.append(now - due)

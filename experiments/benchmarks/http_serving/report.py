@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from rich.console import Console
 from experiments.benchmarks.http_serving.contestants import ECHO, OURS, OURS_ONLINE, PLAIN
 from experiments.benchmarks.http_serving.load import Load
 from experiments.benchmarks.http_serving.measuring import middle
+from experiments.benchmarks.http_serving.overload import Overload
+from experiments.benchmarks.http_serving.overload_report import make_overload_figures, overload_lines
 from experiments.replay.console import new_table
 from features.settings import REPOSITORY
 
@@ -26,7 +28,7 @@ class Measured:
     """Every round's loads by contestant.
 
     `batches`: by rows a request, one worker; `workers`: one row, by number of workers; `online`: features
-    looked up, ours and Feast's feature server followed by the best peer.
+    looked up, ours and Feast's feature server followed by the best peer; `overload`: ours asked for too much.
     """
 
     fields: int
@@ -34,6 +36,7 @@ class Measured:
     batches: Mapping[int, Loads]
     workers: Mapping[int, Loads]
     online: Loads
+    overload: Sequence[Overload]
 
     @property
     def single(self) -> dict[str, Load]:
@@ -71,7 +74,7 @@ def make_figures(measured: Measured) -> dict[str, float | str]:
         figures |= _ratio_to_peers(medians(loads), f"ratio_vs_best_peer_workers_{workers}")
         figures |= _named(medians(loads), f"workers_{workers}")
         figures[f"speed_up_workers_{workers}"] = medians(loads)[OURS].rate / single[OURS].rate
-    return figures | _named(online, "online")
+    return figures | _named(online, "online") | make_overload_figures(measured.overload)
 
 
 def print_tables(console: Console, measured: Measured) -> None:
@@ -82,6 +85,7 @@ def print_tables(console: Console, measured: Measured) -> None:
         for cells in _rows(what, batch, loads):
             table.add_row(*cells)
     console.print(table)
+    console.print(*overload_lines(measured.overload), sep="\n", markup=False)
 
 
 def publish(measured: Measured, chart: Path) -> None:
@@ -95,7 +99,7 @@ def publish(measured: Measured, chart: Path) -> None:
             for cells in _rows(what, batch, loads)
         ),
     ]
-    block = "\n".join([BEGIN, *lines, END])
+    block = "\n".join([BEGIN, *lines, "", *overload_lines(measured.overload), END])
     page = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: block, page, flags=re.DOTALL), encoding="utf-8")
     shutil.copyfile(chart, CHART)
