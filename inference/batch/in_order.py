@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -10,13 +9,16 @@ Result = TypeVar("Result")
 
 
 def in_order(
-    pool: Executor, call: Callable[[Item], Result], items: Iterable[Item], ahead: int
+    start: Callable[[Item], Callable[[], Result]], items: Iterable[Item], ahead: int
 ) -> Iterator[Result]:
-    """`map(call, items)`, with at most `ahead` items taken before their results are."""
-    waiting: deque[Future[Result]] = deque()
+    """What each item's work comes to; at most `ahead` items are taken before their results are.
+
+    `start` begins the work, such as `pool.submit` does, and returns what waits for its result.
+    """
+    waiting: deque[Callable[[], Result]] = deque()
     for item in items:
-        waiting.append(pool.submit(call, item))
+        waiting.append(start(item))
         if len(waiting) >= ahead:
-            yield waiting.popleft().result()
+            yield waiting.popleft()()
     while waiting:
-        yield waiting.popleft().result()
+        yield waiting.popleft()()

@@ -18,6 +18,7 @@ def score_locally(job: BatchJob, parts: Sequence[Part], threads: int | None = No
         ThreadPoolExecutor(scorer.parts_at_once, thread_name_prefix="batch-part") as pool,
     ):
         try:
-            yield from in_order(pool, scorer.score, parts, scorer.parts_at_once + 1)
+            ahead = scorer.parts_at_once + 1
+            yield from in_order(lambda part: pool.submit(scorer.score, part).result, parts, ahead)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

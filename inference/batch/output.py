@@ -9,7 +9,7 @@ from inference.batch.parts_folder import reading
 from inference.batch.whole_parquet import WholeParquet
 
 GROUP_ROWS = 131_072
-PIECE_ROWS = 16_384
+CHUNK_ROWS = 32_768
 
 
 def write_output(
@@ -42,6 +42,6 @@ def _groups(parts: Iterable[Path]) -> Iterator[pa.Table]:
 
 
 def _in_pieces(rows: pa.Table) -> pa.Table:
-    """The rows in chunks of `PIECE_ROWS`, since pages end where chunks do; only what spans two is copied."""
-    starts = range(0, rows.num_rows, PIECE_ROWS)
-    return pa.concat_tables([rows.slice(start, PIECE_ROWS).combine_chunks() for start in starts])
+    """The rows in chunks of `CHUNK_ROWS`, since pages end where chunks do; only what spans two is copied."""
+    starts = range(0, rows.num_rows, CHUNK_ROWS)
+    return pa.concat_tables([rows.slice(start, CHUNK_ROWS).combine_chunks() for start in starts])

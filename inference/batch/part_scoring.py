@@ -1,6 +1,6 @@
 """Score one part after the other: read, score in threads, log, keep."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import cached_property
@@ -23,7 +23,10 @@ from training.bundle.reader import read_bundle
 from training.matrix import Floats, names_of
 
 PIECE_ROWS = 16_384
+# Read, logged and kept at a time, which costs the less for each row the more there are; scored in pieces.
+KEPT_ROWS = 2 * PIECE_ROWS
 HISTORICAL_ROWS = 131_072
+# One thread reads, logs and keeps about as fast as so many score.
 THREADS_PER_READER = 4
 Scored = tuple[pa.RecordBatch, Floats]
 
@@ -37,7 +40,7 @@ class PartScorer:
         Raises:
             BundleError, FeatureError: it, or the feature repository, cannot be opened.
         """
-        self._job, self._ahead = job, threads + 2
+        self._job, self._ahead = job, threads // 2 + 2
         self._scorer = read_bundle(job.bundle).scorer(threads=1)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="batch-score")
         readers = max(1, threads // THREADS_PER_READER)
@@ -61,23 +64,26 @@ class PartScorer:
         with (
             writing(path, self._job.schema) as keep,
             logging_part(self._job, path.stem) as log,
-            closing(self._pieces(part)) as pieces,
+            closing(self._read(part)) as read,
         ):
-            for rows, predictions in in_order(self._pool, self._score, pieces, self._ahead):
+            for rows, predictions in in_order(self._start, read, self._ahead):
                 keep.write_batch(self._written(rows, predictions))
                 log(rows, predictions)
         return path
 
-    def _pieces(self, part: Part) -> Generator[pa.RecordBatch]:
-        """The part's rows. Parts that wait for their turn let the earlier ones have the scoring threads."""
-        size = HISTORICAL_ROWS if self._historical else PIECE_ROWS
+    def _read(self, part: Part) -> Generator[pa.RecordBatch]:
+        """The part's rows. Parts that wait for their turn leave the scoring threads to the earlier ones."""
+        size = HISTORICAL_ROWS if self._historical else KEPT_ROWS
         with self._reading:
             for rows in read_part(part, self._job.read, self._texts, size):
                 complete = self._historical.add(rows) if self._historical else rows
-                for start in range(0, complete.num_rows, PIECE_ROWS):
-                    yield complete.slice(start, PIECE_ROWS)
+                yield from _slices(complete, KEPT_ROWS)
 
-    def _score(self, rows: pa.RecordBatch) -> Scored:
+    def _start(self, rows: pa.RecordBatch) -> Callable[[], Scored]:
+        pieces = [self._pool.submit(self._score, piece) for piece in _slices(rows, PIECE_ROWS)]
+        return lambda: (rows, np.concatenate([piece.result() for piece in pieces]))
+
+    def _score(self, rows: pa.RecordBatch) -> Floats:
         try:
             matrix = arrow_matrix(rows, self._job.columns)
         except pa.ArrowException as error:
@@ -85,7 +91,7 @@ class PartScorer:
         predictions = self._scorer.score_matrix(matrix)
         if not np.isfinite(predictions).all():
             raise ScoringError(f"version {self._job.version} answered no number; roll back")
-        return rows, predictions
+        return predictions
 
     def _written(self, rows: pa.RecordBatch, predictions: Floats) -> pa.RecordBatch:
         results = {
@@ -102,3 +108,8 @@ class PartScorer:
     def _texts(self) -> tuple[str, ...]:
         """The columns to be read as dictionaries."""
         return () if self._historical else names_of(self._job.columns, "categorical")
+
+
+def _slices(rows: pa.RecordBatch, size: int) -> Iterator[pa.RecordBatch]:
+    for start in range(0, rows.num_rows, size):
+        yield rows.slice(start, size)
