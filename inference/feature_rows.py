@@ -19,7 +19,10 @@ MISSING: Final = "missing"
 
 
 class FeatureRow(msgspec.Struct, frozen=True, gc=False):
-    """One request's features as they are logged: each tuple in the order of the model's columns."""
+    """One request's features as they are logged: each tuple in the order of the model's columns.
+
+    No statuses: all are present. No ages: none is known.
+    """
 
     values: tuple[FeatureValue, ...]
     statuses: tuple[str, ...]
@@ -35,7 +38,6 @@ class ModelInputs:
         self._by_name = _getter([column.name for column in columns])
         self._categorical, self._numeric = (_getter(places[kind]) for kind in _KINDS)
         self._widths = tuple(len(places[kind]) for kind in _KINDS)
-        self._all_present, self._no_ages = (PRESENT,) * len(columns), (None,) * len(columns)
         self._given = GivenFeatures(self.columns)
 
     def served(self, features: "ServedFeatures") -> FeatureRow:
@@ -62,9 +64,8 @@ class ModelInputs:
 
     def _given_row(self, values: tuple[FeatureValue, ...]) -> FeatureRow:
         if None not in values:
-            return FeatureRow(values, self._all_present, self._no_ages)
-        statuses = tuple([MISSING if value is None else PRESENT for value in values])
-        return FeatureRow(values, statuses, self._no_ages)
+            return FeatureRow(values, (), ())
+        return FeatureRow(values, tuple([MISSING if value is None else PRESENT for value in values]), ())
 
     def matrix(self, rows: Sequence[FeatureRow]) -> FeatureMatrix:
         """The same arrays as `training.matrix.to_matrix` gives for a frame of these values."""

@@ -47,7 +47,7 @@ class GivenFeatures:
 
     def __init__(self, columns: Sequence[FeatureColumn]) -> None:
         self._kinds = {column.name: column.kind for column in columns}
-        self._has_categories = "categorical" in self._kinds.values()
+        self._categories = [place for place, column in enumerate(columns) if column.kind == "categorical"]
         names = {f"column_{place}": column.name for place, column in enumerate(columns)}
         self.row_type: Any = msgspec.defstruct(
             "GivenRow",
@@ -72,8 +72,9 @@ class GivenFeatures:
     def values_of(self, row: Any) -> tuple[FeatureValue, ...]:
         """The values of a `row_type`, an empty text as `None`."""
         values: tuple[FeatureValue, ...] = msgspec.structs.astuple(row)
-        if self._has_categories and MISSING_CATEGORY in values:
-            return tuple(None if value == MISSING_CATEGORY else value for value in values)
+        empty = [place for place in self._categories if values[place] == MISSING_CATEGORY]
+        if empty:
+            return tuple([None if place in empty else value for place, value in enumerate(values)])
         return values
 
     def _explain(self, features: Mapping[str, FeatureValue]) -> Iterator[tuple[str, str, str]]:

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -10,6 +11,8 @@ from inference.serving_set import Role
 
 PRESENT = "present"
 FLAGGED = ("missing", "stale", "default")
+# The same few features are missing again and again: so many different patterns are remembered.
+PATTERNS = 4_096
 NOTHING_FLAGGED: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]] = ((), (), ())
 
 
@@ -43,7 +46,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 def answer_of(entry: LoggedPrediction, layout: Layout) -> Answer:
     """The answer that a logged line stands for."""
     statuses = entry.statuses
-    if statuses.count(PRESENT) == len(statuses):
+    if not statuses:
         missing, stale, defaulted = NOTHING_FLAGGED
     else:
         missing, stale, defaulted = _flagged(statuses, layout)
@@ -59,13 +62,14 @@ def answer_of(entry: LoggedPrediction, layout: Layout) -> Answer:
     )
 
 
-def _flagged(statuses: tuple[str, ...], layout: Layout) -> Iterable[tuple[str, ...]]:
+@lru_cache(PATTERNS)
+def _flagged(statuses: tuple[str, ...], layout: Layout) -> tuple[tuple[str, ...], ...]:
     """The names of the features with each of the statuses that answers tell."""
     named: dict[str, list[str]] = {status: [] for status in FLAGGED}
     for (name, _), status in zip(layout.features, statuses, strict=True):
         if status != PRESENT:
             named[status].append(name)
-    return map(tuple, named.values())
+    return tuple(map(tuple, named.values()))
 
 
 class AnsweredRequests:

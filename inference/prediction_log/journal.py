@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import Self
+from typing import Final, Self
 from uuid import uuid4
 
 import msgspec
 
 from inference.prediction_log.errors import CorruptLogError, LogWriteError
-from inference.prediction_log.schema import SCHEMA_VERSION, check_version
+from inference.prediction_log.schema import check_version
 from inference.serving_set import Role
 from training.problem import FieldType
 
 JOURNAL = "journal"
+# Since the second, a line may leave out statuses and ages that are all the same.
+VERSIONS: Final = (1, 2)
 SUFFIX = ".jsonl"
 Scalar = str | int | float | None
 # Where features came from: looked up by the service, or given by the caller.
@@ -24,7 +26,7 @@ ONLINE = "online"
 GIVEN = "given"
 
 
-class Layout(msgspec.Struct, frozen=True):
+class Layout(msgspec.Struct, frozen=True, cache_hash=True):
     """The columns of a segment's lines: (name, type) of the request fields, (name, kind) of the features."""
 
     keys: tuple[tuple[str, FieldType], ...]
@@ -41,7 +43,8 @@ class Header(msgspec.Struct, frozen=True):
 class LoggedPrediction(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One line. `keys`, `values`, `statuses` and `ages` follow the segment's layout; times are UTC.
 
-    A timestamp among `keys` is an ISO 8601 string; a missing feature is None; `ages` are seconds.
+    A timestamp among `keys` is an ISO 8601 string; a missing feature is None; `ages` are seconds. Without
+    `statuses` every feature is present; without `ages` none is known.
     """
 
     request_id: str
@@ -88,7 +91,7 @@ class Segment:
         segment = cls(path, descriptor, layout)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            segment._write(_encoder.encode(Header(SCHEMA_VERSION, layout)) + b"\n")
+            segment._write(_encoder.encode(Header(VERSIONS[-1], layout)) + b"\n")
             draft.rename(path)
         except (LogWriteError, OSError):
             segment.close()
@@ -156,7 +159,7 @@ def read_segment(path: Path) -> tuple[Layout, list[LoggedPrediction]]:
     *lines, _torn = path.read_bytes().split(b"\n")
     try:
         if lines:
-            check_version(msgspec.json.decode(lines[0])["schema_version"], str(path))
+            check_version(msgspec.json.decode(lines[0])["schema_version"], str(path), VERSIONS)
         header = _header_decoder.decode(lines[0])
         return header.layout, [_line_decoder.decode(line) for line in lines[1:]]
     except (msgspec.DecodeError, KeyError, TypeError, IndexError) as error:

@@ -70,14 +70,14 @@ def feature_types(columns: Sequence[FeatureColumn]) -> tuple[tuple[str, str], ..
     return tuple((column.name, column.kind) for column in columns)
 
 
-def check_version(version: object, where: str) -> None:
-    """Refuse a part of the log that was written under another schema version.
+def check_version(version: object, where: str, known: Sequence[int] = (SCHEMA_VERSION,)) -> None:
+    """Refuse a part of the log that was written under a schema version that is not known.
 
     Raises:
-        UnknownLogVersionError: `version` is not `SCHEMA_VERSION`; the message names `where` and what to do.
+        UnknownLogVersionError: it is none of the `known`; the message names `where` and what to do.
     """
-    if str(version) != str(SCHEMA_VERSION):
-        raise UnknownLogVersionError(where, str(version), str(SCHEMA_VERSION))
+    if str(version) not in map(str, known):
+        raise UnknownLogVersionError(where, str(version), str(known[-1]))
 
 
 def _feature_type(kind: str) -> pa.DataType:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from inference.prediction_log.answered import PRESENT
 from inference.prediction_log.errors import PredictionLogError
 from inference.prediction_log.journal import Layout, LoggedPrediction, Scalar, read_segment
 from inference.prediction_log.schema import FIXED_FIELDS, TIMESTAMP, wide_schema
@@ -39,11 +40,13 @@ def to_table(layout: Layout, entries: Sequence[LoggedPrediction]) -> pa.Table:
     """The segment's lines as a table in the log's schema."""
     schema = wide_schema(layout.keys, layout.features)
     fixed = [[getattr(entry, field.name) for entry in entries] for field in FIXED_FIELDS]
-    groups = (
+    width = len(layout.features)
+    all_present, no_ages = (PRESENT,) * width, (None,) * width
+    groups: tuple[tuple[list[tuple[Scalar, ...]], int], ...] = (
         ([entry.keys for entry in entries], len(layout.keys)),
-        ([entry.values for entry in entries], len(layout.features)),
-        ([entry.statuses for entry in entries], len(layout.features)),
-        ([entry.ages for entry in entries], len(layout.features)),
+        ([entry.values for entry in entries], width),
+        ([entry.statuses or all_present for entry in entries], width),
+        ([entry.ages or no_ages for entry in entries], width),
     )
     columns = fixed + [column for rows, width in groups for column in _transposed(rows, width)]
     arrays = [_array(column, field.type) for column, field in zip(columns, schema, strict=True)]

@@ -18,6 +18,7 @@ from inference.prediction_log.errors import (
 )
 from inference.prediction_log.journal import (
     GIVEN,
+    VERSIONS,
     Layout,
     LoggedPrediction,
     Segment,
@@ -59,6 +60,35 @@ def test_an_appended_prediction_is_read_before_and_after_sealing(settings: Featu
     assert row["key.opens_at"] == pd.Timestamp("2024-05-01T13:00Z")
     assert (row["status.trend"], row["age.cars"], row["feature.district"]) == ("missing", 60.0, "hill")
     assert np.isnan(row["feature.trend"])
+
+
+@pytest.mark.parametrize("is_sealed", [False, True])
+def test_statuses_and_ages_that_are_left_out_are_read_back(
+    settings: FeatureSettings, is_sealed: bool
+) -> None:
+    log = open_log(settings)
+    whole = replace(entry("whole"), values=(1.0, 2.0, 3.0, "hill", 4.0, 5.0), statuses=(), ages=())
+    whole_answer, other_answer = log.append([whole, entry("other")], LAYOUT)
+    if is_sealed:
+        log.close()
+
+    rows = read_predictions(settings, DAY, DAY + timedelta(days=1)).set_index("request_id")
+    names = [name for name, _ in LAYOUT.features]
+    assert set(rows.loc["whole", [f"status.{name}" for name in names]]) == {"present"}
+    assert rows.loc["whole", [f"age.{name}" for name in names]].isna().all()
+    assert (rows.loc["other", "status.trend"], rows.loc["other", "age.cars"]) == ("missing", 60.0)
+    assert (whole_answer.missing, whole_answer.stale, whole_answer.degraded) == ((), (), False)
+    assert other_answer.missing == ("trend",)
+
+
+def test_a_segment_of_the_first_version_is_read(settings: FeatureSettings) -> None:
+    log = open_log(settings)
+    log.append([entry("a")], LAYOUT)
+    (segment,) = segments(log_folder(settings))
+    header = segment.read_bytes().replace(f'"schema_version":{VERSIONS[-1]}'.encode(), b'"schema_version":1')
+    segment.write_bytes(header)
+
+    assert read_ids(settings) == ["a"]
 
 
 def test_the_window_is_half_open(settings: FeatureSettings) -> None:

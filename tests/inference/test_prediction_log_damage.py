@@ -14,11 +14,11 @@ from inference.prediction_log.errors import (
     UnknownLogVersionError,
 )
 from inference.prediction_log.journal import (
+    VERSIONS,
     Segment,
     segments,
 )
 from inference.prediction_log.schema import (
-    SCHEMA_VERSION,
     VERSION_KEY,
     log_folder,
 )
@@ -58,8 +58,8 @@ def test_a_segment_that_cannot_be_written_is_followed_by_another(settings: Featu
 def test_an_unknown_schema_version_is_refused(settings: FeatureSettings) -> None:
     open_log(settings).append([entry("a")], LAYOUT)
     (segment,) = segments(log_folder(settings))
-    known = f'"schema_version":{SCHEMA_VERSION}'
-    segment.write_text(segment.read_text().replace(known, f'"schema_version":{SCHEMA_VERSION + 1}'))
+    known, unknown = (f'"schema_version":{version}' for version in (VERSIONS[-1], VERSIONS[-1] + 1))
+    segment.write_text(segment.read_text().replace(known, unknown))
 
     with pytest.raises(UnknownLogVersionError, match=segment.name):
         read_ids(settings)
