@@ -144,6 +144,8 @@ class PredictionService:
 
 
 def _in_order(parts: Sequence[Asked], answered: Sequence[Answers]) -> Answers:
+    if len(parts) == 1:
+        return answered[0]
     placed: dict[int, Answer] = {}
     for part, answers in zip(parts, answered, strict=True):
         placed.update(zip(part.places, answers, strict=True))

@@ -63,6 +63,10 @@ def divide(serving: ServingSet, questions: "Sequence[Question]", call: Call) -> 
     Raises:
         InvalidRequestError: the features given are not those that the model reads; items say which.
     """
+    if serving.challenger is None:
+        looked_up = [question.features for question in questions].count(None)
+        if looked_up in (0, len(questions)):
+            return [ask(BatchKey(serving.champion, "champion", not looked_up), questions, call)]
     chosen: dict[BatchKey, list[int]] = {}
     for place, question in enumerate(questions):
         role, model = serving.choose(question)

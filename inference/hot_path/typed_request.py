@@ -57,6 +57,7 @@ class TypedRequest:
         self._stamps = tuple(
             place for place, field in enumerate(problem.fields) if field.dtype == "timestamp"
         )
+        self._unset = [None if field.nullable else UNSET for field in problem.fields]
         self._without_time: tuple[None, ...] = () if replay else (None,)
         features = NAMED if inputs is None else inputs.row_type
         instance = _instance_type(problem.fields, replay, features)
@@ -89,6 +90,8 @@ class TypedRequest:
         *values, features, request_id, asked_for = parts
         if self.inputs is not None and features is not UNSET:
             features = self.inputs.decoded(features)
+            if values == self._unset and asked_for is None:
+                return {}, features, request_id, None
         for place in self._stamps:
             if values[place].__class__ is str:
                 values[place] = _read_moment(values[place])
