@@ -11,6 +11,10 @@ class BatchBusyError(BatchError):
     """Another run is writing the same output."""
 
 
+class UnwritableError(BatchError):
+    """The output, its parts or the log cannot be written."""
+
+
 class RayMissingError(BatchError):
     """Ray was asked for and is not installed."""
 

@@ -1,7 +1,7 @@
 """Files of the prediction log, written in bulk: one a prediction date, streamed, whole or not there."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -58,6 +58,13 @@ class LogFiles:
             self._days[day].complete()
             del self._days[day]
         self._number, self._rows = self._number + 1, 0
+
+
+def remove_drafts(folder: Path, names: Collection[str]) -> None:
+    """Remove what processes that were killed left half-written under these names."""
+    for draft in folder.glob("date=*/*.draft"):
+        if draft.name.rpartition("-")[0] in names:
+            draft.unlink(missing_ok=True)
 
 
 class _DayFile:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -16,9 +17,14 @@ from training.problem import load_problem
 TakeScored = Callable[[pa.RecordBatch, Floats], None]
 
 
+def log_name(part: Path) -> str:
+    """How the names of a part's log files begin."""
+    return f"batch-{part.stem}"
+
+
 @contextmanager
-def logging_part(job: BatchJob, name: str) -> Iterator[TakeScored]:
-    """What takes the part's scored rows; they are in the log once this ends without an error.
+def logging_part(job: BatchJob, part: Path) -> Iterator[TakeScored]:
+    """What takes the scored rows of the part kept at `part`; they are in the log once this ends well.
 
     If the job is not to be logged, it takes them and does nothing.
     """
@@ -27,7 +33,7 @@ def logging_part(job: BatchJob, name: str) -> Iterator[TakeScored]:
         return
     problem = load_problem(job.settings.problem)
     pseudonyms = Pseudonyms.configured(job.settings, problem)
-    with LogFiles(log_folder(job.settings), f"batch-{name}") as files:
+    with LogFiles(log_folder(job.settings), log_name(part)) as files:
 
         def take(rows: pa.RecordBatch, predictions: Floats) -> None:
             files.write(log_rows(problem, job.columns, rows, predictions, job.version, pseudonyms))

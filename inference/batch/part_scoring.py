@@ -63,7 +63,7 @@ class PartScorer:
         path = self._job.path(part)
         with (
             writing(path, self._job.schema) as keep,
-            logging_part(self._job, path.stem) as log,
+            logging_part(self._job, path) as log,
             closing(self._read(part)) as read,
         ):
             for rows, predictions in in_order(self._start, read, self._ahead):

@@ -4,13 +4,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from inference.batch.errors import UnwritableError
 from inference.batch.inputs import PART_ROWS, InputFile, Part, divide, find_inputs
 from inference.batch.job import BatchJob, plan_job
 from inference.batch.local_run import score_locally
+from inference.batch.log_files import remove_drafts
 from inference.batch.logged import require_loggable
 from inference.batch.output import write_output
+from inference.batch.part_log import log_name
 from inference.batch.parts_folder import clear, folder_for, held, is_whole, pin_version, pinned_version
 from inference.errors import BatchInputError, NoModelError
+from inference.prediction_log.schema import log_folder
 from inference.settings import InferenceSettings
 from training.bundle.reader import Bundle, read_bundle
 from training.problem import load_problem
@@ -48,7 +52,7 @@ def score_file(
     Raises:
         BatchInputError: a file is not there, damaged, or holds neither; what was scored before is kept.
         NoModelError: the alias names no version.
-        BatchError: another run writes the same output, or the cluster cannot be used.
+        BatchError: another run writes the same output, the disk is full, or the cluster cannot be used.
     """
     source, target = source.absolute(), target.absolute()
     files = find_inputs(source)
@@ -56,18 +60,25 @@ def score_file(
         raise BatchInputError(f"{target} is also an input; give another --output")
     folder = folder_for(target)
     version, bundle = _served(settings, pinned_version(folder, source))
-    with held(folder):
-        pin_version(folder, source, version)
-        job = plan_job(settings, bundle, version, files, folder, options.log, options.features)
-        return run_job(job, files, target, options)
+    try:
+        with held(folder):
+            pin_version(folder, source, version)
+            job = plan_job(settings, bundle, version, files, folder, options.log, options.features)
+            return run_job(job, files, target, options)
+    except OSError as error:
+        raise UnwritableError(
+            f"{target}, its parts or the log cannot be written ({error}); free disk space or mend the place, "
+            "then run again: it goes on from there"
+        ) from error
 
 
 def run_job(job: BatchJob, files: Sequence[InputFile], target: Path, options: BatchOptions) -> int:
     """Score what is not kept yet and write the output; the caller holds the job's folder."""
-    if job.log:
-        require_loggable(job.read, load_problem(job.settings.problem))
     parts = divide(files, options.part_rows)
     waiting = [part for part in parts if not is_whole(job.path(part))]
+    if job.log:
+        require_loggable(job.read, load_problem(job.settings.problem))
+        remove_drafts(log_folder(job.settings), {log_name(job.path(part)) for part in waiting})
     draft = job.folder / "output.draft"
     rows = write_output(_finished(job, parts, waiting, options), job.schema, job.repeated, draft, target)
     clear(job.folder)

@@ -131,3 +131,18 @@ def test_a_part_that_fails_leaves_no_draft_in_the_log(
         )
 
     assert not [path for path in log_folder(settings).rglob("*") if path.is_file()]
+
+
+def test_drafts_of_a_killed_run_go_when_it_is_started_again(
+    settings: InferenceSettings, champion: str, tmp_path: Path
+) -> None:
+    score_and_log(settings, bulk_rows(0, 100), tmp_path)
+    (path,) = logged_files(settings)
+    left, others = path.with_suffix(".99999.draft"), path.with_name("batch-other-0000.99999.draft")
+    for draft in (left, others):
+        draft.touch()
+
+    score_file(settings, tmp_path / "in.parquet", tmp_path / "out.parquet", LOGGED)
+
+    assert not left.exists()
+    assert others.exists()

@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 
 from inference.arrow_matrix import arrow_matrix
-from inference.batch.errors import BatchBusyError, DamagedInputError
+from inference.batch.errors import BatchBusyError, DamagedInputError, UnwritableError
 from inference.batch.inputs import PART_ROWS
 from inference.batch.parts_folder import folder_for
 from inference.batch.run import BatchOptions, score_file
@@ -163,6 +163,15 @@ def test_two_runs_of_one_output_do_not_meet(
         score_file(settings, source, target)
 
     assert score_file(settings, source, target) == 10
+
+
+def test_a_place_that_cannot_be_written_is_named(
+    settings: InferenceSettings, champion: str, tmp_path: Path
+) -> None:
+    source = write_bulk(tmp_path / "in.parquet", groups=1, rows=10)
+
+    with pytest.raises(UnwritableError, match=r"in\.parquet/out\.parquet"):
+        score_file(settings, source, source / "out.parquet")
 
 
 def test_the_output_may_not_be_an_input(settings: InferenceSettings, champion: str, tmp_path: Path) -> None:
