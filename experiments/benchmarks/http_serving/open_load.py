@@ -42,7 +42,8 @@ class OpenLoad(msgspec.Struct, frozen=True):
     All are of what was due after the warm-up but `warm_up_p99_ms`, which is of the successes due in it.
     `wrong`: successes that did not hold what was expected. `unsaid`: refusals that did not say when to ask
     again. `missed`: what was not sent, since this process itself was kept from its work when it was due.
-    `late_p99_ms`: how late it was with what it sent and had a connection for; latencies hold that too.
+    `late_p99_ms`: how long successes had waited to be sent, for this process or a connection; latencies hold
+    that too.
     """
 
     asked: int

@@ -22,8 +22,8 @@ class OpenLoop:
     """Gives each request that falls due to a free connection, or to the next that becomes free.
 
     `expected`: what the answer to each request holds when it is a success. Afterwards `took` has the
-    successes' seconds from when they were due (`early`: of those due in the warm-up, which count nowhere
-    else), `late` how long after that requests were sent for which a connection was free.
+    successes' seconds from when they were due, and `late` how many of these went by before they were sent;
+    `early` has those of what was due in the warm-up, which counts nowhere else.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class OpenLoop:
         self._selector = DefaultSelector()
         self._free = deque(KeptConnection(port, self._selector) for _ in range(connections))
         self._waiting: deque[tuple[int, float]] = deque()
-        self._open: dict[KeptConnection, tuple[int, float]] = {}
+        self._open: dict[KeptConnection, tuple[int, float, float]] = {}
         self._since, self._next = 0.0, inf
         self._arrivals: Iterator[float] = iter(())
         self._places = cycle(range(len(requests)))
@@ -63,6 +63,9 @@ class OpenLoop:
                     f"{len(self._open)} requests were not answered in {PATIENCE_SECONDS:.0f} s"
                 )
             self._take_answers(PATIENCE_SECONDS)
+        for connection in self._free:
+            connection.close()
+        self._selector.close()
 
     def _send_due(self) -> None:
         while (late := perf_counter() - self._next) >= 0:
@@ -74,12 +77,9 @@ class OpenLoop:
 
     def _take_answers(self, seconds: float) -> None:
         """Take what answers there are, waiting for the first so long at most; send what is due meanwhile."""
-        ready = self._selector.select(0)
-        if not ready and seconds > 0:
-            # A selector's own wait has milliseconds only.
+        if seconds > 0:  # a selector's own wait has milliseconds only
             select([self._selector], [], [], min(seconds, PATIENCE_SECONDS))
-            ready = self._selector.select(0)
-        for key, events in ready:
+        for key, events in self._selector.select(0):
             status = key.data.proceed(events)
             if status is not None:
                 self._answered(key.data, status)
@@ -89,14 +89,12 @@ class OpenLoop:
     def _fall_due(self, place: int, due: float) -> None:
         self.asked += due >= self._since
         if self._free:
-            if due >= self._since:
-                self.late.append(perf_counter() - due)
             self._send(self._free.popleft(), place, due)
         else:
             self._waiting.append((place, due))
 
     def _send(self, connection: KeptConnection, place: int, due: float) -> None:
-        self._open[connection] = place, due
+        self._open[connection] = place, due, perf_counter()
         connection.send(self._requests[place])
 
     def _answered(self, connection: KeptConnection, status: int) -> None:
@@ -114,7 +112,7 @@ class OpenLoop:
             self._free.append(connection)
 
     def _count(self, connection: KeptConnection, status: int, now: float) -> None:
-        place, due = self._open.pop(connection)
+        place, due, sent = self._open.pop(connection)
         if due < self._since:
             if status == 200:
                 self.early.append(now - due)
@@ -122,6 +120,7 @@ class OpenLoop:
         self.statuses[status] += 1
         if status == 200:
             self.took.append(now - due)
+            self.late.append(sent - due)
             self.wrong += self._expected[place] not in connection.answer.body
         elif status in REFUSED:
             self.unsaid += RETRY_AFTER not in connection.answer.head
