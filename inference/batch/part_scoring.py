@@ -1,8 +1,8 @@
 """Score one part after the other: read, score in threads, log, keep."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from threading import Semaphore
@@ -60,24 +60,22 @@ class PartScorer:
             BatchInputError: a column does not hold what the model reads, or the file is damaged.
             ScoringError: the model answers something that is no number.
         """
-        path = self._job.path(part)
-        with (
-            writing(path, self._job.schema) as keep,
-            logging_part(self._job, path) as log,
-            closing(self._read(part)) as read,
-        ):
-            for rows, predictions in in_order(self._start, read, self._ahead):
-                keep.write_batch(self._written(rows, predictions))
-                log(rows, predictions)
+        with ExitStack() as turn:
+            turn.enter_context(self._reading)
+            path = self._job.path(part)
+            with writing(path, self._job.schema) as keep, logging_part(self._job, path) as log:
+                for rows, predictions in in_order(self._start, self._read(part, turn.close), self._ahead):
+                    keep.write_batch(self._written(rows, predictions))
+                    log(rows, predictions)
         return path
 
-    def _read(self, part: Part) -> Generator[pa.RecordBatch]:
-        """The part's rows. Parts that wait for their turn leave the scoring threads to the earlier ones."""
+    def _read(self, part: Part, ended: Callable[[], None]) -> Iterator[pa.RecordBatch]:
+        """The part's rows. Until the last is read, the next part leaves the scoring threads to this one."""
         size = HISTORICAL_ROWS if self._historical else KEPT_ROWS
-        with self._reading:
-            for rows in read_part(part, self._job.read, self._texts, size):
-                complete = self._historical.add(rows) if self._historical else rows
-                yield from _slices(complete, KEPT_ROWS)
+        for rows in read_part(part, self._job.read, self._texts, size):
+            complete = self._historical.add(rows) if self._historical else rows
+            yield from _slices(complete, KEPT_ROWS)
+        ended()
 
     def _start(self, rows: pa.RecordBatch) -> Callable[[], Scored]:
         pieces = [self._pool.submit(self._score, piece) for piece in _slices(rows, PIECE_ROWS)]
