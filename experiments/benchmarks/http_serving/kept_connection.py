@@ -1,7 +1,8 @@
 """One kept connection that writes at once and reads what is there: nothing is scheduled, no task waits."""
 
-import socket
+from http.client import HTTPConnection
 from selectors import EVENT_READ, EVENT_WRITE, BaseSelector
+from socket import socket
 from typing import Final
 
 from experiments.benchmarks.http_serving.answer_reading import AnswerReader
@@ -10,6 +11,14 @@ HOST: Final = "127.0.0.1"
 NOT_ANSWERED: Final = 0
 # What one read takes at most: a larger buffer is mapped anew each time.
 READ_BYTES: Final = 65_536
+
+
+def connect(port: int) -> socket:
+    """A socket that sends the end of a request without waiting for the rest to be acknowledged."""
+    connection = HTTPConnection(HOST, port)
+    connection.connect()
+    connected: socket = connection.sock
+    return connected
 
 
 class KeptConnection:
@@ -22,8 +31,7 @@ class KeptConnection:
         self.answer = AnswerReader()
         self._selector = selector
         self._unsent = b""
-        self._socket = socket.create_connection((HOST, port))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = connect(port)
         self._socket.setblocking(False)
         selector.register(self._socket, EVENT_READ, self)
 
