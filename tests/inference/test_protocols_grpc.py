@@ -288,7 +288,8 @@ def test_calls_under_way_are_answered_when_the_service_ends(
     finally:
         server.kill()
 
-    assert set(codes) == {Code.OK, Code.UNAVAILABLE}
+    # What no handler has taken yet when the server stops is cancelled by gRPC itself (grpc/grpc#41785).
+    assert {Code.OK, Code.UNAVAILABLE} <= set(codes) <= {Code.OK, Code.UNAVAILABLE, Code.CANCELLED}
     now = datetime.now(UTC)
     logged = read_predictions(chosen, now - timedelta(hours=1), now + timedelta(hours=1))
     assert len(logged) == len(ROWS) * codes.count(Code.OK)
