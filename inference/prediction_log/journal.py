@@ -156,11 +156,13 @@ def read_segment(path: Path) -> tuple[Layout, list[LoggedPrediction]]:
         CorruptLogError: a complete line cannot be parsed.
         FileNotFoundError: the segment has been sealed meanwhile.
     """
-    *lines, _torn = path.read_bytes().split(b"\n")
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    first, _, lines = whole.partition(b"\n")
     try:
-        if lines:
-            check_version(msgspec.json.decode(lines[0])["schema_version"], str(path), VERSIONS)
-        header = _header_decoder.decode(lines[0])
-        return header.layout, [_line_decoder.decode(line) for line in lines[1:]]
+        if whole:
+            check_version(msgspec.json.decode(first)["schema_version"], str(path), VERSIONS)
+        header = _header_decoder.decode(first)
+        return header.layout, _line_decoder.decode_lines(lines)
     except (msgspec.DecodeError, KeyError, TypeError, IndexError) as error:
         raise CorruptLogError(str(path), str(error)) from error

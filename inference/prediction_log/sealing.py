@@ -4,6 +4,7 @@ A segment counts until its journal file is deleted, and only then do its sealed 
 reads the journal alone. So a crash between writing and deleting neither loses nor doubles a row.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -41,15 +42,14 @@ def to_table(layout: Layout, entries: Sequence[LoggedPrediction]) -> pa.Table:
     schema = wide_schema(layout.keys, layout.features)
     fixed = [[getattr(entry, field.name) for entry in entries] for field in FIXED_FIELDS]
     width = len(layout.features)
-    all_present, no_ages = (PRESENT,) * width, (None,) * width
-    groups: tuple[tuple[list[tuple[Scalar, ...]], int], ...] = (
-        ([entry.keys for entry in entries], len(layout.keys)),
-        ([entry.values for entry in entries], width),
-        ([entry.statuses or all_present for entry in entries], width),
-        ([entry.ages or no_ages for entry in entries], width),
-    )
-    columns = fixed + [column for rows, width in groups for column in _transposed(rows, width)]
-    arrays = [_array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    columns = [
+        *fixed,
+        *_transposed([entry.keys for entry in entries], len(layout.keys)),
+        *_transposed([entry.values for entry in entries], width),
+    ]
+    arrays = [_array(column, field.type) for column, field in zip(columns, schema, strict=False)]
+    arrays += _status_arrays([entry.statuses for entry in entries], width)
+    arrays += _age_arrays([entry.ages for entry in entries], width)
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
@@ -87,6 +87,21 @@ def _transposed(rows: Sequence[Sequence[Scalar]], width: int) -> list[tuple[Scal
     return list(zip(*rows, strict=True)) if rows else [()] * width
 
 
+def _status_arrays(statuses: Sequence[tuple[str, ...]], width: int) -> list[pa.Array]:
+    """The columns, put together from the few different rows that there are of statuses."""
+    places: dict[tuple[str, ...], int] = {}
+    found = pa.array([places.setdefault(row, len(places)) for row in statuses], pa.int32())
+    different = [row or (PRESENT,) * width for row in places]
+    return [pa.array(column, pa.string()).take(found) for column in _transposed(different, width)]
+
+
+def _age_arrays(ages: Sequence[tuple[float | None, ...]], width: int) -> list[pa.Array]:
+    if not any(ages):
+        return [pa.nulls(len(ages), pa.float64())] * width
+    known = [row or (None,) * width for row in ages]
+    return [pa.array(column, pa.float64()) for column in _transposed(known, width)]
+
+
 def _array(column: Sequence[object], dtype: pa.DataType) -> pa.Array:
     if dtype == TIMESTAMP:
         column = [datetime.fromisoformat(value) if isinstance(value, str) else value for value in column]
@@ -107,4 +122,5 @@ def seal_all(folder: Path, paths: Sequence[Path]) -> int:
 
 if __name__ == "__main__":
     os.nice(LOW_PRIORITY)
+    gc.disable()  # lines by the hundred thousand, and none refers to another
     sys.exit(bool(seal_all(Path(sys.argv[1]), [Path(path) for path in sys.argv[2:]])))
