@@ -6,7 +6,8 @@ for Scaling WeChat Microservices", SoCC 2018) it is bounded in time, not in numb
 times as long as one for a single request does, which is what callers know from calm hours. How many may be
 in the loop for that grows by one and shrinks by a factor (AIMD, Chiu & Jain 1989; as `AIMDLimit` in
 Netflix's concurrency-limits). A turn is measured in the loop's CPU time: in time of the clock, each pause
-that a shared machine makes would be taken for a queue, and the limit fall to nothing.
+that a shared machine makes would be taken for a queue, and the limit fall to nothing. What refusals took is
+no part of it either: they come however few are let in.
 
 Nobody is refused before `UNDISPUTED` are in the loop: callers who wait for their answers may be that many,
 and a refusal would not help them.
@@ -48,6 +49,8 @@ class Admission:
         self._refuses, self._refused_at = False, -inf
         self._turned_at: float | None = None
         self._single, self._alone = 0.0, False
+        self._last_refusal: float | None = None
+        self._refusing = 0.0
 
     def enter(self) -> None:
         """Let a request in; `leave` must follow.
@@ -57,6 +60,7 @@ class Admission:
         """
         if self.under_way - self._apart >= self.limit or self.under_way >= self._most:
             self._reconsider()
+        self._last_refusal = None
         self.under_way += 1
 
     def leave(self) -> None:
@@ -83,13 +87,14 @@ class Admission:
     def begun(self, requests: int) -> None:
         """A batch of so many requests began, and with it the next turn of the loop."""
         was_alone, self._alone = self._alone, self.under_way == 1
+        refusing, self._refusing, self._last_refusal = self._refusing, 0.0, None
         if not (self._alone or self._refuses):  # nothing to learn, nothing to steer
             self._turned_at = None
             return
         before, self._turned_at = self._turned_at, thread_time()
         if before is None:
             return
-        seconds = self._turned_at - before
+        seconds = self._turned_at - before - refusing
         if was_alone and self._alone:
             self._single += (NEWEST if self._single else 1.0) * (seconds - self._single)
         if self._refuses:
@@ -114,4 +119,11 @@ class Admission:
             self.limit = float(UNDISPUTED)
         if self.under_way - self._apart >= self.limit or self.under_way >= self._most:
             self._refuses, self._refused_at = True, now
+            self._note_refusal()
             raise overloaded()
+
+    def _note_refusal(self) -> None:
+        """Add up what lies between refusals that follow each other: all of one, from its first byte on."""
+        before, self._last_refusal = self._last_refusal, thread_time()
+        if before is not None:
+            self._refusing += self._last_refusal - before

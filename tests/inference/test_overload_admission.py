@@ -66,6 +66,17 @@ def test_in_overload_a_turn_takes_what_the_target_says(clock: Clock, seconds_eac
     )
 
 
+def test_however_many_are_refused_as_many_are_let_in(clock: Clock) -> None:
+    admission, refusal, each = Admission(TARGET, 1_000), 0.00003, 0.00005
+    for _ in range(100):
+        entered = fill(admission)
+        for _ in range(500):
+            clock.now += refusal
+            fill(admission)
+        answer(admission, clock, each, entered)
+    assert fill(admission) == pytest.approx(TARGET / each, rel=0.4)
+
+
 def test_in_overload_a_turn_of_slow_requests_takes_a_few_times_a_single_one(clock: Clock) -> None:
     admission, fixed, each = Admission(TARGET, 1_000), 0.02, 0.001
     for _ in range(100):
