@@ -9,7 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from inference.access.patient_connection import PatientConnection, close_slow_senders
+from inference.admission.admission import UNDISPUTED
 from inference.hot_path.hot_connection import encode_head
+from tests.inference.test_hot_path_given import GIVEN
 from tests.inference.world import instance
 
 Answer = tuple[int, dict[str, str], Any]
@@ -130,13 +133,25 @@ def test_a_body_of_no_length_or_a_lying_one_harms_nobody(
     assert shared_service.post("/v1/predict", json=instance()).status_code == 200
 
 
-def test_a_caller_who_goes_leaves_the_service_well(
-    connection: socket.socket, shared_service: httpx.Client
-) -> None:
-    connection.sendall(request(body("gone")))
-    connection.close()
+@pytest.mark.parametrize("asked", [instance(), {"features": GIVEN}])
+def test_callers_who_go_leave_the_service_well(shared_service: httpx.Client, asked: dict[str, Any]) -> None:
+    url = shared_service.base_url
+    for _ in range(2 * UNDISPUTED):
+        with socket.create_connection((url.host, url.port), timeout=30) as opened:
+            opened.sendall(request(json.dumps(asked).encode()))
 
-    assert shared_service.post("/v1/predict", json=instance()).status_code == 200
+    assert shared_service.post("/v1/predict", json=asked).status_code == 200
+
+
+def test_an_idle_connection_is_closed_in_its_time() -> None:
+    connection = PatientConnection.__new__(PatientConnection)
+    closed: list[bool] = []
+    connection.began_at, connection.idle_since, connection.timeout_keep_alive = None, 100.0, 75
+    connection.timeout_keep_alive_handler = lambda: closed.append(True)  # type: ignore[method-assign]
+
+    for now, expected in ((174.0, []), (176.0, [True])):
+        close_slow_senders([connection], now, patience=1.0)
+        assert closed == expected
 
 
 @pytest.mark.parametrize("value", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb"])

@@ -9,16 +9,22 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from inference.errors import InferenceError
+from inference.feature_rows import FeatureRow, ModelInputs
+from inference.hot_path.given_features import GivenFeaturesError
 from inference.hot_path.typed_request import TypedRequest
 from inference.request_limits import EARLIEST, INSTANCES, LATEST, LONGEST_ID, LONGEST_TEXT, RESERVED
 from inference.request_schema import RequestSchema
+from tests.inference.bundles import COLUMNS
 from tests.inference.parking import PROBLEM
+from tests.inference.test_hot_path_given import GIVEN
 from tests.inference.world import instance
 from training.problem import Problem, ProblemError
 
 MOST_ITEMS = 3
 SCHEMAS = {replay: RequestSchema(PROBLEM, replay, MOST_ITEMS) for replay in (False, True)}
 TYPED = {replay: TypedRequest(PROBLEM, replay, MOST_ITEMS) for replay in (False, True)}
+INPUTS = ModelInputs(COLUMNS)
+TYPED_FOR_A_MODEL = {replay: TypedRequest(PROBLEM, replay, MOST_ITEMS, INPUTS) for replay in (False, True)}
 AROUND = (datetime(1890, 1, 1), datetime(2210, 1, 1))  # noqa: DTZ001 - the strategy adds the zone
 NUMBERS = (
     *(
@@ -176,6 +182,41 @@ def test_what_the_typed_decoder_takes_the_models_read_alike(body: bytes, replay:
     typed = TYPED[replay].decode(body)
 
     assert typed is None or repr(typed) == repr(read_by_models(body, replay))
+
+
+given_values = st.none() | st.sampled_from(["", "hill", "2"]) | st.integers(-5, 5) | st.floats(width=32)
+given_features = st.fixed_dictionaries(
+    dict.fromkeys(GIVEN, given_values) | {"district": st.sampled_from(["", "hill", None, 7])},
+    optional={"colour": given_values},
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(features=given_features | st.just(GIVEN), along=st.sampled_from([{}, {"site": "north", "fee": None}]))
+def test_a_models_rows_are_what_its_named_features_become(
+    features: dict[str, Any], along: dict[str, Any]
+) -> None:
+    body = json.dumps({INSTANCES: [{"features": features, **along}] * 2}, allow_nan=True).encode()
+
+    rows = TYPED_FOR_A_MODEL[False].decode(body)
+
+    named = TYPED[False].decode(body)
+    if rows is None:
+        assert named is None or _refused(features)
+    else:
+        assert named is not None
+        for (fields, row, *others), (other_fields, mapping, *others_named) in zip(rows, named, strict=True):
+            assert isinstance(row, FeatureRow)
+            assert row == INPUTS.given(mapping)
+            assert (fields, others) == (other_fields, others_named)
+
+
+def _refused(features: dict[str, Any]) -> bool:
+    try:
+        INPUTS.given(features)
+    except GivenFeaturesError:
+        return True
+    return False
 
 
 @settings(max_examples=150, deadline=None)

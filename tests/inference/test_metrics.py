@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.parser import text_string_to_metric_families
 
 from inference.observability.metrics import PREFIX, SECONDS, ServiceMetrics
-from inference.observability.tallies import CounterTally, HistogramTally
+from inference.observability.tallies import MOST_WAITING, CounterTally, HistogramTally
 from inference.observability.watched import WATCHED
 from inference.prediction_log.answered import Answer
 from inference.settings import InferenceSettings
@@ -59,7 +59,9 @@ def exported(metrics: ServiceMetrics) -> dict[tuple[str, ...], float]:
     return figures(metrics.render().decode())
 
 
-def test_tallies_publish_what_prometheus_itself_would_have_counted() -> None:
+@pytest.mark.parametrize("times", [1, MOST_WAITING])
+def test_tallies_publish_what_prometheus_itself_would_have_counted(times: int) -> None:
+    values = VALUES * times
     ours, theirs = CollectorRegistry(), CollectorRegistry()
     tallied, direct = (
         Histogram("seconds", "x", ["stage"], buckets=SECONDS, registry=registry).labels("score")
@@ -69,13 +71,15 @@ def test_tallies_publish_what_prometheus_itself_would_have_counted() -> None:
 
     tally.observe(VALUES[0])
     tally.publish()
-    tally.observe_many(VALUES[1:])
+    for value in values[1:MOST_WAITING]:
+        tally.observe(value)
+    tally.observe_many(values[MOST_WAITING:])
     published = tally.publish()
-    for value in VALUES:
+    for value in values:
         direct.observe(value)
 
     assert figures(generate_latest(ours).decode()) == pytest.approx(figures(generate_latest(theirs).decode()))
-    assert published == pytest.approx(sum(VALUES[1:]))
+    assert published == pytest.approx(sum(values[1:]))
 
 
 def test_nothing_is_lost_between_threads_that_count_and_one_that_publishes() -> None:

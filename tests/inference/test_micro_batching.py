@@ -132,6 +132,38 @@ def test_an_error_reaches_only_whoever_caused_it(later: bool) -> None:
     assert [numbers for _, numbers in model.batches] == [(0, 1, 2), (0,), (1,), (2,)]
 
 
+@dataclass
+class Listener:
+    """Takes down what it is told; may refuse to hear."""
+
+    refuses: bool = False
+    gone: bool = False
+    told: list[Any] = field(default_factory=list)
+
+    def answered(self, answer: str) -> None:
+        if self.refuses:
+            raise FaultyRowError(answer)
+        self.told.append(answer)
+
+    def failed(self, error: Exception) -> None:
+        self.told.append(type(error))
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_whoever_listens_is_told_once_whatever_becomes_of_the_others(later: bool) -> None:
+    model = Model()
+    listeners = [Listener(), Listener(), Listener(refuses=True), Listener(gone=True), Listener()]
+
+    async def scenario() -> None:
+        batcher = batcher_of(model.answer_later if later else model.answer)
+        for number, listener in enumerate(listeners):
+            batcher.enter("a", Row(number, faulty=number == 1), listener)
+        await batcher.submit("a", Row(len(listeners)))
+
+    run(scenario())
+    assert [listener.told for listener in listeners] == [["a0"], [FaultyRowError], [], [], ["a4"]]
+
+
 @pytest.mark.parametrize("later", [False, True])
 def test_whoever_gives_up_harms_nobody(later: bool) -> None:
     model = Model()

@@ -19,6 +19,7 @@ from training.errors import RegistryUnavailableError, UnknownVersionError
 from training.registry import (
     FLOW_RUN_TAG,
     current,
+    deployed,
     fetch_bundle,
     list_versions,
     open_client,
@@ -48,6 +49,19 @@ def test_refused_versions_are_listed_too(world: TrainedWorld) -> None:
     assert [ref.aliases for ref in versions] == [("previous",), (), ("champion",)]
     assert versions[0].tags["family"] == world.first.family
     assert list_versions(world.settings, "another_problem") == []
+
+
+def test_a_look_asks_again_only_for_what_may_have_changed(world: TrainedWorld) -> None:
+    first = deployed(world.settings, PROBLEM.name)
+    again = deployed(world.settings, PROBLEM.name, last=first)
+    older = first.model_copy(update={"changed_at": (0, 0)})
+    anew = deployed(world.settings, PROBLEM.name, last=older)
+
+    assert first.serving is not None
+    assert first.serving.version == world.second.version
+    assert first == again == anew
+    assert again.serving is first.serving
+    assert anew.serving is not first.serving
 
 
 def test_moving_var_moves_everything(settings: TrainingSettings, world: TrainedWorld, tmp_path: Path) -> None:
