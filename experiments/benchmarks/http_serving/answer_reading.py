@@ -21,9 +21,8 @@ class AnswerReader:
         self.status = 0
         self.head = b""
         self._parts: list[bytes] = []
-        self._come = self._length = (
-            0  # bytes of the newest answer; the length is 0 until its head has been read
-        )
+        # Bytes of the newest answer; its length is 0 until its head has been read.
+        self._come = self._length = 0
         self._parser: httptools.HttpResponseParser | None = None
         self._whole = True
 
