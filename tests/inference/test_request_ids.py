@@ -11,9 +11,9 @@ import os
 from inference.request_schema import IDS_AT_ONCE, new_id
 new_id()
 child = os.fork()
-print("\\n".join(new_id() for _ in range(IDS_AT_ONCE)), flush=True)
 if child:
-    os.waitpid(child, 0)
+    os.waitpid(child, 0)  # or their lines could run into each other
+print("\\n".join(new_id() for _ in range(IDS_AT_ONCE)), flush=True)
 """
 
 
