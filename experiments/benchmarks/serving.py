@@ -20,7 +20,6 @@ from experiments.benchmarks.http_serving.contestants import (
     plain_fastapi,
 )
 from experiments.benchmarks.http_serving.feature_server import NAME, feature_server
-from experiments.benchmarks.http_serving.load import Load
 from experiments.benchmarks.http_serving.measuring import (
     CONNECTIONS,
     Running,
@@ -39,6 +38,7 @@ from experiments.benchmarks.http_serving.report import (
     print_tables,
     publish,
 )
+from experiments.benchmarks.http_serving.tally import Load
 from experiments.benchmarks.http_serving.wire import Columns
 from experiments.benchmarks.http_serving.world import ServingWorld, prepare_world, score_rows
 from experiments.replay.console import WIDTH

@@ -11,10 +11,10 @@ from experiments.benchmarks import serving
 from experiments.benchmarks.http_serving import measuring, report, world
 from experiments.benchmarks.http_serving.chart import LABELS_APART, draw_chart, spread_labels
 from experiments.benchmarks.http_serving.contestants import ECHO, OURS, OURS_ONLINE, PLAIN, Contestant, echo
-from experiments.benchmarks.http_serving.load import Load
 from experiments.benchmarks.http_serving.open_load import OpenLoad
 from experiments.benchmarks.http_serving.overload import Overload, Pressed
 from experiments.benchmarks.http_serving.report import Measured, make_figures, publish
+from experiments.benchmarks.http_serving.tally import Load
 from experiments.benchmarks.http_serving.wire import (
     Columns,
     as_inputs,

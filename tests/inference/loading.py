@@ -5,8 +5,9 @@ from pathlib import Path
 
 from experiments.benchmarks.http_serving import load, open_load
 from experiments.benchmarks.http_serving.apart import run_apart
-from experiments.benchmarks.http_serving.load import Load, Plan, Step
+from experiments.benchmarks.http_serving.load import Plan, Step
 from experiments.benchmarks.http_serving.open_load import OpenLoad, OpenPlan
+from experiments.benchmarks.http_serving.tally import Load
 from tests.inference.running import PATIENCE
 from tests.inference.world import instance
 

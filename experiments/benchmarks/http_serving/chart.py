@@ -8,8 +8,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from experiments.benchmarks.http_serving.contestants import ECHO, OURS
-from experiments.benchmarks.http_serving.load import Load
 from experiments.benchmarks.http_serving.report import Measured, medians
+from experiments.benchmarks.http_serving.tally import Load
 
 COLOURS = {OURS: "#1b7837", ECHO: "#c2c2c2"}
 OTHERS = "#7a7a7a"

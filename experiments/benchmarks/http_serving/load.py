@@ -4,21 +4,17 @@ Run as a process of its own (`python -m … PLAN`), so that it takes no time fro
 itself after the seconds of the plan, and it speaks to this machine only.
 """
 
-import gc
-import sys
-from pathlib import Path
 from time import perf_counter
 
 import msgspec
 import uvloop
 
+from experiments.benchmarks.http_serving.apart import carry_out
 from experiments.benchmarks.http_serving.chain import Chain
 from experiments.benchmarks.http_serving.closed_loop import ClosedLoop
 from experiments.benchmarks.http_serving.kept_connection import HOST
 from experiments.benchmarks.http_serving.tally import Load, Tally
 from experiments.benchmarks.http_serving.wire import Columns, Wire, from_feature_server
-
-__all__ = ["Load", "Onward", "Plan", "Step", "encode_request", "run_load"]
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -74,12 +70,5 @@ def _chain(port: int, onward: Onward, requests: list[bytes], end: float) -> Chai
     return Chain((port, onward.step.port), requests, then, end)
 
 
-def main() -> None:
-    """Read the plan, send, print the figures."""
-    plan = msgspec.msgpack.decode(Path(sys.argv[1]).read_bytes(), type=Plan)
-    gc.disable()  # what is sent makes no cycles, and a collection would count as a server's slowness
-    print(msgspec.json.encode(run_load(plan)).decode(), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    carry_out(Plan, run_load)

@@ -6,15 +6,13 @@ G. Tene, "How NOT to Measure Latency", 2015). Run as a process of its own (`pyth
 takes no time from what it measures. It stops by itself, and it speaks to this machine only.
 """
 
-import gc
-import sys
 from collections.abc import Iterator
 from itertools import accumulate
-from pathlib import Path
 from random import Random
 
 import msgspec
 
+from experiments.benchmarks.http_serving.apart import carry_out
 from experiments.benchmarks.http_serving.load import Step, encode_request
 from experiments.benchmarks.http_serving.open_loop import OpenLoop
 from experiments.benchmarks.http_serving.tally import latencies_ms
@@ -90,12 +88,5 @@ def arrivals(plan: OpenPlan) -> Iterator[float]:
         yield after
 
 
-def main() -> None:
-    """Read the plan, send, print the figures."""
-    plan = msgspec.msgpack.decode(Path(sys.argv[1]).read_bytes(), type=OpenPlan)
-    gc.disable()  # what is sent makes no cycles, and a collection would count as the service's slowness
-    print(msgspec.json.encode(run_open_load(plan)).decode(), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    carry_out(OpenPlan, run_open_load)

@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from experiments.benchmarks.http_serving.contestants import ECHO, OURS, OURS_ONLINE, PLAIN
-from experiments.benchmarks.http_serving.load import Load
 from experiments.benchmarks.http_serving.measuring import middle
 from experiments.benchmarks.http_serving.overload import Overload
 from experiments.benchmarks.http_serving.overload_report import make_overload_figures, overload_lines
+from experiments.benchmarks.http_serving.tally import Load
 from experiments.replay.console import new_table
 from features.settings import REPOSITORY
 
