@@ -5,6 +5,7 @@ without end: a caller who sends a byte a minute (slowloris) would hold a connect
 """
 
 from collections.abc import Iterable
+from math import inf
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -17,19 +18,17 @@ TOO_LARGE: Final = b"431 Request Header Fields Too Large"
 class PatientConnection(HttpToolsProtocol):
     """Notes when a request began to arrive; `close_slow_senders` looks at that once in a while.
 
-    `idle_since`: since when it waits for the next request, where no timer of uvicorn's watches over that.
+    So it does at `idle_since`, when it last began to wait for one, in place of a timer for each answer.
     """
 
     began_at: float | None = None
-    idle_since: float | None = None
+    idle_since: float = inf
     _head_bytes: int | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Begin as an idle connection does: closed if nothing comes."""
         super().connection_made(transport)
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
+        self.idle_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in, and count those of unfinished headers."""
@@ -41,7 +40,7 @@ class PatientConnection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self.began_at, self.idle_since, self._head_bytes = self.loop.time(), None, 0
+        self.began_at, self._head_bytes = self.loop.time(), 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -53,6 +52,20 @@ class PatientConnection(HttpToolsProtocol):
         """Its body is whole."""
         self.began_at = None
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, unless one waits or none will come."""
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self.idle_since = self.loop.time()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is arriving, and none waits for its answer."""
+        return self.began_at is None and (self.cycle is None or bool(self.cycle.response_complete))
 
     def turn_away(self, status: bytes) -> None:
         """Answer no more than a status, unless an answer has begun, and close."""
@@ -79,9 +92,8 @@ def close_slow_senders(connections: Iterable[Any], now: float, patience: float) 
     for connection in list(connections):
         if not isinstance(connection, PatientConnection):
             continue
-        began_at, idle_since = connection.began_at, connection.idle_since
-        if began_at is not None:
-            if now - began_at > patience and not connection.flow.read_paused:
-                connection.turn_away(TIMED_OUT)
-        elif idle_since is not None and now - idle_since > connection.timeout_keep_alive:
+        began_at = connection.began_at
+        if began_at is not None and now - began_at > patience and not connection.flow.read_paused:
+            connection.turn_away(TIMED_OUT)
+        elif connection.is_idle and now - connection.idle_since > connection.timeout_keep_alive:
             connection.timeout_keep_alive_handler()

@@ -184,12 +184,7 @@ class HotConnection(PatientConnection):
             self.transport.write(b"".join((head, every, closing, b"\r\n", answered.response.body)))
             if not cycle.keep_alive:
                 self.transport.close()
-        if self.pipeline:
-            self.on_response_complete()
-        else:  # what uvicorn does then, but without a timer for each answer
-            self.server_state.total_requests += 1
-            self.idle_since = self.loop.time()
-            self.flow.resume_reading()
+        self.on_response_complete()
         answered.take_down(cycle.running.observer)
 
 

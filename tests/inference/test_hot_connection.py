@@ -147,6 +147,7 @@ def test_an_idle_connection_is_closed_in_its_time() -> None:
     connection = PatientConnection.__new__(PatientConnection)
     closed: list[bool] = []
     connection.began_at, connection.idle_since, connection.timeout_keep_alive = None, 100.0, 75
+    connection.cycle = None  # type: ignore[assignment]
     connection.timeout_keep_alive_handler = lambda: closed.append(True)  # type: ignore[method-assign]
 
     for now, expected in ((174.0, []), (176.0, [True])):
