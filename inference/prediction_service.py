@@ -2,16 +2,14 @@
 
 from asyncio import gather
 from collections.abc import Sequence
-from time import perf_counter
 from typing import Final
 
 from inference.admission.admission import Admission
 from inference.admission.bounded_threads import BoundedThreads
 from inference.call import Call
 from inference.errors import NoModelError
-from inference.feature_rows import FeatureRow
 from inference.hot_path.answering import Answering, Answers
-from inference.hot_path.asked import Asked, BatchKey, ask_champion, divide
+from inference.hot_path.asked import Asked, BatchKey, ask, ask_champion, divide
 from inference.hot_path.micro_batching import MicroBatcher, Receiver
 from inference.hot_path.shadow_scoring import ShadowScoring
 from inference.model_follower import ModelFollower
@@ -62,16 +60,17 @@ class PredictionService:
     ) -> bool:
         """Have the receiver told the answers in the loop's next turn; whether that can be.
 
-        It can where one model answers all of them at once from features that are given as its rows.
+        It can where one model answers all of them at once from features that are given.
+
+        Raises:
+            InvalidRequestError: they are not those that the model reads.
         """
-        if serving is None or serving.challenger or call.explain or len(questions) > self._inline_items:
+        if serving is None or serving.challenger or call.explain or self._is_large(questions):
             return False
-        rows = [question.features for question in questions]
-        if list(map(type, rows)).count(FeatureRow) < len(rows):
+        if None in [question.features for question in questions]:
             return False
         key = BatchKey(serving.champion, "champion", given=True)
-        asked = Asked(key, call, range(len(rows)), questions, rows, perf_counter())  # type: ignore[arg-type]
-        self._batcher.enter(key, asked, receiver)
+        self._batcher.enter(key, ask(key, questions, call), receiver)
         return True
 
     async def predict(

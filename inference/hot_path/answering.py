@@ -91,12 +91,10 @@ class Answering:
         answers = self._log_answers(batch, rows, predictions)
         stages.took("log", began, perf_counter())
         self._count(batch, answers)
-        if len(answers) == len(batch):
-            return [(answer,) for answer in answers]
         return list(_divided(answers, batch))
 
     def _count(self, batch: Sequence[Asked], answers: Answers) -> None:
-        if len(batch) == 1 or len({asked.call.door for asked in batch}) == 1:
+        if len({asked.call.door for asked in batch}) == 1:
             self._metrics.count_answers(answers, batch[0].call.door)
         else:
             for asked, own in zip(batch, _divided(answers, batch), strict=True):

@@ -62,7 +62,7 @@ def begin_predictions(
     """Predict for one or many instances whose body is there, without a task where that can be.
 
     Raises:
-        InferenceError: what decoding refuses.
+        InferenceError: what decoding refuses, or the model that serves.
     """
     serving = state.follower.serving
     questions = _decode(state, call, body, serving)
