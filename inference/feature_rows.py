@@ -9,13 +9,11 @@ import numpy as np
 
 from features.schema import FeatureColumn
 from inference.hot_path.given_features import FeatureValue, GivenFeatures
+from inference.prediction_log.schema import MISSING, PRESENT
 from training.matrix import MISSING_CATEGORY, Categories, FeatureMatrix
 
 if TYPE_CHECKING:
     from features.online.reader import ServedFeatures
-
-PRESENT: Final = "present"
-MISSING: Final = "missing"
 
 
 class FeatureRow(msgspec.Struct, frozen=True, gc=False):

@@ -1,6 +1,5 @@
 """Files of the prediction log, written in bulk: one a prediction date, streamed, whole or not there."""
 
-import os
 from collections.abc import Collection, Iterator
 from datetime import date
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from inference.batch.whole_parquet import WholeParquet
 from inference.prediction_log.sealing import part_path
+from inference.whole_parquet import WholeParquet
 
 GROUP_ROWS = 32_768
 FILE_ROWS = 131_072
@@ -94,8 +93,7 @@ class _DayFile:
     def _write_waiting(self) -> None:
         rows = pa.Table.from_batches(self._waiting).unify_dictionaries()
         if self._file is None:
-            draft = self._path.with_suffix(f".{os.getpid()}.draft")
-            self._file = WholeParquet(self._path, draft, rows.schema, **_encoding(rows.schema))
+            self._file = WholeParquet(self._path, rows.schema, **_encoding(rows.schema))
             self._file.annotate(rows.schema.metadata)
         self._file.write_group(rows)
         self._waiting = []

@@ -10,13 +10,12 @@ from features.schema import FeatureColumn
 from inference.batch.job import EVENT_TIMESTAMP
 from inference.errors import BatchInputError
 from inference.prediction_log.pseudonyms import Pseudonyms
-from inference.prediction_log.schema import FIELD_TYPES, arrow_schema
+from inference.prediction_log.schema import FIELD_TYPES, MISSING, PRESENT, arrow_schema
 from training.matrix import Floats
 from training.problem import Problem, RequestField
 
 EXAMPLE_ID = "example_id"
 ROLE, SOURCE = "champion", "batch"
-STATUSES = ("present", "missing")
 
 
 def require_loggable(names: Sequence[str], problem: Problem) -> None:
@@ -61,7 +60,7 @@ def log_rows(
     for column in columns:
         values, without_value = _feature(rows.column(column.name), column)
         arrays[f"feature.{column.name}"] = values
-        arrays[f"status.{column.name}"] = _dictionary(without_value.cast(pa.int8()), STATUSES)
+        arrays[f"status.{column.name}"] = _dictionary(without_value.cast(pa.int8()), (PRESENT, MISSING))
     return _in_schema(arrays, arrow_schema(columns, problem), count)
 
 

@@ -7,13 +7,13 @@ from functools import lru_cache
 import msgspec
 
 from inference.prediction_log.journal import Layout, LoggedPrediction
+from inference.prediction_log.schema import DEFAULT, MISSING, PRESENT, STALE
 from inference.serving_set import Role
 
-PRESENT = "present"
-FLAGGED = ("missing", "stale", "default")
+FLAGGED = (MISSING, STALE, DEFAULT)
 # The same few features are missing again and again: so many different patterns are remembered.
 PATTERNS = 4_096
-NOTHING_FLAGGED: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]] = ((), (), ())
+NOTHING_FLAGGED: tuple[tuple[str, ...], ...] = ((), (), ())
 
 
 class Reason(msgspec.Struct, frozen=True, gc=False):
@@ -46,10 +46,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 def answer_of(entry: LoggedPrediction, layout: Layout) -> Answer:
     """The answer that a logged line stands for."""
     statuses = entry.statuses
-    if not statuses:
-        missing, stale, defaulted = NOTHING_FLAGGED
-    else:
-        missing, stale, defaulted = _flagged(statuses, layout)
+    missing, stale, defaulted = _flagged(statuses, layout) if statuses else NOTHING_FLAGGED
     return Answer(
         entry.request_id,
         entry.prediction,

@@ -13,6 +13,11 @@ from training.problem import FieldType, Problem, RequestField
 
 SCHEMA_VERSION: Final = 1
 VERSION_KEY: Final = b"roundtrip.prediction_log.schema_version"
+# What `status.*` says; answers name the features with any of the others.
+PRESENT: Final = "present"
+MISSING: Final = "missing"
+STALE: Final = "stale"
+DEFAULT: Final = "default"
 TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 
 FIXED_FIELDS: Final = (

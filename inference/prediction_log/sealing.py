@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from inference.prediction_log.answered import PRESENT
 from inference.prediction_log.errors import PredictionLogError
 from inference.prediction_log.journal import Layout, LoggedPrediction, Scalar, read_segment
-from inference.prediction_log.schema import FIXED_FIELDS, TIMESTAMP, wide_schema
+from inference.prediction_log.schema import FIXED_FIELDS, PRESENT, TIMESTAMP, wide_schema
+from inference.whole_parquet import WholeParquet
 
 LOW_PRIORITY = 15
 
@@ -73,13 +72,10 @@ def part_path(folder: Path, day: date, name: str) -> Path:
 
 
 def _write_atomically(table: pa.Table, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}.draft")
     texts = [field.name for field in table.schema if field.type == pa.string()]
-    pq.write_table(table, draft, compression="zstd", use_dictionary=texts)  # numbers seldom repeat
-    with draft.open("rb") as written:
-        os.fsync(written.fileno())
-    draft.replace(path)
+    # Numbers seldom repeat.
+    with WholeParquet(path, table.schema, compression="zstd", use_dictionary=texts) as file:
+        file.write_group(table)
     return path
 
 

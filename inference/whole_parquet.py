@@ -11,13 +11,16 @@ import pyarrow.parquet as pq
 
 
 class WholeParquet:
-    """Row groups written to `draft`, which replaces `path` in the end; not if something was raised before."""
+    """Row groups written to a draft, which replaces `path` in the end; not if something was raised before."""
 
-    def __init__(self, path: Path, draft: Path, schema: pa.Schema, **options: Any) -> None:
-        """`options`: those of `pq.ParquetWriter`. The draft's folder is made if need be."""
-        draft.parent.mkdir(parents=True, exist_ok=True)
-        self._path, self._draft = path, draft
-        self._writer = pq.ParquetWriter(draft, schema, **options)
+    def __init__(self, path: Path, schema: pa.Schema, draft: Path | None = None, **options: Any) -> None:
+        """`options`: those of `pq.ParquetWriter`. The draft lies beside `path` if not said.
+
+        Its folder is made if need be.
+        """
+        self._path, self._draft = path, draft or path.with_suffix(f".{os.getpid()}.draft")
+        self._draft.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = pq.ParquetWriter(self._draft, schema, **options)
 
     def __enter__(self) -> Self:
         return self
