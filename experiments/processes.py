@@ -21,6 +21,7 @@ from experiments.errors import ProcessFailedError
 
 _PR_SET_PDEATHSIG = 1
 _GRACE_SECONDS = 10.0
+_KILLED_SECONDS = 5.0
 
 
 def free_port(preferred: int) -> int:
@@ -130,6 +131,7 @@ class Supervisor:
             _wait(service.process, deadline)
             _signal_group(service.process, signal.SIGKILL)
             service.process.wait()
+            _wait_for_group(service.process)
         self._services.clear()
 
     def __enter__(self) -> Self:
@@ -170,6 +172,15 @@ def _end_with_parent() -> None:
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
+
+
+def _wait_for_group(process: subprocess.Popen[bytes]) -> None:
+    """Wait until a killed group has ended: its children's ends come after their parent's."""
+    deadline = time.monotonic() + _KILLED_SECONDS
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        while time.monotonic() < deadline:
+            os.killpg(process.pid, 0)
+            time.sleep(0.01)
 
 
 def _wait(process: subprocess.Popen[bytes], deadline: float) -> None:
