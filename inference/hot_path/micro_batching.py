@@ -2,17 +2,22 @@
 
 The event loop first hears every connection that has something to say, then runs what was called soon. So the
 first request of a turn asks for a flush, and those that came with it are there by then: a batch of one when
-idle, as many as came meanwhile under load. Adapts as Clipper's batching does (Crankshaw et al., NSDI 2017,
-section 4.3), with the load itself in place of a wait.
+idle, as many as came meanwhile under load. Callers who were answered together ask again one after the other,
+so the loop listens once more while they still come: whoever is late by a moment would wait for a whole batch.
+Adapts as Clipper's batching does (Crankshaw et al., NSDI 2017, section 4.3), with the load itself in place of
+a wait.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 logger = logging.getLogger(__name__)
+
+# How often the loop listens again for who comes late: a stream of callers must not hold up the first.
+MOST_LOOKS: Final = 3
 
 
 class Sized(Protocol):
@@ -95,6 +100,7 @@ class MicroBatcher(Generic[Key, Asked, Answered]):
         self._waiting: dict[Key, list[Waiting[Asked, Answered]]] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._due = False
+        self._entered = self._looks = 0
 
     def submit(self, key: Key, asked: Asked) -> "asyncio.Future[Answered]":
         """Put a question into the next batch of its key; awaiting the future gives its own answer."""
@@ -108,12 +114,21 @@ class MicroBatcher(Generic[Key, Asked, Answered]):
         if waiting is None:
             waiting = self._waiting[key] = []
         waiting.append(Waiting(asked, receiver))
+        self._entered += 1
         if not self._due:
             self._flush_soon()
 
     def _flush_soon(self) -> None:
-        self._due = True
-        asyncio.get_running_loop().call_soon(self._flush)
+        self._due, self._looks = True, 0
+        asyncio.get_running_loop().call_soon(self._flush_unless_more_come, self._entered)
+
+    def _flush_unless_more_come(self, known: int) -> None:
+        """Flush when nobody has entered since `known` had, else listen once more."""
+        if self._entered != known and self._looks < MOST_LOOKS:
+            self._looks += 1
+            asyncio.get_running_loop().call_soon(self._flush_unless_more_come, self._entered)
+        else:
+            self._flush()
 
     def _flush(self) -> None:
         """Begin one batch of each key; what is beyond its bound waits for the next turn of the loop."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.hot_path.micro_batching import MicroBatcher
+from inference.hot_path.micro_batching import MOST_LOOKS, MicroBatcher
 
 MOST_ROWS = 8
 
@@ -81,6 +81,37 @@ def test_a_lone_caller_waits_for_nobody() -> None:
         return turns
 
     assert run(scenario()) == 1
+
+
+def test_whoever_is_late_by_a_moment_still_joins() -> None:
+    model = Model()
+
+    async def scenario() -> list[str]:
+        batcher = batcher_of(model.answer)
+        return await asyncio.gather(*(ask(batcher, number) for number in range(3)))
+
+    async def ask(batcher: MicroBatcher[str, Row, str], number: int) -> str:
+        for _ in range(number // 2):  # the last comes in the turn after the others'
+            await asyncio.sleep(0)
+        return await batcher.submit("a", Row(number))
+
+    assert run(scenario()) == ["a0", "a1", "a2"]
+    assert model.batches == [("a", (0, 1, 2))]
+
+
+def test_a_stream_of_callers_does_not_hold_the_first_up() -> None:
+    model = Model()
+
+    async def scenario() -> list[str]:
+        batcher = batcher_of(model.answer)
+        answers = []
+        for number in range(MOST_ROWS):  # one in every turn
+            answers.append(batcher.submit("a", Row(number)))
+            await asyncio.sleep(0)
+        return await asyncio.gather(*answers)
+
+    assert run(scenario()) == [f"a{number}" for number in range(MOST_ROWS)]
+    assert max(len(numbers) for _, numbers in model.batches) <= MOST_LOOKS + 1
 
 
 def test_a_full_batch_leaves_the_rest_for_the_next() -> None:
