@@ -14,6 +14,7 @@ from inference.serving_set import ServingSet
 from inference.settings import InferenceSettings
 from training.problem import Problem
 from training.registry import Deployment, ModelVersionRef, deployed
+from training.registry_changes import RegistryChanges
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class ModelFollower:
         self._challengers = ChallengerFollower(settings, problem)
         self._last = LastDeployment(settings, problem.name)
         self._looked: Deployment | None = None
+        self._changes = RegistryChanges(settings.tracking_db)
         self.serving: ServingSet | None = None
         self.state = FollowerState()
         self._refused_ref: tuple[str, str] | None = None
@@ -86,7 +88,7 @@ class ModelFollower:
     def poll(self) -> None:
         """Look the registry up once and load what it names; whatever fails becomes `state.error`."""
         try:
-            deployment = deployed(self._settings, self._problem.name, self._settings.alias, self._looked)
+            deployment = self._look()
         except Exception as error:  # whatever the registry does, serving goes on
             self._failed(f"the registry cannot be read, serving goes on without it: {error}", None)
             return
@@ -98,6 +100,13 @@ class ModelFollower:
                 self._last.keep(deployment)
         self._looked = deployment if self.state.error is None else None
         self._read_at = monotonic()  # loading took its time, the registry did not
+
+    def _look(self) -> Deployment:
+        """What the registry names; the last look again where nothing was written since."""
+        last, self._looked = self._looked, None
+        if self._changes.unchanged() and last is not None:
+            return last
+        return deployed(self._settings, self._problem.name, self._settings.alias, last)
 
     def resume(self) -> None:
         """Serve what was served last; what cannot be loaded is left to the first look at the registry."""
@@ -185,3 +194,4 @@ class ModelFollower:
         while not self._stop.is_set():
             self.poll()
             self._stop.wait(self._settings.poll_seconds)
+        self._changes.close()

@@ -6,18 +6,20 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from features.schema import FeatureColumn
-from inference.model_follower import SILENT_SECONDS
+from inference.model_follower import SILENT_SECONDS, ModelFollower
 from inference.settings import InferenceSettings
 from tests.inference.bundles import COLUMNS
+from tests.inference.parking import PROBLEM
 from tests.inference.running import running_server, wait_until
 from tests.inference.world import add_version, bundle_folder, instance, set_champion
 from training.bundle.contract import CONTRACT_FILE, MODEL_FILE, SCHEMA_VERSION
-from training.registry import open_client
+from training.registry import Deployment, deployed, open_client
 
 MOVES = 6
 
@@ -183,6 +185,30 @@ def test_a_deleted_registry_does_not_stop_the_service(
     newer = add_version(settings, 2.0)
     set_champion(settings, newer)
     wait_until(lambda: served_version(service) == newer, "the registry's return", 10)
+
+
+def test_a_registry_that_nobody_wrote_to_is_not_asked_again(
+    settings: InferenceSettings, champion: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def count(*arguments: Any) -> Deployment:
+        asked.append(arguments[1])
+        return deployed(*arguments)
+
+    monkeypatch.setattr("inference.model_follower.deployed", count)
+    follower = ModelFollower(settings, PROBLEM, on_load=lambda _: None)
+
+    for _ in range(5):
+        follower.poll()
+    assert len(asked) == 1
+
+    newer = add_version(settings, 2.0)
+    set_champion(settings, newer)
+    follower.poll()
+    assert len(asked) == 2
+    assert follower.served is not None
+    assert follower.served.version == newer
 
 
 def test_a_locked_registry_does_not_hold_requests_up(
