@@ -105,7 +105,7 @@ class BackgroundSealing:
 
 def seal_apart(paths: Sequence[Path], folder: Path) -> str:
     """Seal segments in a process of low priority and wait for it; its last words. What fails stays there."""
-    command = [sys.executable, "-m", "inference.prediction_log.sealing", str(folder), *map(str, paths)]
+    command = [sys.executable, "-m", "inference.prediction_log.sealing_apart", str(folder), *map(str, paths)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     ended = subprocess.run(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False

@@ -4,8 +4,6 @@ A segment counts until its journal file is deleted, and only then do its sealed 
 reads the journal alone. So a crash between writing and deleting neither loses nor doubles a row.
 """
 
-import gc
-import os
 import sys
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -18,8 +16,6 @@ from inference.prediction_log.errors import PredictionLogError
 from inference.prediction_log.journal import Layout, LoggedPrediction, Scalar, read_segment
 from inference.prediction_log.schema import FIXED_FIELDS, PRESENT, TIMESTAMP, wide_schema
 from inference.whole_parquet import WholeParquet
-
-LOW_PRIORITY = 15
 
 
 def seal_segment(path: Path, folder: Path) -> None:
@@ -114,9 +110,3 @@ def seal_all(folder: Path, paths: Sequence[Path]) -> int:
             failed += 1
             print(error, file=sys.stderr)
     return failed
-
-
-if __name__ == "__main__":
-    os.nice(LOW_PRIORITY)
-    gc.disable()  # lines by the hundred thousand, and none refers to another
-    sys.exit(bool(seal_all(Path(sys.argv[1]), [Path(path) for path in sys.argv[2:]])))
