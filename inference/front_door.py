@@ -24,6 +24,7 @@ from inference.hot_path.micro_batching import Receiver
 from inference.observability.observer import RequestObserver, answer_headers
 from inference.observability.request_ids import current_request_id
 from inference.prediction_log.answered import Answer
+from inference.response_head import encode_head
 
 logger = logging.getLogger(__name__)
 
@@ -72,12 +73,16 @@ Refuse = Callable[[str, InferenceError], HotResponse]
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):
-    """A hot path's answer with what is taken down of it; `refusal` is the code of the error it says."""
+    """A hot path's answer with what is taken down of it; `refusal` is the code of the error it says.
+
+    `head`: status line and headers as HTTP/1.1 sends them, where that is known already.
+    """
 
     response: HotResponse
     call: Call
     route: str
     refusal: str | None = None
+    head: bytes | None = None
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
@@ -96,12 +101,13 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
 class HotPaths:
     """Who answers which method and path; `refuse` is how an error is said where a path asked.
 
-    `said` are the refusals in overload, by path and message: they have to be cheap, and are few.
+    `said` are the refusals in overload, by path and message, with their encoded heads: they have to be cheap,
+    and are few.
     """
 
     routes: HotRoutes
     refuse: Refuse
-    said: dict[tuple[str, str], HotResponse] = field(default_factory=dict)
+    said: dict[tuple[str, str], tuple[HotResponse, bytes]] = field(default_factory=dict)
 
     def admit(
         self, hot: HotRoute, state: ApplicationState, path: str, headers: Headers, started: float
@@ -145,12 +151,15 @@ class HotPaths:
         started: float,
     ) -> Answered:
         """Refuse a request that is not let in, at the least expense."""
-        call = Call(started, hot.door, request_id=state.observer.id_of(headers))
-        known = (path, error.message)
-        said = self.said.get(known)
-        if said is None:
-            said = self.said[known] = self.refuse(path, error)
-        return Answered(said, call, hot.route, error.code)
+        named = state.observer.id_of(headers)
+        call = Call(started, hot.door, request_id=named)
+        said, head = self.said.get((path, error.message)) or self._say(path, error)
+        return Answered(said, call, hot.route, error.code, b"%bx-request-id: %b\r\n" % (head, named.encode()))
+
+    def _say(self, path: str, error: OverloadedError) -> tuple[HotResponse, bytes]:
+        said = self.refuse(path, error)
+        known = self.said[path, error.message] = said, encode_head(said.status, said.all_headers)
+        return known
 
 
 class FrontDoor:

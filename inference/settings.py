@@ -52,7 +52,7 @@ class InferenceSettings(TrainingSettings):
     drain_seconds: int = Field(default=10, ge=0, description="How long open requests may take at the end.")
 
     queue_target_ms: float = Field(
-        default=2.0, gt=0, description="How long a turn of the event loop may be, once callers are refused."
+        default=1.5, gt=0, description="How long a turn of the event loop may be, once callers are refused."
     )
     most_under_way: int = Field(
         default=1_000, ge=1, description="Requests that one process may have under way; more are refused."

@@ -52,16 +52,32 @@ class Admission:
         self._last_refusal: float | None = None
         self._refusing = 0.0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room; `refuses` has the last word, since overload may be over."""
+        return self.under_way - self._apart >= self.limit or self.under_way >= self._most
+
     def enter(self) -> None:
         """Let a request in; `leave` must follow.
 
         Raises:
             OverloadedError: there are too many.
         """
-        if self.under_way - self._apart >= self.limit or self.under_way >= self._most:
-            self._reconsider()
+        if self.is_full and self.refuses():
+            raise overloaded()
         self._last_refusal = None
         self.under_way += 1
+
+    def refuses(self) -> bool:
+        """Whether a request is refused just now, which is taken for done: nobody has to `leave` for it."""
+        now = perf_counter()
+        if now - self._refused_at > QUIET_SECONDS:
+            self.limit = float(UNDISPUTED)
+        if not self.is_full:
+            return False
+        self._refuses, self._refused_at = True, now
+        self._note_refusal()
+        return True
 
     def leave(self) -> None:
         """A request was answered, or is gone."""
@@ -107,20 +123,6 @@ class Admission:
             self.limit = max(LEAST, self.limit * max(longest / seconds, SHARPEST))
         else:
             self.limit = min(self._most, self.limit + requests / self.limit)
-
-    def _reconsider(self) -> None:
-        """Refuse, unless overload is long over.
-
-        Raises:
-            OverloadedError: it is not.
-        """
-        now = perf_counter()
-        if now - self._refused_at > QUIET_SECONDS:
-            self.limit = float(UNDISPUTED)
-        if self.under_way - self._apart >= self.limit or self.under_way >= self._most:
-            self._refuses, self._refused_at = True, now
-            self._note_refusal()
-            raise overloaded()
 
     def _note_refusal(self) -> None:
         """Add up what lies between refusals that follow each other: all of one, from its first byte on."""

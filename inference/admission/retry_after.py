@@ -7,13 +7,26 @@ from inference.errors import OverloadedError
 
 # Whole seconds, as `Retry-After` has them.
 SOONEST, LATEST = 1, 3
-MESSAGES: Final = {
-    wait: f"more is asked than can be answered soon; nothing was done, ask again in {wait} s"
-    for wait in range(SOONEST, LATEST + 1)
-}
+
+
+def _refusal(wait: int) -> OverloadedError:
+    told = f"more is asked than can be answered soon; nothing was done, ask again in {wait} s"
+    return OverloadedError(told, headers={"Retry-After": str(wait)})
+
+
+# One for each wait, which are said again and again and never raised.
+SAID: Final = tuple(map(_refusal, range(SOONEST, LATEST + 1)))
 
 
 def overloaded() -> OverloadedError:
-    """The refusal of one request."""
-    wait = SOONEST + int(random.random() * (LATEST - SOONEST + 1))  # randint takes longer than all the rest
-    return OverloadedError(MESSAGES[wait], headers={"Retry-After": str(wait)})
+    """The refusal of one request, to be raised."""
+    return _refusal(SOONEST + _draw())
+
+
+def said_overload() -> OverloadedError:
+    """The refusal of one request, only to be said: making an exception takes as long as all the rest."""
+    return SAID[_draw()]
+
+
+def _draw() -> int:
+    return int(random.random() * len(SAID))  # randint takes longer than a whole refusal

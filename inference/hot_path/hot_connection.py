@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-
 from inference.access.patient_connection import PatientConnection
+from inference.admission.retry_after import said_overload
 from inference.call import Call
 from inference.errors import OverloadedError
 from inference.front_door import CALL, Answered, HotPaths, HotResponse, HotRoute
+from inference.hot_path.whole_request import LONGEST_LENGTH, read_whole
+from inference.response_head import encode_head, encode_headers
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from inference.application_state import ApplicationState
 
-LONGEST_LENGTH: Final = 12
 CLOSING: Final = b"connection: close\r\n"
 
 
@@ -79,8 +79,20 @@ class HotConnection(PatientConnection):
     paths: ClassVar[HotPaths]
     hot_routes: ClassVar[dict[tuple[bytes, bytes], tuple[str, HotRoute]]]
     longest_body: ClassVar[int]
+    hot_lines: ClassVar[dict[bytes, tuple[str, HotRoute]]]
     server_headers: ClassVar["ServerHeaders"]
+    running: "ApplicationState"
     cycle: Any
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin, with the service as it runs."""
+        super().connection_made(transport)
+        self.running = self.hot_app.state.running
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in, unless they are one whole request that is refused as it is."""
+        if not (self.running.admission.is_full and self._refuses_unread(data)):
+            super().data_received(data)
 
     def on_headers_complete(self) -> None:
         """Take a plain request for a hot path, or leave it to uvicorn."""
@@ -90,7 +102,7 @@ class HotConnection(PatientConnection):
             return
         self._head_bytes = None
         path, hot = found
-        self.cycle = HotCycle(self, hot, path, self.hot_app.state.running)
+        self.cycle = HotCycle(self, hot, path, self.running)
 
     def on_body(self, body: bytes) -> None:
         """Collect what was declared."""
@@ -142,6 +154,18 @@ class HotConnection(PatientConnection):
         """Refuse before anything is spent: no task, no look at credentials, nothing decoded."""
         return self.paths.turn_away(cycle.hot, cycle.running, cycle.path, self.headers, error, started)
 
+    def _refuses_unread(self, data: bytes) -> bool:
+        """Refuse a plain request for a hot path before it is parsed, where nothing else is under way here."""
+        if not self.is_idle or self.flow.write_paused or self.transport.is_closing():
+            return False
+        started, read = perf_counter(), read_whole(data)
+        found = None if read is None else self.hot_lines.get(read[0])
+        if read is None or found is None or not self.running.admission.refuses():
+            return False
+        path, hot = found
+        self._tell(self.paths.turn_away(hot, self.running, path, read[1], said_overload(), started))
+        return True
+
     def _begin(self, cycle: HotCycle) -> None:
         """Have the request answered in the loop's next turn where that can be, else by a task."""
         begin = cycle.hot.begin
@@ -177,15 +201,18 @@ class HotConnection(PatientConnection):
 
     def _write(self, answered: Answered, cycle: HotCycle) -> None:
         cycle.response_started = cycle.response_complete = True
-        if not cycle.disconnected:
-            closing = b"" if cycle.keep_alive else CLOSING
-            head = encode_head(answered.response.status, answered.headers)
+        self._tell(answered, heard=not cycle.disconnected, last=not cycle.keep_alive)
+
+    def _tell(self, answered: Answered, heard: bool = True, last: bool = False) -> None:
+        if heard:
+            closing = CLOSING if last else b""
+            head = answered.head or encode_head(answered.response.status, answered.headers)
             every = self.server_headers.encode(self.server_state.default_headers)
             self.transport.write(b"".join((head, every, closing, b"\r\n", answered.response.body)))
-            if not cycle.keep_alive:
+            if last:
                 self.transport.close()
         self.on_response_complete()
-        answered.take_down(cycle.running.observer)
+        answered.take_down(self.running.observer)
 
 
 def _receive_of(cycle: HotCycle) -> "Receive":
@@ -193,18 +220,6 @@ def _receive_of(cycle: HotCycle) -> "Receive":
         return {"type": "http.request", "body": cycle.body, "more_body": False}
 
     return receive
-
-
-def encode_head(status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """Status line and headers as they are sent, without the empty line at the end.
-
-    Raises:
-        ValueError: a header holds a line break, so that what follows would read as another.
-    """
-    head = STATUS_LINE[status] + b"".join([b"%b: %b\r\n" % header for header in headers])
-    if head.count(b"\n") != len(headers) + 1 or head.count(b"\r") != len(headers) + 1:
-        raise ValueError("a header of the answer holds a line break")
-    return head
 
 
 class ServerHeaders:
@@ -217,7 +232,7 @@ class ServerHeaders:
     def encode(self, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         """The lines of the headers."""
         if headers is not self._headers:
-            self._headers, self._encoded = headers, b"".join([b"%b: %b\r\n" % header for header in headers])
+            self._headers, self._encoded = headers, encode_headers(headers)
         return self._encoded
 
 
@@ -229,6 +244,7 @@ def hot_connection(app: "FastAPI", longest_body: int) -> type[HotConnection]:
         "hot_app": app,
         "paths": paths,
         "hot_routes": routes,
+        "hot_lines": {b"%b %b HTTP/1.1" % asked: found for asked, found in routes.items()},
         "longest_body": longest_body,
         "server_headers": ServerHeaders(),
     }

@@ -12,12 +12,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Final, Generic, Protocol, TypeVar
 
 logger = logging.getLogger(__name__)
 
-# How often the loop listens again for who comes late: a stream of callers must not hold up the first.
+# How often, and for how long, the loop listens again for who comes late: nobody else may hold up the first.
 MOST_LOOKS: Final = 3
+LONGEST_LOOK: Final = 0.001
 
 
 class Sized(Protocol):
@@ -101,6 +103,7 @@ class MicroBatcher(Generic[Key, Asked, Answered]):
         self._running: set[asyncio.Task[None]] = set()
         self._due = False
         self._entered = self._looks = 0
+        self._since = 0.0
 
     def submit(self, key: Key, asked: Asked) -> "asyncio.Future[Answered]":
         """Put a question into the next batch of its key; awaiting the future gives its own answer."""
@@ -119,12 +122,13 @@ class MicroBatcher(Generic[Key, Asked, Answered]):
             self._flush_soon()
 
     def _flush_soon(self) -> None:
-        self._due, self._looks = True, 0
+        self._due, self._looks, self._since = True, 0, perf_counter()
         asyncio.get_running_loop().call_soon(self._flush_unless_more_come, self._entered)
 
     def _flush_unless_more_come(self, known: int) -> None:
-        """Flush when nobody has entered since `known` had, else listen once more."""
-        if self._entered != known and self._looks < MOST_LOOKS:
+        """Flush when nobody has entered since `known` had, else listen once more while that takes no time."""
+        more_came = self._entered != known and self._looks < MOST_LOOKS
+        if more_came and perf_counter() - self._since < LONGEST_LOOK:
             self._looks += 1
             asyncio.get_running_loop().call_soon(self._flush_unless_more_come, self._entered)
         else:

@@ -11,7 +11,7 @@ import pytest
 
 from inference.access.patient_connection import PatientConnection, close_slow_senders
 from inference.admission.admission import UNDISPUTED
-from inference.hot_path.hot_connection import encode_head
+from inference.response_head import encode_head
 from tests.inference.test_hot_path_given import GIVEN
 from tests.inference.world import instance
 
