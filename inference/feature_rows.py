@@ -9,6 +9,7 @@ import numpy as np
 
 from features.schema import FeatureColumn
 from inference.hot_path.given_features import FeatureValue, GivenFeatures
+from inference.packed_numbers import packer, unpack_numbers
 from inference.prediction_log.schema import MISSING, PRESENT
 from training.matrix import MISSING_CATEGORY, Categories, FeatureMatrix
 
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 
 
 class FeatureRow(msgspec.Struct, frozen=True, gc=False):
-    """One request's features as they are logged: each tuple in the order of the model's columns.
+    """One request's features as they are logged, in the order of the model's columns.
 
-    No statuses: all are present. No ages: none is known.
+    `texts` are the categorical ones, `numbers` the numeric ones as `packed_numbers` has them. No statuses:
+    all are present. No ages: none is known.
     """
 
-    values: tuple[FeatureValue, ...]
+    texts: tuple[str | None, ...]
+    numbers: bytes
     statuses: tuple[str, ...]
     ages: tuple[float | None, ...]
 
@@ -36,12 +39,14 @@ class ModelInputs:
         self._by_name = _getter([column.name for column in columns])
         self._categorical, self._numeric = (_getter(places[kind]) for kind in _KINDS)
         self._widths = tuple(len(places[kind]) for kind in _KINDS)
+        self._pack = packer(self._widths[1])
         self._given = GivenFeatures(self.columns)
 
     def served(self, features: "ServedFeatures") -> FeatureRow:
         """The row of features that were looked up."""
         pick = self._by_name
-        return FeatureRow(pick(features.values), pick(features.status), pick(features.age_seconds))
+        texts, numbers = self._divided(pick(features.values))
+        return FeatureRow(texts, numbers, pick(features.status), pick(features.age_seconds))
 
     def given(self, features: Mapping[str, FeatureValue]) -> FeatureRow:
         """The row of features that a caller gave; `None` and an empty text count as missing.
@@ -61,25 +66,26 @@ class ModelInputs:
         return self._given_row(self._given.values_of(row))
 
     def _given_row(self, values: tuple[FeatureValue, ...]) -> FeatureRow:
+        texts, numbers = self._divided(values)
         if None not in values:
-            return FeatureRow(values, (), ())
-        return FeatureRow(values, tuple([MISSING if value is None else PRESENT for value in values]), ())
+            return FeatureRow(texts, numbers, (), ())
+        statuses = tuple([MISSING if value is None else PRESENT for value in values])
+        return FeatureRow(texts, numbers, statuses, ())
+
+    def _divided(self, values: tuple[FeatureValue, ...]) -> tuple[tuple[str | None, ...], bytes]:
+        return self._categorical(values), self._pack(self._numeric(values))
 
     def matrix(self, rows: Sequence[FeatureRow]) -> FeatureMatrix:
         """The same arrays as `training.matrix.to_matrix` gives for a frame of these values."""
-        values = [row.values for row in rows]
-        if not values or not self._widths[1]:
-            return FeatureMatrix(self._categories(values), np.empty((len(rows), self._widths[1]), np.float32))
+        numbers = unpack_numbers([row.numbers for row in rows], self._widths[1])
         with np.errstate(over="ignore"):
-            numeric = np.array(list(map(self._numeric, values)), dtype=np.float32)  # None becomes NaN
-        return FeatureMatrix(self._categories(values), numeric)
+            return FeatureMatrix(self._categories(rows), numbers.astype(np.float32))
 
-    def _categories(self, values: Sequence[tuple[FeatureValue, ...]]) -> Categories:
-        categorical = np.empty((len(values), self._widths[0]), dtype=object)
-        if values and self._widths[0]:
+    def _categories(self, rows: Sequence[FeatureRow]) -> Categories:
+        categorical = np.empty((len(rows), self._widths[0]), dtype=object)
+        if rows and self._widths[0]:
             categorical[:] = [
-                [MISSING_CATEGORY if value is None else value for value in row]
-                for row in map(self._categorical, values)
+                [MISSING_CATEGORY if text is None else text for text in row.texts] for row in rows
             ]
         return categorical
 

@@ -31,7 +31,8 @@ def log_lines(
             prediction=prediction,
             latency_ms=latency,
             keys=_keys(question.fields, model.layout),
-            values=row.values,
+            texts=row.texts,
+            numbers=row.numbers,
             statuses=row.statuses,
             ages=row.ages,
         )

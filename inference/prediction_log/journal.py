@@ -4,21 +4,25 @@ import fcntl
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import compress
 from pathlib import Path
 from time import monotonic
-from typing import Final, Self
+from typing import Any, Final, Self
 from uuid import uuid4
 
 import msgspec
 
+from inference.packed_numbers import NUMBER, packer
 from inference.prediction_log.errors import CorruptLogError, LogWriteError
-from inference.prediction_log.schema import check_version
+from inference.prediction_log.schema import CATEGORICAL, check_version
 from inference.serving_set import Role
 from training.problem import FieldType
 
 JOURNAL = "journal"
-# Since the second, a line may leave out statuses and ages that are all the same.
-VERSIONS: Final = (1, 2)
+# Since the second, a line may leave out statuses and ages that are all the same; since the third, its numbers
+# are packed.
+VERSIONS: Final = (1, 2, 3)
+PACKED_SINCE: Final = 3
 SUFFIX = ".jsonl"
 Scalar = str | int | float | None
 # Where features came from: looked up by the service, or given by the caller.
@@ -40,11 +44,10 @@ class Header(msgspec.Struct, frozen=True):
     layout: Layout
 
 
-class LoggedPrediction(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One line. `keys`, `values`, `statuses` and `ages` follow the segment's layout; times are UTC.
+class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What every version's line begins with. `keys` follow the segment's layout; times are UTC.
 
-    A timestamp among `keys` is an ISO 8601 string; a missing feature is None; `ages` are seconds. Without
-    `statuses` every feature is present; without `ages` none is known.
+    A timestamp among `keys` is an ISO 8601 string.
     """
 
     request_id: str
@@ -56,19 +59,55 @@ class LoggedPrediction(msgspec.Struct, frozen=True, array_like=True, gc=False):
     prediction: float
     latency_ms: float | None
     keys: tuple[Scalar, ...]
-    values: tuple[str | float | None, ...]
+
+
+class LoggedPrediction(Line, frozen=True, array_like=True, gc=False):
+    """One line. `statuses` and `ages` follow the segment's layout.
+
+    `texts` are its categorical features, `None` where missing, and `numbers` the others, packed: in the line,
+    as Base64. `ages` are seconds. Without `statuses` every feature is present; without `ages` none is known.
+    """
+
+    texts: tuple[str | None, ...]
+    numbers: bytes
     statuses: tuple[str, ...]
     ages: tuple[float | None, ...]
 
     @property
     def asked(self) -> tuple[object, ...]:
         """What the caller said, by which a retry is told from another question."""
-        return (self.keys, self.values) if self.source == GIVEN else (self.keys,)
+        return (self.keys, self.texts, self.numbers) if self.source == GIVEN else (self.keys,)
+
+
+class UnpackedPrediction(Line, frozen=True, array_like=True, gc=False):
+    """A line before numbers were packed: `values` are all features, in the order of the layout."""
+
+    values: tuple[str | float | None, ...]
+    statuses: tuple[str, ...]
+    ages: tuple[float | None, ...]
+
+    def packed(self, layout: Layout) -> LoggedPrediction:
+        """The same line as it is written now. Raises `ValueError` if it does not follow the layout."""
+        texts, numbers = divide_values(layout, self.values)
+        begun: dict[str, Any] = {name: getattr(self, name) for name in Line.__struct_fields__}
+        return LoggedPrediction(**begun, texts=texts, numbers=numbers, statuses=self.statuses, ages=self.ages)
+
+
+def divide_values(layout: Layout, values: Sequence[Any]) -> tuple[tuple[str | None, ...], bytes]:
+    """The texts of a row of features, and its packed numbers.
+
+    Raises:
+        ValueError: they do not follow the layout.
+    """
+    kinds = [kind == CATEGORICAL for _, kind in layout.features]
+    numbers = [value for value, is_text in zip(values, kinds, strict=True) if not is_text]
+    return tuple(compress(values, kinds)), packer(len(numbers))(numbers)
 
 
 _encoder = msgspec.json.Encoder()
 _header_decoder = msgspec.json.Decoder(Header)
 _line_decoder = msgspec.json.Decoder(LoggedPrediction)
+_unpacked_decoder = msgspec.json.Decoder(UnpackedPrediction)
 
 
 class Segment:
@@ -163,6 +202,17 @@ def read_segment(path: Path) -> tuple[Layout, list[LoggedPrediction]]:
         if whole:
             check_version(msgspec.json.decode(first)["schema_version"], str(path), VERSIONS)
         header = _header_decoder.decode(first)
-        return header.layout, _line_decoder.decode_lines(lines)
-    except (msgspec.DecodeError, KeyError, TypeError, IndexError) as error:
+        return header.layout, _read_lines(header, lines)
+    except (msgspec.DecodeError, KeyError, TypeError, IndexError, ValueError) as error:
         raise CorruptLogError(str(path), str(error)) from error
+
+
+def _read_lines(header: Header, lines: bytes) -> list[LoggedPrediction]:
+    if header.schema_version < PACKED_SINCE:
+        return [line.packed(header.layout) for line in _unpacked_decoder.decode_lines(lines)]
+    read = _line_decoder.decode_lines(lines)
+    texts = [kind for _, kind in header.layout.features].count(CATEGORICAL)
+    size = (len(header.layout.features) - texts) * NUMBER.itemsize
+    if any(len(line.texts) != texts or len(line.numbers) != size for line in read):
+        raise ValueError("a line has more or fewer features than its header says")
+    return read

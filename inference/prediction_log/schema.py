@@ -18,6 +18,7 @@ PRESENT: Final = "present"
 MISSING: Final = "missing"
 STALE: Final = "stale"
 DEFAULT: Final = "default"
+CATEGORICAL: Final = "categorical"
 TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 
 FIXED_FIELDS: Final = (
@@ -86,4 +87,4 @@ def check_version(version: object, where: str, known: Sequence[int] = (SCHEMA_VE
 
 
 def _feature_type(kind: str) -> pa.DataType:
-    return pa.string() if kind == "categorical" else pa.float64()
+    return pa.string() if kind == CATEGORICAL else pa.float64()

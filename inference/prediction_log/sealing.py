@@ -5,16 +5,17 @@ reads the journal alone. So a crash between writing and deleting neither loses n
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from inference.packed_numbers import unpack_numbers
 from inference.prediction_log.errors import PredictionLogError
 from inference.prediction_log.journal import Layout, LoggedPrediction, Scalar, read_segment
-from inference.prediction_log.schema import FIXED_FIELDS, PRESENT, TIMESTAMP, wide_schema
+from inference.prediction_log.schema import CATEGORICAL, FIXED_FIELDS, PRESENT, TIMESTAMP, wide_schema
 from inference.whole_parquet import WholeParquet
 
 
@@ -40,9 +41,9 @@ def to_table(layout: Layout, entries: Sequence[LoggedPrediction]) -> pa.Table:
     columns = [
         *fixed,
         *_transposed([entry.keys for entry in entries], len(layout.keys)),
-        *_transposed([entry.values for entry in entries], width),
     ]
     arrays = [_array(column, field.type) for column, field in zip(columns, schema, strict=False)]
+    arrays += _feature_arrays(layout, entries)
     arrays += _status_arrays([entry.statuses for entry in entries], width)
     arrays += _age_arrays([entry.ages for entry in entries], width)
     return pa.Table.from_arrays(arrays, schema=schema)
@@ -77,6 +78,18 @@ def _write_atomically(table: pa.Table, path: Path) -> Path:
 
 def _transposed(rows: Sequence[Sequence[Scalar]], width: int) -> list[tuple[Scalar, ...]]:
     return list(zip(*rows, strict=True)) if rows else [()] * width
+
+
+def _feature_arrays(layout: Layout, entries: Sequence[LoggedPrediction]) -> Iterator[pa.Array]:
+    kinds = [kind for _, kind in layout.features]
+    width = kinds.count(CATEGORICAL)
+    texts = iter(_transposed([entry.texts for entry in entries], width))
+    numbers = iter(unpack_numbers([entry.numbers for entry in entries], len(kinds) - width).T.copy())
+    for kind in kinds:
+        if kind == CATEGORICAL:
+            yield pa.array(next(texts), pa.string())
+        else:
+            yield pa.array(next(numbers), pa.float64(), from_pandas=True)  # NaN is null
 
 
 def _status_arrays(statuses: Sequence[tuple[str, ...]], width: int) -> list[pa.Array]:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,7 +21,6 @@ from inference.prediction_log.journal import (
     GIVEN,
     VERSIONS,
     Layout,
-    LoggedPrediction,
     Segment,
     read_segment,
     segments,
@@ -34,7 +34,16 @@ from inference.prediction_log.schema import (
 from inference.prediction_log.sealing import to_table, write_parts
 from tests.inference.bulk_log import append_batch
 from tests.inference.bundles import COLUMNS
-from tests.inference.logged_lines import DAY, LAYOUT, entry, open_log, read_ids, sealed_files
+from tests.inference.logged_lines import (
+    DAY,
+    LAYOUT,
+    VALUES,
+    entry,
+    open_log,
+    read_ids,
+    sealed_files,
+    with_features,
+)
 from tests.inference.parking import PROBLEM
 from tests.inference.running import wait_until
 
@@ -67,7 +76,8 @@ def test_statuses_and_ages_that_are_left_out_are_read_back(
     settings: FeatureSettings, is_sealed: bool
 ) -> None:
     log = open_log(settings)
-    whole = replace(entry("whole"), values=(1.0, 2.0, 3.0, "hill", 4.0, 5.0), statuses=(), ages=())
+    whole = with_features(entry("whole"), (1.0, 2.0, 3.0, "hill", 4.0, 5.0))
+    whole = replace(whole, statuses=(), ages=())
     whole_answer, other_answer = log.append([whole, entry("other")], LAYOUT)
     if is_sealed:
         log.close()
@@ -81,14 +91,29 @@ def test_statuses_and_ages_that_are_left_out_are_read_back(
     assert other_answer.missing == ("trend",)
 
 
-def test_a_segment_of_the_first_version_is_read(settings: FeatureSettings) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_segment_of_an_earlier_version_is_read(settings: FeatureSettings, version: int) -> None:
+    # given: all features of a line in one list, as texts and numbers
     log = open_log(settings)
     log.append([entry("a")], LAYOUT)
     (segment,) = segments(log_folder(settings))
-    header = segment.read_bytes().replace(f'"schema_version":{VERSIONS[-1]}'.encode(), b'"schema_version":1')
-    segment.write_bytes(header)
-
-    assert read_ids(settings) == ["a"]
+    now = segment.read_bytes().splitlines()
+    line = msgspec.json.decode(now[1])
+    line[9:11] = [VALUES]
+    if version > 1:
+        line[10:] = [[], []]
+    header = now[0].replace(f'"schema_version":{VERSIONS[-1]}'.encode(), b'"schema_version":%d' % version)
+    segment.write_bytes(header + b"\n" + msgspec.json.encode(line) + b"\n")
+    # then
+    rows = read_predictions(settings, DAY, DAY + timedelta(days=1))
+    names = [f"feature.{name}" for name, _ in LAYOUT.features]
+    assert rows["request_id"].tolist() == ["a"]
+    assert rows[names].astype(object).where(rows[names].notna(), None).values.tolist() == [list(VALUES)]
+    assert rows["status.trend"].tolist() == ["missing" if version == 1 else "present"]
+    # when: it is sealed
+    log.close()
+    # then
+    pd.testing.assert_frame_equal(read_predictions(settings, DAY, DAY + timedelta(days=1)), rows)
 
 
 def test_the_window_is_half_open(settings: FeatureSettings) -> None:
@@ -233,10 +258,7 @@ def test_large_segments_are_sealed_in_a_process_of_their_own_whatever_lies_besid
 def test_a_model_with_other_inputs_gets_a_segment_of_its_own(settings: FeatureSettings) -> None:
     columns = (FeatureColumn(name="weekday", kind="numeric"),)
     other = Layout(LAYOUT.keys, feature_types(columns))
-    changed = LoggedPrediction(**{
-        **{name: getattr(entry("b"), name) for name in LoggedPrediction.__struct_fields__},
-        "values": (3.0,), "statuses": ("present",), "ages": (None,),
-    })  # fmt: skip
+    changed = replace(with_features(entry("b"), (3.0,), other), statuses=("present",), ages=(None,))
     log = open_log(settings)
     log.append([entry("a")], LAYOUT)
     log.append([changed], other)
@@ -257,8 +279,7 @@ def test_models_that_serve_together_write_a_segment_each(settings: FeatureSettin
         log.append(
             [
                 replace(
-                    shorter,
-                    values=shorter.values[:-1],
+                    with_features(shorter, VALUES[:-1], other),
                     statuses=shorter.statuses[:-1],
                     ages=shorter.ages[:-1],
                 )
@@ -289,9 +310,9 @@ def test_other_features_under_the_same_id_are_another_question_if_they_were_give
     log.append([given], LAYOUT)
     log.append([entry("b")], LAYOUT)
 
-    log.append([given, replace(entry("b"), values=entry("b").values[::-1])], LAYOUT)
+    log.append([given, with_features(entry("b"), (2.0, *VALUES[1:]))], LAYOUT)
     with pytest.raises(RequestIdReusedError, match="'a'"):
-        log.append([replace(given, values=(2.0, *given.values[1:]))], LAYOUT)
+        log.append([with_features(given, (2.0, *VALUES[1:]))], LAYOUT)
 
     assert log.lines == 2
 

@@ -15,6 +15,7 @@ from inference.prediction_log.errors import (
 )
 from inference.prediction_log.journal import (
     VERSIONS,
+    Layout,
     Segment,
     segments,
 )
@@ -22,7 +23,9 @@ from inference.prediction_log.schema import (
     VERSION_KEY,
     log_folder,
 )
-from tests.inference.logged_lines import LAYOUT, entry, open_log, read_ids, sealed_files
+from tests.inference.logged_lines import LAYOUT, entry, open_log, read_ids, sealed_files, with_features
+
+SHORT = Layout(LAYOUT.keys, LAYOUT.features[:1])
 
 
 @pytest.fixture
@@ -95,6 +98,17 @@ def test_a_corrupt_segment_is_named_and_does_not_stop_the_writer(
 
     assert corrupt.name in str(restarted.last_error)
     assert corrupt.exists()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_line_of_another_layout_is_named(settings: FeatureSettings, version: int) -> None:
+    Segment.create(log_folder(settings), LAYOUT).append([with_features(entry("a"), (1.0,), SHORT)])
+    (segment,) = segments(log_folder(settings))
+    known, other = (f'"schema_version":{number}' for number in (VERSIONS[-1], version))
+    segment.write_text(segment.read_text().replace(known, other))
+
+    with pytest.raises(CorruptLogError, match=segment.name):
+        read_ids(settings)
 
 
 def test_a_truncated_sealed_file_is_named(settings: FeatureSettings) -> None:
