@@ -114,6 +114,7 @@ def _encoding(schema: pa.Schema) -> dict[str, Any]:
         "compression": {name: "zstd" if name in texts else "lz4" for name in schema.names},
         "write_statistics": list(WITH_STATISTICS),
         "store_schema": False,
+        "write_batch_size": GROUP_ROWS,
     }
 
 
