@@ -1,6 +1,7 @@
 """`make bench-serving`: the service against four model servers, plain FastAPI and a bare echo."""
 
 import json
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -59,6 +60,7 @@ def main(
     show: Annotated[bool, typer.Option("--publish", help="Put table and chart into the pages.")] = False,
 ) -> None:
     """Measure everything in turn, print a table, draw a chart, write the figures."""
+    warnings.filterwarnings("ignore", category=DeprecationWarning)  # between MLflow and SQLAlchemy
     bench = InferenceSettings().var / "bench"
     measured = measure(bench / "serving", rounds, seconds)
     figures = make_figures(measured)
