@@ -77,8 +77,9 @@ def outlive(
             answer_on(asking)
             outage.begin()
             ends, before = time.monotonic() + seconds, set(asking.acknowledged)
-            [warning, *_] = wait_until(lambda: warnings(server.url), "the outage being said", seconds)
+            wait_until(lambda: warnings(server.url), "the outage being said", seconds)
             time.sleep(max(0.0, ends - time.monotonic()))
+            [warning, *_] = warnings(server.url)  # the first may be of what was under way as it began
             during = set(asking.acknowledged) - before
             outage.end()
             wait_until(lambda: not warnings(server.url) and over(), "recovery", RECOVERY_SECONDS)

@@ -138,7 +138,8 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 
 @pytest.fixture
-def connection(service: httpx.Client) -> Iterator[socket.socket]:
+def connection(service: httpx.Client, parsed: list[bytes]) -> Iterator[socket.socket]:
+    """A connection that is made once parsing is noted: its parser keeps what it calls."""
     url = service.base_url
     with socket.create_connection((url.host, url.port), timeout=30) as opened:
         yield opened
