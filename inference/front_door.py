@@ -22,7 +22,7 @@ from inference.call import Call
 from inference.errors import UNEXPECTED, InferenceError, OverloadedError
 from inference.hot_path.micro_batching import Receiver
 from inference.observability.observer import RequestObserver, answer_headers
-from inference.observability.request_ids import current_request_id
+from inference.observability.request_ids import HEADER, current_request_id
 from inference.prediction_log.answered import Answer
 from inference.response_head import encode_head
 
@@ -154,7 +154,7 @@ class HotPaths:
         named = state.observer.id_of(headers)
         call = Call(started, hot.door, request_id=named)
         said, head = self.said.get((path, error.message)) or self._say(path, error)
-        return Answered(said, call, hot.route, error.code, b"%bx-request-id: %b\r\n" % (head, named.encode()))
+        return Answered(said, call, hot.route, error.code, b"%b%b: %b\r\n" % (head, HEADER, named.encode()))
 
     def _say(self, path: str, error: OverloadedError) -> tuple[HotResponse, bytes]:
         said = self.refuse(path, error)

@@ -14,7 +14,7 @@ from inference.admission.retry_after import said_overload
 from inference.call import Call
 from inference.errors import OverloadedError
 from inference.front_door import CALL, Answered, HotPaths, HotResponse, HotRoute
-from inference.hot_path.whole_request import LONGEST_LENGTH, read_whole
+from inference.hot_path.whole_request import read_length, read_whole
 from inference.response_head import encode_head, encode_headers
 
 if TYPE_CHECKING:
@@ -35,15 +35,13 @@ class HotCycle:
 
     __slots__ = (
         *("call", "chunks", "connection", "disconnected", "hot", "keep_alive", "message_event"),
-        *("more_body", "path", "response_complete", "response_started", "running"),
+        *("more_body", "path", "response_complete", "response_started"),
     )
     gone: Final = False
     call: Call
 
-    def __init__(
-        self, connection: "HotConnection", hot: HotRoute, path: str, running: "ApplicationState"
-    ) -> None:
-        self.connection, self.hot, self.path, self.running = connection, hot, path, running
+    def __init__(self, connection: "HotConnection", hot: HotRoute, path: str) -> None:
+        self.connection, self.hot, self.path = connection, hot, path
         self.keep_alive = connection.parser.should_keep_alive()
         self.chunks: list[bytes] = []
         self.more_body = True
@@ -102,7 +100,7 @@ class HotConnection(PatientConnection):
             return
         self._head_bytes = None
         path, hot = found
-        self.cycle = HotCycle(self, hot, path, self.running)
+        self.cycle = HotCycle(self, hot, path)
 
     def on_body(self, body: bytes) -> None:
         """Collect what was declared."""
@@ -119,13 +117,14 @@ class HotConnection(PatientConnection):
             super().on_message_complete()
             return
         self.began_at, cycle.more_body = None, False
-        started, admission = perf_counter(), cycle.running.admission
+        started, admission = perf_counter(), self.running.admission
         try:
             admission.enter()
         except OverloadedError as error:
-            self._write(self._turned_away(cycle, error, started), cycle)
+            refused = self.paths.turn_away(cycle.hot, self.running, cycle.path, self.headers, error, started)
+            self._write(refused, cycle)
             return
-        admitted = self.paths.admit(cycle.hot, cycle.running, cycle.path, self.headers, started)
+        admitted = self.paths.admit(cycle.hot, self.running, cycle.path, self.headers, started)
         if isinstance(admitted, Answered):
             self.finish(cycle, admitted)
         else:
@@ -134,7 +133,7 @@ class HotConnection(PatientConnection):
 
     def finish(self, cycle: HotCycle, answered: Answered) -> None:
         """Write the answer to a request that was let in, and take it down."""
-        cycle.running.admission.leave()
+        self.running.admission.leave()
         self._write(answered, cycle)
 
     def _is_plain(self) -> bool:
@@ -148,11 +147,8 @@ class HotConnection(PatientConnection):
                 declared = value
             elif name in (b"transfer-encoding", b"upgrade"):
                 return False
-        return declared.isdigit() and len(declared) <= LONGEST_LENGTH and int(declared) <= self.longest_body
-
-    def _turned_away(self, cycle: HotCycle, error: OverloadedError, started: float) -> Answered:
-        """Refuse before anything is spent: no task, no look at credentials, nothing decoded."""
-        return self.paths.turn_away(cycle.hot, cycle.running, cycle.path, self.headers, error, started)
+        length = read_length(declared)
+        return length is not None and length <= self.longest_body
 
     def _refuses_unread(self, data: bytes) -> bool:
         """Refuse a plain request for a hot path before it is parsed, where nothing else is under way here."""
@@ -170,10 +166,10 @@ class HotConnection(PatientConnection):
         """Have the request answered in the loop's next turn where that can be, else by a task."""
         begin = cycle.hot.begin
         if begin is None:
-            answering = cycle.hot.handler(cycle.running, self._scope_of(cycle), _receive_of(cycle))
+            answering = cycle.hot.handler(self.running, self._scope_of(cycle), _receive_of(cycle))
         else:
             try:
-                begun = begin(cycle.running, cycle.call, cycle.body, cycle)
+                begun = begin(self.running, cycle.call, cycle.body, cycle)
             except Exception as error:
                 cycle.failed(error)
                 return
@@ -190,7 +186,7 @@ class HotConnection(PatientConnection):
             answered = await self.paths.answer(cycle.hot, cycle.call, cycle.path, answering)
         finally:
             if answered is None:
-                cycle.running.admission.leave()
+                self.running.admission.leave()
             else:
                 self.finish(cycle, answered)
 

@@ -102,8 +102,7 @@ class MicroBatcher(Generic[Key, Asked, Answered]):
         self._waiting: dict[Key, list[Waiting[Asked, Answered]]] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._due = False
-        self._entered = self._looks = 0
-        self._since = 0.0
+        self._entered = 0
 
     def submit(self, key: Key, asked: Asked) -> "asyncio.Future[Answered]":
         """Put a question into the next batch of its key; awaiting the future gives its own answer."""
@@ -122,15 +121,16 @@ class MicroBatcher(Generic[Key, Asked, Answered]):
             self._flush_soon()
 
     def _flush_soon(self) -> None:
-        self._due, self._looks, self._since = True, 0, perf_counter()
-        asyncio.get_running_loop().call_soon(self._flush_unless_more_come, self._entered)
+        self._due = True
+        self._look_soon(MOST_LOOKS, perf_counter() + LONGEST_LOOK)
 
-    def _flush_unless_more_come(self, known: int) -> None:
+    def _look_soon(self, looks: int, until: float) -> None:
+        asyncio.get_running_loop().call_soon(self._flush_unless_more_come, self._entered, looks, until)
+
+    def _flush_unless_more_come(self, known: int, looks: int, until: float) -> None:
         """Flush when nobody has entered since `known` had, else listen once more while that takes no time."""
-        more_came = self._entered != known and self._looks < MOST_LOOKS
-        if more_came and perf_counter() - self._since < LONGEST_LOOK:
-            self._looks += 1
-            asyncio.get_running_loop().call_soon(self._flush_unless_more_come, self._entered)
+        if looks and self._entered != known and perf_counter() < until:
+            self._look_soon(looks - 1, until)
         else:
             self._flush()
 

@@ -35,8 +35,12 @@ def read_whole(data: bytes) -> tuple[bytes, Sequence[tuple[bytes, bytes]]] | Non
             declared = value.rstrip()
         else:
             return None
-    if declared is None or not declared.isdigit() or len(declared) > LONGEST_LENGTH:
-        return None
-    if len(data) != head + len(HEAD_ENDS) + int(declared):
+    length = None if declared is None else read_length(declared)
+    if length is None or len(data) != head + len(HEAD_ENDS) + length:
         return None
     return data[: data.find(LINE_ENDS)], named
+
+
+def read_length(declared: bytes) -> int | None:
+    """The length that a header declares; `None` if that is no number, or one of absurdly many digits."""
+    return int(declared) if declared.isdigit() and len(declared) <= LONGEST_LENGTH else None
