@@ -6,7 +6,6 @@ The priority comes before the imports, which take as long as sealing some ten th
 import gc
 import os
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +22,8 @@ def step_back() -> None:
 
 if __name__ == "__main__":
     step_back()
+    from inference.prediction_log.sealing import seal_all
+
     gc.disable()  # lines by the hundred thousand, and none refers to another
     folder, *paths = map(Path, sys.argv[1:])
-    sys.exit(bool(import_module("inference.prediction_log.sealing").seal_all(folder, paths)))
+    sys.exit(bool(seal_all(folder, paths)))
