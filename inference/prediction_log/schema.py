@@ -48,8 +48,8 @@ def arrow_schema(columns: Sequence[FeatureColumn], problem: Problem) -> pa.Schem
     """The schema of one sealed partition: fixed fields, `key.*`, `feature.*`, `status.*`, `age.*`.
 
     `prediction_time` is the instant the prediction was made for (its `as_of`); `logged_at` is the wall
-    clock. `status.*` is one of present, missing, stale, default; `age.*` is in seconds. The metadata carries
-    the version.
+    clock. `status.*` is one of present, missing, stale, default, and never null; `age.*` is in seconds. The
+    metadata carries the version.
     """
     return wide_schema(key_types(problem.fields), feature_types(columns))
 
@@ -60,7 +60,7 @@ def wide_schema(keys: Sequence[tuple[str, FieldType]], features: Sequence[tuple[
         *FIXED_FIELDS,
         *(pa.field(f"key.{name}", FIELD_TYPES[dtype]) for name, dtype in keys),
         *(pa.field(f"feature.{name}", _feature_type(kind)) for name, kind in features),
-        *(pa.field(f"status.{name}", pa.string()) for name, _ in features),
+        *(pa.field(f"status.{name}", pa.string(), nullable=False) for name, _ in features),
         *(pa.field(f"age.{name}", pa.float64()) for name, _ in features),
     ]
     return pa.schema(fields, metadata={VERSION_KEY: str(SCHEMA_VERSION).encode()})

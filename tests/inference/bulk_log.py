@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from inference.prediction_log.schema import MISSING, PRESENT
 from inference.prediction_log.sealing import write_parts
 
 
@@ -16,7 +18,8 @@ def append_batch(folder: Path, frame: pd.DataFrame, schema: pa.Schema) -> list[P
 
     Args:
         folder: `schema.log_folder(settings)`.
-        frame: the columns of `schema`; those left out are null, `logged_at` is now and `source` "batch".
+        frame: the columns of `schema`; those left out are null, a feature that is null is missing,
+            `logged_at` is now and `source` "batch".
         schema: `schema.arrow_schema(columns, problem)`.
     """
     stamps: dict[str, Any] = {"logged_at": pd.Timestamp.now(UTC), "source": "batch", "role": "champion"}
@@ -30,6 +33,10 @@ def append_batch(folder: Path, frame: pd.DataFrame, schema: pa.Schema) -> list[P
 
 
 def _column(frame: pd.DataFrame, field: pa.Field) -> pa.Array:
+    feature = field.name.replace("status.", "feature.", 1)
+    if feature != field.name:
+        known = frame[feature].notna() if feature in frame else np.zeros(len(frame), dtype=bool)
+        return pa.array(np.where(known, PRESENT, MISSING))
     if field.name not in frame:
         return pa.nulls(len(frame), field.type)
     return pa.Array.from_pandas(frame[field.name], type=field.type)
