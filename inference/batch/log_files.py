@@ -120,7 +120,8 @@ def _encoding(schema: pa.Schema) -> dict[str, Any]:
 
 def _by_day(rows: pa.RecordBatch) -> Iterator[tuple[date, pa.RecordBatch]]:
     """The rows of each prediction date, in their order."""
-    days = pc.cast(rows.column("prediction_time"), pa.date32())
+    instants = rows.column("prediction_time").cast(pa.timestamp("us"))  # UTC: no zone to look up
+    days = pc.cast(instants, pa.date32())
     if len(pc.unique(days)) == 1:
         yield days[0].as_py(), rows
         return

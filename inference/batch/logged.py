@@ -39,8 +39,8 @@ def log_rows(
 ) -> pa.RecordBatch:
     """Rows with their features and predictions in the log's schema, personal fields under `pseudonyms`.
 
-    Texts that repeat are dictionaries. A feature without a value is logged as missing; ages are not known
-    here.
+    Texts that repeat are dictionaries. A feature without a value is logged as missing. Ages are not known
+    here, and their columns left out.
 
     Raises:
         BatchInputError: a row has no id or no instant, or a column does not hold what the log takes.
@@ -61,7 +61,8 @@ def log_rows(
         values, without_value = _feature(rows.column(column.name), column)
         arrays[f"feature.{column.name}"] = values
         arrays[f"status.{column.name}"] = _dictionary(without_value.cast(pa.int8()), (PRESENT, MISSING))
-    return _in_schema(arrays, arrow_schema(columns, problem), count)
+    arrays["latency_ms"] = pa.nulls(count, pa.float64())
+    return _in_schema(arrays, arrow_schema(columns, problem))
 
 
 def _complete(rows: pa.RecordBatch, name: str) -> pa.Array:
@@ -103,14 +104,11 @@ def _dictionary(places: pa.Array, texts: Sequence[str]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(places, pa.array(texts), safe=False)  # the places are in bounds
 
 
-def _in_schema(arrays: Mapping[str, pa.Array], schema: pa.Schema, rows: int) -> pa.RecordBatch:
+def _in_schema(arrays: Mapping[str, pa.Array], schema: pa.Schema) -> pa.RecordBatch:
     """The arrays as columns in the schema's order, dictionaries of its types left as they are."""
-    absent = {field.type for field in schema if field.name not in arrays}
-    nothing = {dtype: pa.nulls(rows, dtype) for dtype in absent}
-    columns = [
-        _typed(arrays[field.name], field) if field.name in arrays else nothing[field.type] for field in schema
-    ]
-    fields = [field.with_type(column.type) for field, column in zip(schema, columns, strict=True)]
+    known = [field for field in schema if field.name in arrays]
+    columns = [_typed(arrays[field.name], field) for field in known]
+    fields = [field.with_type(column.type) for field, column in zip(known, columns, strict=True)]
     return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields, metadata=schema.metadata))
 
 

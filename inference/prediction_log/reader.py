@@ -62,7 +62,7 @@ def _read_window(folder: Path, start: datetime, end: datetime) -> pa.Table:
     parts = [part for day in _days(folder, start, end) for part in sorted(day.glob("*.parquet"))]
     sealed = [_read_part(part) for part in parts if part.stem not in journal]
     tables = [_within(table, start, end) for table in [*journal.values(), *sealed]]
-    return _concatenate([pa.schema(FIXED_FIELDS).empty_table(), *tables])
+    return _with_ages(_concatenate([pa.schema(FIXED_FIELDS).empty_table(), *tables]))
 
 
 def _read_journal(folder: Path) -> Iterable[tuple[str, pa.Table]]:
@@ -79,6 +79,15 @@ def _read_part(path: Path) -> pa.Table:
     except (pa.ArrowInvalid, OSError) as error:
         raise CorruptLogError(str(path), str(error)) from error
     check_version((table.schema.metadata or {}).get(VERSION_KEY, b"none").decode(), str(path))
+    return table
+
+
+def _with_ages(table: pa.Table) -> pa.Table:
+    """With an `age.*` of every feature, null if no part of the log has one."""
+    names = table.schema.names
+    ages = [name.replace("feature.", "age.", 1) for name in names if name.startswith("feature.")]
+    for age in sorted(set(ages).difference(names)):
+        table = table.append_column(age, pa.nulls(len(table), pa.float64()))
     return table
 
 

@@ -48,8 +48,8 @@ def arrow_schema(columns: Sequence[FeatureColumn], problem: Problem) -> pa.Schem
     """The schema of one sealed partition: fixed fields, `key.*`, `feature.*`, `status.*`, `age.*`.
 
     `prediction_time` is the instant the prediction was made for (its `as_of`); `logged_at` is the wall
-    clock. `status.*` is one of present, missing, stale, default, and never null; `age.*` is in seconds. The
-    metadata carries the version.
+    clock. `status.*` is one of present, missing, stale, default, and never null; `age.*` is in seconds, and
+    left out where none is known, as in bulk. The metadata carries the version.
     """
     return wide_schema(key_types(problem.fields), feature_types(columns))
 
