@@ -46,4 +46,4 @@ def _texts(column: pa.Array) -> Categories:
 def _floats(column: pa.Array) -> Floats:
     """Null becomes NaN; whole numbers beyond 2^53 are rounded, as float64 does."""
     numbers = column if pa.types.is_floating(column.type) else pc.cast(column, pa.float64(), safe=False)
-    return np.asarray(numbers.to_numpy(zero_copy_only=False))
+    return np.asarray(pc.fill_null(numbers, np.nan).to_numpy())
