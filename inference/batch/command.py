@@ -26,7 +26,7 @@ def batch_command(
         str | None, typer.Option(help="Score on a Ray cluster: its address, or `local` to start one.")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads that score; as keep every core busy if not said.")
+        int | None, typer.Option(min=1, help="Threads that score; enough for every core if not said.")
     ] = None,
 ) -> None:
     """Score Parquet with the version that serves; what was interrupted goes on when it is run again."""

@@ -15,7 +15,7 @@ SPARE_THREADS = 1
 
 
 def score_locally(job: BatchJob, parts: Sequence[Part], threads: int | None = None) -> Iterator[Path]:
-    """Score the parts with `threads` threads (as keep every core busy if not said); their files, in order."""
+    """Score the parts with `threads` threads (enough for every core if not said); their files, in order."""
     with (
         PartScorer(job, threads or len(os.sched_getaffinity(0)) + SPARE_THREADS) as scorer,
         ThreadPoolExecutor(scorer.parts_at_once, thread_name_prefix="batch-part") as pool,

@@ -25,8 +25,8 @@ from training.registry import current, fetch_bundle, version_ref
 class BatchOptions:
     """How to score: `log` the predictions, write the `features` too, on a `ray` cluster, with `threads`.
 
-    `ray` is "local" or a cluster's address. `threads` are as many as keep every core busy if not said, and
-    count without Ray only.
+    `ray` is "local" or a cluster's address. `threads` are enough for every core if not said, and count only
+    without Ray.
     `part_rows`: how many rows at least are scored between two points from which a run can go on.
     """
 
