@@ -35,6 +35,9 @@ WAYS = {
     "batch_logged": BatchOptions(log=True),
 }
 
+# What is timed; it leaves the predictions in memory or in a file.
+Run = Callable[[], Floats | Path]
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -51,14 +54,14 @@ class Bench:
         """How many rows are scored."""
         return sum(map(len, self.matrices))
 
-    def score_file(self, options: BatchOptions) -> Floats:
-        """The whole command, short of finding the version; the predictions are read back."""
+    def score_file(self, options: BatchOptions) -> Path:
+        """The whole command, short of finding the version; the file with the predictions."""
         folder, target = self.folder / "parts", self.folder / "out.parquet"
         folder.mkdir()
         files = find_inputs(self.source)
         job = plan_job(self.settings, self.bundle, "1", files, folder, options.log, options.features)
         run_job(job, files, target, options)
-        return np.asarray(pq.read_table(target, columns=[PREDICTION])[PREDICTION].to_numpy())
+        return target
 
 
 def main() -> None:
@@ -85,7 +88,7 @@ def measure_batch() -> dict[str, float]:
     return make_figures(bench.rows, wall, cpu)
 
 
-def time_run(run: Callable[[], Floats]) -> tuple[float, float]:
+def time_run(run: Run) -> tuple[float, float]:
     """Seconds by the clock, and of the processors."""
     started, worked = perf_counter(), process_time()
     run()
@@ -105,7 +108,7 @@ def prepare(settings: InferenceSettings) -> Bench:
     return Bench(apart, write_model(folder / "bundle", FIT_ROWS), source, matrices, folder)
 
 
-def make_contestants(bench: Bench) -> Mapping[str, Callable[[], Floats]]:
+def make_contestants(bench: Bench) -> Mapping[str, Run]:
     """The bare model two ways, one session on every core and every core its own call; then the command."""
     cores = len(os.sched_getaffinity(0))
     wide, narrow = bench.bundle.scorer(threads=cores), bench.bundle.scorer(threads=1)
@@ -117,24 +120,30 @@ def make_contestants(bench: Bench) -> Mapping[str, Callable[[], Floats]]:
         with ThreadPoolExecutor(cores) as pool:
             return np.concatenate(list(pool.map(narrow.score_matrix, bench.matrices)))
 
-    def command(options: BatchOptions) -> Callable[[], Floats]:
+    def command(options: BatchOptions) -> Run:
         return lambda: bench.score_file(options)
 
     ours = {name: command(options) for name, options in WAYS.items()}
     return {"bare_one_session": one_session, "bare_one_call_a_core": one_call_a_core, **ours}
 
 
-def require_equal(contestants: Mapping[str, Callable[[], Floats]]) -> None:
+def require_equal(contestants: Mapping[str, Run]) -> None:
     """Run each once, and refuse to compare what answers differently.
 
     Raises:
         RuntimeError: some predictions differ.
     """
-    answers = {name: run() for name, run in contestants.items()}
+    answers = {name: _predictions(run()) for name, run in contestants.items()}
     expected = answers["bare_one_call_a_core"]
     for name, answer in answers.items():
         if answer.shape != expected.shape or np.abs(answer - expected).max() > ROUNDING:
             raise RuntimeError(f"{name} answers otherwise than the bare model: no comparison")
+
+
+def _predictions(answer: Floats | Path) -> Floats:
+    if isinstance(answer, Path):
+        return np.asarray(pq.read_table(answer, columns=[PREDICTION])[PREDICTION].to_numpy())
+    return answer
 
 
 def make_figures(rows: int, wall: Mapping[str, float], cpu: Mapping[str, float]) -> dict[str, float]:
