@@ -17,6 +17,7 @@ from rich.console import Console
 from experiments.benchmarks.bulk.world import COLUMNS, write_model, write_rows
 from experiments.replay.console import new_table
 from inference.arrow_matrix import arrow_matrix
+from inference.batch.branch_order import BulkScorer
 from inference.batch.inputs import find_inputs
 from inference.batch.job import PREDICTION, plan_job
 from inference.batch.part_scoring import PIECE_ROWS
@@ -29,6 +30,7 @@ ROWS, FIT_ROWS, REPEATS = 600_000, 20_000, 5
 PROBLEM = "experiments.benchmarks.bulk.world:PROBLEM"
 # Several threads add up the trees in another order.
 ROUNDING = 1e-6
+BARE, ORDERED = "bare_one_call_a_core", "in_branch_order_one_call_a_core"
 WAYS = {
     "batch": BatchOptions(),
     "batch_with_features": BatchOptions(features=True),
@@ -109,22 +111,29 @@ def prepare(settings: InferenceSettings) -> Bench:
 
 
 def make_contestants(bench: Bench) -> Mapping[str, Run]:
-    """The bare model two ways, one session on every core and every core its own call; then the command."""
+    """The bare model two ways, one session on every core and every core its own call; then the command.
+
+    In between, the bare model whose rows are first put in the command's order shows what that alone brings;
+    the command is compared with the others.
+    """
     cores = len(os.sched_getaffinity(0))
-    wide, narrow = bench.bundle.scorer(threads=cores), bench.bundle.scorer(threads=1)
 
-    def one_session() -> Floats:
-        return np.concatenate([wide.score_matrix(matrix) for matrix in bench.matrices])
+    def on_every_core(score: Callable[[FeatureMatrix], Floats], threads: int) -> Run:
+        def run() -> Floats:
+            with ThreadPoolExecutor(threads) as pool:
+                return np.concatenate(list(pool.map(score, bench.matrices)))
 
-    def one_call_a_core() -> Floats:
-        with ThreadPoolExecutor(cores) as pool:
-            return np.concatenate(list(pool.map(narrow.score_matrix, bench.matrices)))
+        return run
 
     def command(options: BatchOptions) -> Run:
         return lambda: bench.score_file(options)
 
-    ours = {name: command(options) for name, options in WAYS.items()}
-    return {"bare_one_session": one_session, "bare_one_call_a_core": one_call_a_core, **ours}
+    return {
+        "bare_one_session": on_every_core(bench.bundle.scorer(threads=cores).score_matrix, 1),
+        BARE: on_every_core(bench.bundle.scorer(threads=1).score_matrix, cores),
+        ORDERED: on_every_core(BulkScorer(bench.bundle).score_grouped, cores),
+        **{name: command(options) for name, options in WAYS.items()},
+    }
 
 
 def require_equal(contestants: Mapping[str, Run]) -> None:
@@ -134,7 +143,7 @@ def require_equal(contestants: Mapping[str, Run]) -> None:
         RuntimeError: some predictions differ.
     """
     answers = {name: _predictions(run()) for name, run in contestants.items()}
-    expected = answers["bare_one_call_a_core"]
+    expected = answers[BARE]
     for name, answer in answers.items():
         if answer.shape != expected.shape or np.abs(answer - expected).max() > ROUNDING:
             raise RuntimeError(f"{name} answers otherwise than the bare model: no comparison")
@@ -159,6 +168,7 @@ def make_figures(rows: int, wall: Mapping[str, float], cpu: Mapping[str, float])
         "rows": float(rows),
         "ratio_vs_bare_model": speed["batch"] / bare,
         "ratio_processor_seconds_vs_bare_model": least / cpu["batch"],
+        "speedup_by_branch_order": speed[ORDERED] / speed[BARE],
         **{f"ratio_{name}_vs_bare_model": speed[name] / bare for name in others},
         **{f"ratio_processor_seconds_{name}_vs_bare_model": least / cpu[name] for name in others},
         **{f"rows_per_second_{name}": value for name, value in speed.items()},
@@ -169,7 +179,7 @@ def write_report(console: Console, figures: Mapping[str, float], path: Path) -> 
     """Print the figures and write them as JSON."""
     table = new_table("Bulk scoring, medians of interleaved runs", ("figure", "value"))
     for name, value in figures.items():
-        table.add_row(name, f"{value:,.2f}" if name.startswith("ratio") else f"{value:,.0f}")
+        table.add_row(name, f"{value:,.2f}" if name.startswith(("ratio", "speedup")) else f"{value:,.0f}")
     console.print(table)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(figures, indent=2) + "\n")

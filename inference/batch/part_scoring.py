@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from inference.arrow_matrix import arrow_matrix
+from inference.batch.branch_order import BulkScorer
 from inference.batch.historical import HistoricalReader
 from inference.batch.in_order import in_order
 from inference.batch.inputs import Part, read_part
@@ -41,7 +42,7 @@ class PartScorer:
             BundleError, FeatureError: it, or the feature repository, cannot be opened.
         """
         self._job, self._ahead = job, threads // 2 + 2
-        self._scorer = read_bundle(job.bundle).scorer(threads=1)
+        self._scorer = BulkScorer(read_bundle(job.bundle))
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="batch-score")
         readers = max(1, threads // THREADS_PER_READER)
         self._reading, self.parts_at_once = Semaphore(readers), readers + 1
