@@ -25,6 +25,9 @@ class InferenceSettings(TrainingSettings):
     alias: Alias = Field(default="champion", description="The registry alias that the service follows.")
     poll_seconds: float = Field(default=1.0, gt=0, le=4, description="How often the alias is looked up.")
     max_items: int = Field(default=1_000, ge=1, description="Instances that one request may carry.")
+    max_explained_items: int = Field(
+        default=100, ge=1, description="Instances that one request may ask the reasons of."
+    )
     max_body_bytes: int = Field(default=8 * 2**20, ge=1, description="Bytes that one request may carry.")
     inline_items: int = Field(
         default=64,

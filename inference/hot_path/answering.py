@@ -21,7 +21,7 @@ from inference.hot_path.asked import Asked, BatchKey
 from inference.hot_path.log_lines import log_lines
 from inference.hot_path.stages import BatchStages
 from inference.observability.metrics import ServiceMetrics
-from inference.prediction_log.answered import Answer
+from inference.prediction_log.answered import Answer, Reason
 from inference.prediction_log.errors import LogWriteError, RequestIdReusedError
 from inference.prediction_log.journal_places import RETRY_SECONDS
 from inference.prediction_log.writer import PredictionLog
@@ -59,8 +59,10 @@ class Answering:
         """Answer one caller in a worker thread, with reasons where they are asked for."""
         stages = BatchStages(self._metrics, [asked], perf_counter())
         rows = _read_blocking(asked, stages)
+        # First, so that what cannot be explained is not logged as answered.
+        reasons = _find_reasons(asked.key.model, rows, stages) if asked.call.explain else None
         [answers] = self._score_and_log([asked], rows, stages)
-        return self._with_reasons(asked, answers, rows, stages) if asked.call.explain else answers
+        return answers if reasons is None else _with_reasons(answers, reasons)
 
     def score_along(self, asked: Asked) -> None:
         """Score and log in a worker thread what another model answers."""
@@ -113,17 +115,6 @@ class Answering:
                 f"{error}. Nothing was answered; try again", headers={"Retry-After": str(ceil(RETRY_SECONDS))}
             ) from error
 
-    def _with_reasons(
-        self, asked: Asked, answers: Answers, rows: Sequence[FeatureRow], stages: BatchStages
-    ) -> Answers:
-        began = perf_counter()
-        model = asked.key.model
-        reasons = model.explainer.explain(model.inputs.matrix(rows))
-        stages.took("explain", began, perf_counter())
-        return tuple(
-            msgspec.structs.replace(answer, reasons=own) for answer, own in zip(answers, reasons, strict=True)
-        )
-
 
 def _score(model: "ServedModel", rows: Sequence[FeatureRow], stages: BatchStages) -> list[float]:
     began = perf_counter()
@@ -133,6 +124,21 @@ def _score(model: "ServedModel", rows: Sequence[FeatureRow], stages: BatchStages
     if not all(map(isfinite, predictions)):
         raise ScoringError(f"version {model.version} answered no number; roll back")
     return predictions
+
+
+def _find_reasons(
+    model: "ServedModel", rows: Sequence[FeatureRow], stages: BatchStages
+) -> list[tuple[Reason, ...]]:
+    began = perf_counter()
+    reasons = model.explainer.explain(model.inputs.matrix(rows))
+    stages.took("explain", began, perf_counter())
+    return reasons
+
+
+def _with_reasons(answers: Answers, reasons: Sequence[tuple[Reason, ...]]) -> Answers:
+    return tuple(
+        msgspec.structs.replace(answer, reasons=own) for answer, own in zip(answers, reasons, strict=True)
+    )
 
 
 def _read_blocking(asked: Asked, stages: BatchStages) -> list[FeatureRow]:

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope
 from inference.application_state import ApplicationState
 from inference.body import read_body
 from inference.call import Call
-from inference.errors import ErrorDocument, ErrorItem, InvalidRequestError
+from inference.errors import ErrorDocument, ErrorItem, InvalidRequestError, TooManyItemsError
 from inference.front_door import HotResponse, HotRoute, answer_through, call_of
 from inference.hot_path.micro_batching import Receiver
 from inference.prediction_log.answered import Answer
@@ -53,7 +53,13 @@ async def answer_predictions(state: ApplicationState, scope: Scope, receive: Rec
     if scope["query_string"]:
         call = replace(call, explain=read_explain(scope["query_string"]))
     serving = state.follower.serving
-    return await _predict(state, call, _decode(state, call, body, serving), serving)
+    questions = _decode(state, call, body, serving)
+    most = state.settings.max_explained_items
+    if call.explain and len(questions) > most:
+        raise TooManyItemsError(
+            f"reasons of {len(questions)} instances in one request; ask for those of at most {most} at a time"
+        )
+    return await _predict(state, call, questions, serving)
 
 
 def begin_predictions(

@@ -41,7 +41,7 @@ BODIES: dict[str, Any] = {
 def module_settings(built_world: Path, tmp_path_factory: pytest.TempPathFactory) -> InferenceSettings:
     var = tmp_path_factory.mktemp("hot") / "var"
     shutil.copytree(built_world, var)
-    settings = world_settings(var, max_items=10, max_body_bytes=LARGEST_BODY)
+    settings = world_settings(var, max_items=10, max_explained_items=3, max_body_bytes=LARGEST_BODY)
     set_champion(settings, add_version(settings, 1.0))
     return settings
 
@@ -119,6 +119,9 @@ def test_an_explanation_is_asked_for_in_the_query(both_ways: TestClient) -> None
     assert refused.json()["error"]["items"][0]["field"] == "explain"
     assert "reasons" not in plain.json()["predictions"][0]
     for root in ("", MOUNTED):
+        many = both_ways.post(f"{root}/v1/predict?explain=true", json={"instances": [instance()] * 4})
+        assert many.status_code == 413
+        assert "at most 3" in many.json()["error"]["message"]
         explained = both_ways.post(f"{root}/v1/predict?explain=true", json=given("explained"))
         assert "cars" in {reason["feature"] for reason in explained.json()["predictions"][0]["reasons"]}
 

@@ -9,7 +9,7 @@ import pytest
 
 from inference.admission.admission import Admission
 from inference.call import Call
-from inference.errors import InvalidRequestError, ScoringError
+from inference.errors import ExplanationUnavailableError, InvalidRequestError, ScoringError
 from inference.model_follower import ModelFollower
 from inference.observability.cost import Prices
 from inference.observability.metrics import ServiceMetrics
@@ -46,8 +46,8 @@ class Core:
             self.follower, self.log, self.metrics, Admission(1.0, 1_000), settings.inline_items
         )
 
-    def load(self, model: LevelModel) -> ServedModel:
-        version = add_model(self.settings, model)
+    def load(self, model: LevelModel, **changes: int) -> ServedModel:
+        version = add_model(self.settings, model, **changes)
         return load_model(self.settings, PROBLEM, version_ref(self.settings, PROBLEM.name, version))
 
     def serve(self, champion: LevelModel, challenger: LevelModel, mode: Mode, share: float = 0.5) -> None:
@@ -162,4 +162,24 @@ def test_an_explained_answer_is_the_logged_one_with_reasons(core: Core) -> None:
     assert plain.reasons is None
     assert explained.prediction == plain.prediction
     assert {reason.feature for reason in explained.reasons or ()} >= {"cars"}
+    assert len(read_predictions(core.settings, NOON, TOMORROW)) == 1
+
+
+def test_what_cannot_be_explained_is_not_logged(core: Core) -> None:
+    core.follower.serving = ServingSet(core.load(LevelModel(1.0), reference_rows=0))
+
+    with pytest.raises(ExplanationUnavailableError, match="ask without explain"):
+        core.predict(questions(2)[1], explain=True)
+
+    assert read_predictions(core.settings, NOON, TOMORROW).empty
+
+
+def test_a_challenger_without_reasons_leaves_them_to_the_champion(core: Core) -> None:
+    champion, challenger = core.load(LevelModel(1.0)), core.load(LevelModel(2.0), reference_rows=0)
+    core.follower.serving = ServingSet(champion, challenger, Split("ab", 0.999, "request_id", "salt"))
+
+    (answer,) = core.predict(questions(2)[1], explain=True)
+
+    assert (answer.role, answer.prediction) == ("champion", pytest.approx(1.125))
+    assert answer.reasons
     assert len(read_predictions(core.settings, NOON, TOMORROW)) == 1

@@ -99,11 +99,11 @@ def add_version(settings: InferenceSettings, level: float, columns: Any = COLUMN
     return add_model(settings, LevelModel(level, columns), **contract)
 
 
-def add_model(settings: InferenceSettings, model: LevelModel, **contract: Any) -> str:
-    """Register a version; its number."""
+def add_model(settings: InferenceSettings, model: LevelModel, **changes: Any) -> str:
+    """Register a version whose bundle is changed as told; its number."""
     client = open_client(settings, create=True)
     location = f"1/level-{model.level}-{uuid4().hex[:6]}/{BUNDLE_ARTIFACT}"
-    digest = write_level_bundle(settings.artifact_root / location, model, **contract)
+    digest = write_level_bundle(settings.artifact_root / location, model, **changes)
     source = f"mlflow-artifacts:/{location}"
     return str(client.create_model_version(PROBLEM.name, source, tags={DIGEST_TAG: digest}).version)
 
