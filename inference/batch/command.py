@@ -20,7 +20,7 @@ def batch_command(
         Path, typer.Option("--input", help="Parquet of features or of examples: a file, a folder, a pattern.")
     ],
     target: Annotated[Path, typer.Option("--output", help="Parquet to write.")],
-    log: Annotated[bool, typer.Option(help="Append the predictions to the prediction log.")] = False,
+    log: Annotated[bool, typer.Option(help="Log the predictions; what is logged already stands.")] = False,
     features: Annotated[bool, typer.Option(help="Write the features beside the predictions.")] = False,
     ray: Annotated[
         str | None, typer.Option(help="Score on a Ray cluster: its address, or `local` to start one.")
