@@ -1,0 +1,91 @@
+"""A run of its own: none of the user's settings, one folder for all temporary files, no process left over."""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+
+# Whatever the user has set for these, or keeps in `.env`, is not for tests.
+SETTINGS = ("ROUNDTRIP_", "PREFECT_", "MLFLOW_", "FEAST_", "OPENLINEAGE_", "OTEL_", "AWS_", "RAY_", "SPARK_")
+# Set, and set to nothing, so that no file is asked for them: Prefect reads `.env` by itself.
+UNSET = ("ROUNDTRIP_ENV_FILE", "PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING")
+# Before any library reads them, and inherited by every process that a test starts.
+FIXED = {
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "MPLBACKEND": "Agg",
+}
+RUN = "ROUNDTRIP_TEST_RUN"
+# How xdist starts a worker.
+WORKER = "eval(sys.stdin.readline())"
+PATIENCE = 10.0
+
+
+def isolate(environment: MutableMapping[str, str]) -> bool:
+    """Make this process's environment that of a test run; whether the run begins with this process.
+
+    Workers, and whatever else a test starts, belong to the run that they inherit.
+    """
+    run = environment.get(RUN, "")
+    begins = not Path(run).is_dir() if run else True
+    for name in [name for name in environment if name.startswith(SETTINGS)]:
+        del environment[name]
+    environment.update(FIXED, **dict.fromkeys(UNSET, ""))
+    environment.setdefault("OMP_NUM_THREADS", "1")
+    # A worker inherits what Feast's import sets where the tests are handed out: see `features/__init__.py`.
+    environment.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    if begins:
+        # pytest's own folders stay where they are: they outlive the run where a test failed.
+        environment["PYTEST_DEBUG_TEMPROOT"] = tempfile.gettempdir()
+        run = tempfile.mkdtemp(prefix="roundtrip-")
+    environment.update({RUN: run, "TMPDIR": run, "PREFECT_HOME": f"{run}/prefect"})
+    tempfile.tempdir = run
+    return begins
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running process of this run."""
+
+    pid: int
+    parent: int
+    command: str
+
+
+def find_leftovers(run: str, own: int, patience: float = PATIENCE) -> list[Process]:
+    """Return what still runs of a run whose tests are over, other than its workers and their fork servers.
+
+    Ends come a moment after they are asked for: processes are waited for, up to `patience` seconds.
+    """
+    ends = time.monotonic() + patience
+    while (left := _leftovers(run, own)) and time.monotonic() < ends:
+        time.sleep(0.05)
+    return left
+
+
+def _leftovers(run: str, own: int) -> list[Process]:
+    running = [process for process in _processes(run) if process.pid != own]
+    workers = {process.pid for process in running if process.parent == own and WORKER in process.command}
+    kept = {*workers, own}
+    return [
+        process
+        for process in running
+        if process.pid not in workers
+        and not (process.parent in kept and "from multiprocessing." in process.command)
+    ]
+
+
+def _processes(run: str) -> Iterator[Process]:
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{RUN}={run}".encode() not in (folder / "environ").read_bytes().split(b"\0"):
+                continue
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if state != "Z":
+            yield Process(int(folder.name), int(parent), command)
