@@ -1,13 +1,21 @@
 """Where features live: the one place of configuration for the features room, read when used."""
 
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONFIG_FILE = "feature_store.yaml"
 DEFAULT_PROBLEM = "flight_delay.problem:PROBLEM"
+# Names another file to read in place of `.env`; empty: none at all.
+ENV_FILE = "ROUNDTRIP_ENV_FILE"
 
 
 class FeatureSettings(BaseSettings):
@@ -49,6 +57,21 @@ class FeatureSettings(BaseSettings):
     event_flush_seconds: float = Field(
         default=300.0, gt=0, description="How long rows made of events may wait for the offline store."
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the file that `ROUNDTRIP_ENV_FILE` names in place of `.env`."""
+        file = os.environ.get(ENV_FILE)
+        if file is not None:
+            dotenv_settings = DotEnvSettingsSource(settings_cls, env_file=REPOSITORY / file if file else None)
+        return init_settings, env_settings, dotenv_settings
 
     @field_validator("var", "feature_repo", "raw_dir")
     @classmethod

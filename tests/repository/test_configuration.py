@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic_settings import BaseSettings
 
+from features.settings import ENV_FILE
 from tests.repository.sources import README, ROOMS, ROOT, list_python_files
 
 EXAMPLE = ROOT / ".env.example"
@@ -51,11 +52,23 @@ def test_example_sets_nothing_as_it_stands() -> None:
     assert not active, "every line of .env.example is a comment, so that a copy changes nothing"
 
 
-def test_example_shows_the_defaults(tmp_path: Path) -> None:
+def test_example_shows_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     activated = tmp_path / ".env"
     activated.write_text(re.sub(r"^#(?=ROUNDTRIP_)", "", EXAMPLE.read_text(), flags=re.MULTILINE))
+    defaults = {settings: settings() for settings in list_settings_classes()}
+    monkeypatch.setenv(ENV_FILE, str(activated))
+    for settings, default in defaults.items():
+        assert settings() == default, settings.__name__
+
+
+def test_another_file_can_be_read_in_place_of_dotenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = tmp_path / "other.env"
+    written.write_text(f"ROUNDTRIP_VAR={tmp_path}\n")
     for settings in list_settings_classes():
-        assert settings(_env_file=activated) == settings(_env_file=None), settings.__name__
+        monkeypatch.setenv(ENV_FILE, str(written))
+        assert settings().model_dump()["var"] == tmp_path
+        monkeypatch.setenv(ENV_FILE, "")
+        assert settings().model_dump()["var"] == ROOT / "var"
 
 
 def test_every_setting_says_what_it_is_for() -> None:
