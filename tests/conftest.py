@@ -1,31 +1,45 @@
-"""What every test run shares: telemetry off, no settings from the shell, nothing skipped silently."""
+"""What every test run shares: an environment of its own, nothing skipped silently, nothing left behind."""
 
 import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from tests.isolation import RUN, find_leftovers, isolate
+from tests.measuring import measured_unless_marked
+from tests.scheduling import LoadRooms, put_longest_first
 from tests.skip_policy import ALLOWED_SKIPS, find_unlisted, read_allowed_skips
 
-# Before any library reads them, and inherited by every server that a test starts.
-for leftover in [name for name in os.environ if name.startswith("ROUNDTRIP_")]:
-    del os.environ[leftover]
-os.environ.update(
-    DO_NOT_TRACK="true",
-    MLFLOW_DISABLE_TELEMETRY="true",
-    PREFECT_SERVER_ANALYTICS_ENABLED="false",
-    MPLBACKEND="Agg",
-)
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-# A worker inherits what Feast's import sets where the tests are handed out: see `features/__init__.py`.
-os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+BEGINS_RUN = isolate(os.environ)
 import features  # noqa: E402, F401
 
 SKIPPED = pytest.StashKey[list[str]]()
+LEFT = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the run's list of skipped node ids."""
-    config.stash[SKIPPED] = []
+    """Start the run's lists of skipped node ids and of processes left running."""
+    config.stash[SKIPPED], config.stash[LEFT] = [], []
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadRooms:
+    """Hand the tests out by file."""
+    return LoadRooms(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    put_longest_first(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Measure coverage of what a test runs, unless it is marked `unmeasured`."""
+    with measured_unless_marked(item):
+        return (yield)
 
 
 class SkipRecorder:
@@ -52,16 +66,27 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run in which something was skipped that the list does not name."""
+    """Fail a run in which something was skipped that the list does not name, or that leaves processes."""
     unlisted = find_unlisted(session.config.stash[SKIPPED], read_allowed_skips(ALLOWED_SKIPS))
-    if unlisted and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+    left = find_leftovers(os.environ[RUN], os.getpid()) if BEGINS_RUN else []
+    session.config.stash[LEFT] = [f"{process.pid}: {process.command}" for process in left]
+    if (unlisted or left) and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def pytest_unconfigure() -> None:
+    """Remove what the run wrote outside pytest's own folders."""
+    if BEGINS_RUN:
+        shutil.rmtree(os.environ[RUN], ignore_errors=True)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Name what was skipped without leave."""
+    """Name what was skipped without leave, and the processes that were left."""
     unlisted = find_unlisted(config.stash[SKIPPED], read_allowed_skips(ALLOWED_SKIPS))
     if unlisted:
         terminalreporter.section("skipped without leave", red=True)
         terminalreporter.write_line(f"Make these run, or list them with a reason in {ALLOWED_SKIPS.name}:")
         terminalreporter.write_line("\n".join(unlisted))
+    if config.stash[LEFT]:
+        terminalreporter.section("left running", red=True)
+        terminalreporter.write_line("\n".join(config.stash[LEFT]))

@@ -1,6 +1,5 @@
 """A run of its own: none of the user's settings, one folder for all temporary files, no process left over."""
 
-import os
 import tempfile
 import time
 from collections.abc import Iterator, MutableMapping

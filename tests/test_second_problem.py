@@ -56,7 +56,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> MonitoringSettings:
         replay=True,
         poll_seconds=0.2,
         serve_port=0,
-        _env_file=None,
     )
 
 

@@ -40,7 +40,7 @@ def record_one(settings: FeatureSettings) -> None:
 
 
 def small_settings(var: Path, lineage: str) -> FeatureSettings:
-    return FeatureSettings(var=var, lineage=lineage, feature_repo=REPOSITORY, _env_file=None)
+    return FeatureSettings(var=var, lineage=lineage, feature_repo=REPOSITORY)
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def lineage_server() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 
 def test_by_default_events_are_lines_of_a_file_under_var(tmp_path: Path) -> None:
-    settings = FeatureSettings(var=tmp_path, feature_repo=REPOSITORY, _env_file=None)
+    settings = FeatureSettings(var=tmp_path, feature_repo=REPOSITORY)
     record_one(settings)
     record_one(settings)
     states = [event["eventType"] for event in read_events(tmp_path / "lineage" / "events.jsonl")]
@@ -96,7 +96,7 @@ def test_a_server_gets_the_events_of_the_room_and_of_feast(tmp_path: Path) -> No
 def test_a_transport_that_is_broken_is_a_warning_and_nothing_more(
     broken: str, raw_days: RawTables, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = FeatureSettings(var=tmp_path, lineage=broken, _env_file=None)
+    settings = FeatureSettings(var=tmp_path, lineage=broken)
     settings.lineage_file.mkdir(parents=True)
     with recorded_build(settings, find_raw_dir(), open_duckdb) as engine:
         written = build_tables(raw_days.between(START, FEWER_DAYS), settings.tables, engine=engine)
@@ -118,12 +118,12 @@ def test_a_server_that_is_away_is_waited_for_once_by_a_registry(
 def test_a_repository_without_a_name_does_not_stop_a_run(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    record_one(FeatureSettings(var=tmp_path, feature_repo=tmp_path / "nowhere", _env_file=None))
+    record_one(FeatureSettings(var=tmp_path, feature_repo=tmp_path / "nowhere"))
     assert "does not say `project: <name>`" in caplog.text
 
 
 def test_a_build_that_fails_says_so_and_wrote_nothing(raw_days: RawTables, tmp_path: Path) -> None:
-    settings = FeatureSettings(var=tmp_path, _env_file=None)
+    settings = FeatureSettings(var=tmp_path)
     nothing = raw_days.between(FEWER_DAYS, FEWER_DAYS)
     with (
         pytest.raises(RawDataError, match="holds no flight"),

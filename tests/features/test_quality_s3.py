@@ -57,7 +57,7 @@ def settings(address: str, tmp_path: Path) -> FeatureSettings:
         "project: docks\nprovider: local\nentity_key_serialization_version: 3\n"
     )
     (repository / "definitions.py").write_text(DEFINITIONS.format(bucket=BUCKET, address=address))
-    settings = FeatureSettings(var=tmp_path / "var", feature_repo=repository, _env_file=None)
+    settings = FeatureSettings(var=tmp_path / "var", feature_repo=repository)
     apply_repository(settings)
     return settings
 

@@ -60,7 +60,7 @@ def settings(untouched: Path, tmp_path: Path) -> FeatureSettings:
 
 
 def settings_of(var: Path, repository: Path = REPOSITORY) -> FeatureSettings:
-    return FeatureSettings(var=var, feature_repo=repository, _env_file=None)
+    return FeatureSettings(var=var, feature_repo=repository)
 
 
 def spoil_table(settings: FeatureSettings, spoil: Spoil) -> pd.DataFrame:

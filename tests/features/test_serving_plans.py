@@ -40,7 +40,7 @@ def applied(tmp_path: Path) -> Callable[[Path], FeatureSettings]:
     """Settings of a repository that has just been applied."""
 
     def apply(repository: Path) -> FeatureSettings:
-        settings = FeatureSettings(var=tmp_path / "var", feature_repo=repository, _env_file=None)
+        settings = FeatureSettings(var=tmp_path / "var", feature_repo=repository)
         apply_repository(settings)
         return settings
 

@@ -53,7 +53,7 @@ def settings(tmp_path: Path) -> FeatureSettings:
     repository.mkdir()
     (repository / "feature_store.yaml").write_text(CONFIG)
     (repository / "definitions.py").write_text(DEFINITIONS.format(table=table))
-    return FeatureSettings(var=tmp_path / "var", feature_repo=repository, _env_file=None)
+    return FeatureSettings(var=tmp_path / "var", feature_repo=repository)
 
 
 def test_keys_that_read_alike_side_by_side_are_still_two_rows(settings: FeatureSettings) -> None:

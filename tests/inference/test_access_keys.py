@@ -237,4 +237,4 @@ def test_the_file_is_the_one_that_the_setting_names(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("ROUNDTRIP_API_KEYS", str(tmp_path / "link.json"))
     (tmp_path / "link.json").symlink_to(tmp_path / "target.json")
 
-    assert InferenceSettings(_env_file=None).api_keys == tmp_path / "link.json"
+    assert InferenceSettings().api_keys == tmp_path / "link.json"

@@ -60,7 +60,7 @@ def test_without_a_price_or_a_prediction_no_cost_is_shown() -> None:
 
 
 def test_prices_are_declared_in_the_settings() -> None:
-    settings = InferenceSettings(cpu_hour_price=0.05, price_currency="CHF", _env_file=None)
+    settings = InferenceSettings(cpu_hour_price=0.05, price_currency="CHF")
 
     assert Prices.declared(settings) == Prices(0.05, None, "CHF")
 

@@ -40,7 +40,7 @@ class LogFolder:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> FeatureSettings:
-    return FeatureSettings(var=tmp_path / "var", _env_file=None)
+    return FeatureSettings(var=tmp_path / "var")
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ from tests.inference.running import wait_until
 
 @pytest.fixture
 def settings(tmp_path: Path) -> FeatureSettings:
-    return FeatureSettings(var=tmp_path, _env_file=None)
+    return FeatureSettings(var=tmp_path)
 
 
 def test_an_appended_prediction_is_read_before_and_after_sealing(settings: FeatureSettings) -> None:

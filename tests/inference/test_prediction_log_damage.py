@@ -30,7 +30,7 @@ SHORT = Layout(LAYOUT.keys, LAYOUT.features[:1])
 
 @pytest.fixture
 def settings(tmp_path: Path) -> FeatureSettings:
-    return FeatureSettings(var=tmp_path, _env_file=None)
+    return FeatureSettings(var=tmp_path)
 
 
 def test_a_full_disk_leaves_the_segment_whole(settings: FeatureSettings) -> None:

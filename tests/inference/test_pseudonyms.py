@@ -164,7 +164,7 @@ def test_a_problem_without_personal_fields_needs_no_key(settings: InferenceSetti
 
 
 def test_the_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
-    settings = InferenceSettings(var=tmp_path, _env_file=None)
+    settings = InferenceSettings(var=tmp_path)
 
     with ThreadPool(8) as pool:
         made = pool.map(lambda _: Pseudonyms.configured(settings, PROBLEM), range(16))
@@ -175,7 +175,7 @@ def test_the_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
-    settings = InferenceSettings(var=tmp_path, _env_file=None)
+    settings = InferenceSettings(var=tmp_path)
     Pseudonyms.configured(settings, PROBLEM)
     (tmp_path / "access" / "pseudonym.key").chmod(0o644)
 
@@ -184,7 +184,7 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_key_may_be_given_and_must_be_long(tmp_path: Path) -> None:
-    settings = InferenceSettings(var=tmp_path, pseudonym_key=SecretStr("k" * SHORTEST_KEY), _env_file=None)
+    settings = InferenceSettings(var=tmp_path, pseudonym_key=SecretStr("k" * SHORTEST_KEY))
     given = Pseudonyms.configured(settings, PROBLEM)
 
     assert given is not None

@@ -18,7 +18,7 @@ REMEMBERED = 100
 
 @pytest.fixture
 def settings(tmp_path: Path) -> FeatureSettings:
-    return FeatureSettings(var=tmp_path, _env_file=None)
+    return FeatureSettings(var=tmp_path)
 
 
 @pytest.mark.parametrize("shadow_first", [False, True])

@@ -109,7 +109,7 @@ def test_the_registry_s_password_stays_out_of_what_is_said(
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     uri = "http://serving:pass-phrase@127.0.0.1:9"
-    settings = TrainingSettings(var=tmp_path, tracking_uri=uri, _env_file=None)
+    settings = TrainingSettings(var=tmp_path, tracking_uri=uri)
 
     with pytest.raises(RegistryUnavailableError) as refused:
         current(settings, "parking")

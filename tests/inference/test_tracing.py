@@ -29,7 +29,7 @@ import sys
 from inference.observability.metrics import ServiceMetrics
 from inference.observability.observer import open_observer
 from inference.settings import InferenceSettings
-observer = open_observer(InferenceSettings(_env_file=None), ServiceMetrics())
+observer = open_observer(InferenceSettings(), ServiceMetrics())
 sampled = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 assert observer.trace([(b"traceparent", sampled)], "/", 0) is None
 print([name for name in sys.modules if name.startswith("opentelemetry")])

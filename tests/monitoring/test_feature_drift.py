@@ -31,7 +31,7 @@ CHANGED, UNMOVED = "rides_last_hour", "docks"
 def settings(tmp_path_factory: pytest.TempPathFactory) -> MonitoringSettings:
     var = tmp_path_factory.mktemp("docks") / "var"
     build_docks(var)
-    return MonitoringSettings(var=var, problem=PROBLEM_PATH, feature_repo=REPOSITORY, _env_file=None)
+    return MonitoringSettings(var=var, problem=PROBLEM_PATH, feature_repo=REPOSITORY)
 
 
 @pytest.fixture(scope="module")

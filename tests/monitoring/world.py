@@ -25,9 +25,7 @@ REFERENCE_DAYS = 21
 
 def world_settings(var: Path, **changes: Any) -> MonitoringSettings:
     """Settings for the orders under `var`, nothing from the shell or a file."""
-    return MonitoringSettings(
-        var=var, problem="tests.monitoring.orders:PROBLEM", monitor_port=0, _env_file=None, **changes
-    )
+    return MonitoringSettings(var=var, problem="tests.monitoring.orders:PROBLEM", monitor_port=0, **changes)
 
 
 def build_world(var: Path, **changes: Any) -> MonitoringSettings:

@@ -12,7 +12,7 @@ PROBLEM_PATH = "tests.second_problem.problem:PROBLEM"
 
 def dock_settings(var: Path) -> TrainingSettings:
     """Settings that know nothing but the docks."""
-    return TrainingSettings(var=var, problem=PROBLEM_PATH, feature_repo=REPOSITORY, _env_file=None)
+    return TrainingSettings(var=var, problem=PROBLEM_PATH, feature_repo=REPOSITORY)
 
 
 def dock_environment(var: Path) -> dict[str, str]:
