@@ -17,6 +17,8 @@ SPARK_LOCK := requirements-spark.txt
 STAMP := .venv/.installed-$(shell cut -d" " -f1 $(LOCK) | cksum | cut -d" " -f1)
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 SPARK_STAMP := .venv/.spark-installed-$(shell cut -d" " -f1 $(LOCK) $(SPARK_LOCK) | cksum | cut -d" " -f1)
+# A file's tests stay on one worker; the longest files come first (tests/scheduling.py).
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 BENCHES := $(patsubst experiments/benchmarks/%.py,%,$(filter-out %/__init__.py,$(wildcard experiments/benchmarks/*.py)))
 
 # Nothing calls home: a laptop behind a closed network must not wait for an answer.
@@ -57,14 +59,18 @@ demo: env ## Relive the year: train, serve, drift, retrain; ends with a table, a
 	@$(BIN)/python -m experiments.replay $(ARGS)
 
 .PHONY: test
-test: env ## Run every test that takes no minutes, with coverage (WORKERS=2 of them at a time)
+test: env ## Run every test that does not take long, with coverage (WORKERS=2 of them at a time)
 	@mkdir -p var/coverage
-	@$(BIN)/python -m pytest -m "not slow and not spark" --numprocesses $(WORKERS) --dist loadfile --cov --cov-report=term --cov-report=xml:var/coverage/coverage.xml \
+	@$(PYTEST) -m "not slow and not spark and not nightly" --cov --cov-report=term --cov-report=xml:var/coverage/coverage.xml \
 		--junitxml=var/coverage/junit.xml $(ARGS)
 
 .PHONY: test-slow
-test-slow: env-spark ## Run the rest: what takes minutes, and what needs Spark
-	@$(BIN)/python -m pytest -m "slow or spark" --durations=10 $(ARGS)
+test-slow: env-spark ## Run the rest: what takes long, and what needs Spark
+	@$(PYTEST) -m "(slow or spark) and not nightly" --durations=10 $(ARGS)
+
+.PHONY: nightly
+nightly: env ## Run the long forms: hundreds of kills, weeks, rollouts, fuzzed calls (about an hour)
+	@$(PYTEST) -m nightly --durations=10 $(ARGS)
 
 .PHONY: lint
 lint: env ## Check style, formatting, types, the one-way rooms, YAML and the workflow

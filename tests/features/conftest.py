@@ -9,6 +9,7 @@ import pytest
 
 from features.build import build_tables
 from features.raw import RawTables, find_raw_dir, read_raw
+from tests.built_once import build_once
 
 if TYPE_CHECKING:
     from tests.features.online_servers import Servers
@@ -31,9 +32,8 @@ def raw_days(raw_year: RawTables) -> RawTables:
 @pytest.fixture(scope="session")
 def days(raw_days: RawTables, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the tables of those days; read-only for tests."""
-    tables = tmp_path_factory.mktemp("days") / "tables"
-    build_tables(raw_days, tables)
-    return tables
+    built = build_once(tmp_path_factory, "days", lambda folder: build_tables(raw_days, folder / "tables"))
+    return built / "tables"
 
 
 @pytest.fixture(scope="session")

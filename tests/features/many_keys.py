@@ -1,6 +1,5 @@
 """A world whose materialisation takes many batches, and a process that runs the command and may be killed."""
 
-import multiprocessing
 import os
 import shutil
 import sys
@@ -15,15 +14,11 @@ import pandas as pd
 from features.settings import FeatureSettings
 from features.store import apply_repository
 from tests.features.small_world import REPOSITORY, START
+from tests.forked import fork_off
 
 KEYS = 1_500
 ROWS_PER_BATCH = 250
 END = START + timedelta(hours=2)
-PRELOADED = [
-    *("features.__main__", "features.store", "features.offline.store", "features.quality.views"),
-    *("features.online.redis_rows", "features.online.postgres_rows", "pandera.backends.pandas.register"),
-]
-FORKING = multiprocessing.get_context("forkserver")
 
 
 def build_many_keys(folder: Path, address: str) -> FeatureSettings:
@@ -57,10 +52,7 @@ def make_tables(random: np.random.Generator) -> Mapping[str, pd.DataFrame]:
 
 def start_materialising(settings: FeatureSettings, as_of: datetime) -> ForkServerProcess:
     """`python -m features materialize` in a process forked off one that has its imports done."""
-    FORKING.set_forkserver_preload(PRELOADED)
-    process = FORKING.Process(target=run_command, args=(settings, as_of))
-    process.start()
-    return process
+    return fork_off(run_command, settings, as_of)
 
 
 def run_command(settings: FeatureSettings, as_of: datetime) -> None:

@@ -14,10 +14,13 @@ from features.registry_store import AtomicFileRegistryStore
 from features.settings import FeatureSettings
 from features.store import open_store
 from tests.features.many_keys import END, KEYS, ROWS_PER_BATCH, build_many_keys, start_materialising
-from tests.features.online_servers import Servers, stored_rows
+from tests.features.online_servers import STORES, Servers, stored_rows
 from tests.features.small_world import build_world
 
+pytestmark = pytest.mark.unmeasured
+
 SEED = 20240301
+FEW, MANY = 2, 20
 VIEWS = 4
 ROWS = 3 * KEYS + 1
 # About what a batch takes: a kill falls into its conversion, its transaction, or between two.
@@ -58,10 +61,8 @@ def kill_after(settings: FeatureSettings, rows: int, seconds: float) -> Contents
     return contents(settings)
 
 
-@pytest.mark.parametrize(
-    ("kind", "kills"),
-    [("sqlite", 3), ("redis", 2), ("postgresql", 2), pytest.param("sqlite", 10, marks=pytest.mark.slow)],
-)
+@pytest.mark.parametrize("kills", [FEW, pytest.param(MANY, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("kind", STORES)
 def test_killed_anywhere_and_run_again_is_as_never_killed(
     kind: str, kills: int, servers: Servers, tmp_path: Path
 ) -> None:

@@ -12,13 +12,14 @@ import pytest
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
 from feast.infra.offline_stores.duckdb import DuckDBOfflineStore
 from feast.types import Bool, Float64, Int64, String
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.offline import engine
 from features.offline.store import AsOfOfflineStore
 
-EXAMPLES = 80
+pytestmark = pytest.mark.unmeasured
+FEW, MANY = 24, 500
 OURS = "features.offline.store.AsOfOfflineStore"
 # Fewer than are asked, so that answers are put together from slices.
 SLICE_ROWS = 3
@@ -224,16 +225,15 @@ def joined(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.usefixtures("joined")
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(world=worlds)
-def test_every_row_is_answered_as_by_feasts_own_store(world: World, folder: Path, registry: Any) -> None:
-    write_tables(world, folder)
-    ours = retrieve(AsOfOfflineStore, world, folder, registry, OURS)
-    theirs = retrieve(DuckDBOfflineStore, world, folder, registry, "duckdb")
-    assert [row["row"] for row in ours] == list(range(len(world.asked)))
-    assert ours == theirs
+@pytest.mark.parametrize("examples", [FEW, pytest.param(MANY, marks=pytest.mark.nightly)])
+def test_every_row_is_answered_as_by_feasts_own_store(examples: int, folder: Path, registry: Any) -> None:
+    @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
+    @given(world=worlds)
+    def compare(world: World) -> None:
+        write_tables(world, folder)
+        ours = retrieve(AsOfOfflineStore, world, folder, registry, OURS)
+        theirs = retrieve(DuckDBOfflineStore, world, folder, registry, "duckdb")
+        assert [row["row"] for row in ours] == list(range(len(world.asked)))
+        assert ours == theirs
+
+    compare()

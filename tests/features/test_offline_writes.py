@@ -1,6 +1,5 @@
 """What the offline store writes: saved datasets, logged features, appended rows; whole or not at all."""
 
-import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +19,9 @@ from pyarrow.fs import LocalFileSystem
 from features.errors import TableLayoutError
 from features.offline.write import append_rows, fresh_file
 from tests.features.offline_world import HOUR, LEVEL, NOON, ROWS, ask, levels, open_world
+from tests.forked import FORKING
 
 ASKED = ask(("a", NOON), ("b", NOON), ("a", NOON + HOUR))
-# A fork of this process would inherit locks that other tests' threads hold.
-FORKING = multiprocessing.get_context("forkserver")
 WRITERS, APPENDS = 2, 8
 
 

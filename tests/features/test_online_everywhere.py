@@ -27,6 +27,8 @@ from tests.features.small_world import build_world, make_examples
 from tests.features.test_leakage import BUSY, unfinished_weather
 from tests.features.test_parity import assert_equal, count_statuses
 
+pytestmark = pytest.mark.unmeasured
+
 SAMPLE = 240
 SEED = 11
 EVERYTHING = "everything"

@@ -1,6 +1,5 @@
 """The SQLite file: many readers beside one writer, a file that is replaced, damaged or locked."""
 
-import multiprocessing
 import sqlite3
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 
 from features.errors import OnlineStoreError
 from features.online.sqlite_rows import RowReader, SqliteRows, connect_writer, create_table, upsert_rows
-from tests.features.step_writer import write_in_step
+from tests.forked import fork_off
 
 
 def test_a_reader_follows_a_replaced_file_and_names_what_is_wrong(tmp_path: Path) -> None:
@@ -52,6 +51,12 @@ def test_a_locked_file_is_named_as_such(tmp_path: Path) -> None:
     assert SqliteRows(path).fetch_at_once({"t": [b"k"]}) == {"t": {b"k": (1, b"row")}}
 
 
+def write_in_step(path: Path, steps: int) -> None:
+    connection = connect_writer(path)
+    for step in range(1, steps + 1):
+        upsert_rows(connection, {table: [(b"k", step, None, b"")] for table in ("a", "b")})
+
+
 def test_readers_see_whole_transactions_while_another_process_writes(tmp_path: Path) -> None:
     # given: a process that moves two tables forward together
     path = tmp_path / "online.db"
@@ -59,8 +64,7 @@ def test_readers_see_whole_transactions_while_another_process_writes(tmp_path: P
     for table in ("a", "b"):
         create_table(connection, table)
     upsert_rows(connection, {table: [(b"k", 0, None, b"")] for table in ("a", "b")})
-    writer = multiprocessing.get_context("spawn").Process(target=write_in_step, args=(path, 300))
-    writer.start()
+    writer = fork_off(write_in_step, path, 300)
     # when
     reader, seen = RowReader(path), set()
     while writer.is_alive():

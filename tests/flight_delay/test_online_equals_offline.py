@@ -31,7 +31,7 @@ from training.outcome import TrainingRequest
 from training.pipeline import train
 from training.registry import current, fetch_bundle
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.unmeasured]
 
 SERVICE = PROBLEM.feature_service
 ALWAYS = (datetime(2012, 1, 1, tzinfo=UTC), datetime(2015, 1, 1, tzinfo=UTC))
@@ -59,7 +59,7 @@ class Year:
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> InferenceSettings:
     """A year of feature tables, an applied repository and a small registered champion."""
-    settings = InferenceSettings(var=tmp_path_factory.mktemp("year"), replay=True, _env_file=None)
+    settings = InferenceSettings(var=tmp_path_factory.mktemp("year"), replay=True)
     build(find_raw_dir(), settings.tables)
     apply_repository(settings)
     request = TrainingRequest(as_of=quick_problem.AS_OF, reason="something to serve")

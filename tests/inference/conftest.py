@@ -1,4 +1,4 @@
-"""A world built once, copied for each test that changes it."""
+"""A world built once in a run, copied for each test that changes it."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from inference.settings import InferenceSettings
+from tests.built_once import build_once
 from tests.inference.running import running_server
 from tests.inference.world import add_version, build_world, set_champion, world_settings
 
@@ -15,9 +16,7 @@ from tests.inference.world import add_version, build_world, set_champion, world_
 @pytest.fixture(scope="session")
 def built_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a world without a champion."""
-    var = tmp_path_factory.mktemp("built") / "var"
-    build_world(var)
-    return var
+    return build_once(tmp_path_factory, "car-parks", lambda folder: build_world(folder / "var")) / "var"
 
 
 @pytest.fixture

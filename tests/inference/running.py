@@ -1,6 +1,5 @@
 """Real servers to test against: in a thread for speed, in a process where death or imports matter."""
 
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -18,10 +17,10 @@ from inference.app import create_app
 from inference.hot_path.hot_connection import hot_connection
 from inference.server import serve, take_port
 from inference.settings import InferenceSettings
+from tests.forked import fork_off
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
-FORKING = multiprocessing.get_context("forkserver")
 
 
 def wait_until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
@@ -66,12 +65,8 @@ class ServerProcess:
 
     def __init__(self, settings: InferenceSettings, port: int | None = None) -> None:
         port = port or free_port()
-        FORKING.set_forkserver_preload(
-            ["inference.app", "inference.served_model", "features.online.reader", "mlflow"]
-        )
         chosen = settings.model_copy(update={"serve_port": port})
-        self.process = FORKING.Process(target=serve, args=(chosen,), daemon=True)
-        self.process.start()
+        self.process = fork_off(serve, chosen)
         self.url = f"http://127.0.0.1:{port}"
 
     def wait_until_ready(self) -> None:

@@ -1,6 +1,5 @@
 """Bulk runs in parts: streamed, gone on with after a stop, one output whatever happened in between."""
 
-import multiprocessing
 import subprocess
 import sys
 from datetime import timedelta
@@ -21,6 +20,7 @@ from inference.batch.run import BatchOptions, score_file
 from inference.errors import BatchInputError, ScoringError
 from inference.prediction_log.reader import read_predictions
 from inference.settings import InferenceSettings
+from tests.forked import fork_off
 from tests.inference.bulk import bulk_rows, damage_last_group, write_bulk
 from tests.inference.bundles import COLUMNS
 from tests.inference.running import ROOT, environment_of, wait_until
@@ -40,7 +40,6 @@ from inference.settings import InferenceSettings
 score_file(InferenceSettings(), Path(sys.argv[1]), Path(sys.argv[2]))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
-FORKING = multiprocessing.get_context("forkserver")
 
 
 def scored(path: Path) -> pd.DataFrame:
@@ -259,8 +258,7 @@ def test_a_run_that_was_killed_goes_on_and_gives_the_same_file(
     source = write_bulk(tmp_path / "in.parquet", groups=8, rows=PART_ROWS)
     target, options = tmp_path / "out.parquet", BatchOptions(log=True)
     score_file(settings, source, tmp_path / "whole.parquet")
-    process = FORKING.Process(target=score_file, args=(settings, source, target, options), daemon=True)
-    process.start()
+    process = fork_off(score_file, settings, source, target, options)
     wait_until(lambda: len([*folder_for(target).glob("*.arrow")]) >= 2, "two parts")
     process.kill()
     process.join()

@@ -16,9 +16,14 @@ from tests.inference.world import NOON
 
 READY_SECONDS = 10.0
 LONGEST_LIFE = 0.6
-# Each kind of death takes its part of the fifty: the command with all its processes; a process forked off one
+# Deaths of each kind, every time and each night: the command with all its processes; a process forked off one
 # with its imports done, which is back much sooner; one of two workers, which the supervisor replaces.
-COMMANDS, FORKED, WORKERS = 10, 24, 16
+COMMANDS, FORKED, WORKERS = (2, 10), (3, 24), (4, 16)
+
+
+def each_night(few: int, many: int) -> pytest.MarkDecorator:
+    """The test with few kills, and with many each night."""
+    return pytest.mark.parametrize("kills", [few, pytest.param(many, marks=pytest.mark.nightly)])
 
 
 def live_a_while(asking: Asking, chosen: random.Random) -> None:
@@ -47,36 +52,34 @@ def kill_often(asking: Asking, kill: Callable[[], object], start: Callable[[], o
         live_a_while(asking, chosen)
 
 
-def test_a_process_that_is_killed_loses_nothing(settings: InferenceSettings, champion: str) -> None:
-    kill_forked(settings, kills=3)
-
-
-@pytest.mark.slow
-def test_a_process_that_is_killed_many_times_loses_nothing(
-    settings: InferenceSettings, champion: str
+@each_night(*FORKED)
+def test_a_process_that_is_killed_loses_nothing(
+    settings: InferenceSettings, champion: str, kills: int
 ) -> None:
-    kill_forked(settings, kills=FORKED)
+    kill_forked(settings, kills)
 
 
 @pytest.mark.slow
+@each_night(*COMMANDS)
 def test_the_command_is_ready_soon_after_each_kill(
-    settings: InferenceSettings, champion: str, record_property: Callable[[str, object], None]
+    settings: InferenceSettings, champion: str, kills: int, record_property: Callable[[str, object], None]
 ) -> None:
     with commanded(settings) as command:
         asking, seconds = Asking(command.port), list[float]()
-        kill_often(asking, command.kill, lambda: seconds.append(command.start()), COMMANDS)
+        kill_often(asking, command.kill, lambda: seconds.append(command.start()), kills)
     record_property("seconds_to_ready", seconds)
     check_log(settings, asking)
     assert max(seconds) < READY_SECONDS
 
 
 @pytest.mark.slow
+@each_night(*WORKERS)
 def test_a_worker_that_is_killed_loses_nothing_and_no_other_answer(
-    settings: InferenceSettings, champion: str
+    settings: InferenceSettings, champion: str, kills: int
 ) -> None:
     with commanded(settings, workers=2) as command:
-        asking, chosen = Asking(command.port), random.Random(WORKERS)
-        kill_often(asking, lambda: command.kill_a_worker(chosen), lambda: None, WORKERS)
+        asking, chosen = Asking(command.port), random.Random(kills)
+        kill_often(asking, lambda: command.kill_a_worker(chosen), lambda: None, kills)
         status, said = command.end()
     assert status == 0, said
     assert not asking.refused, said

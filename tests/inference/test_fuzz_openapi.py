@@ -124,7 +124,7 @@ def test_some_hundred_cases_are_answered_as_described(fuzzed: Fuzzed) -> None:
     assert max(fuzzed.statuses) < 500
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(1_500)
 def test_ten_thousand_cases_are_answered_as_described_in_bounded_memory(fuzzed: Fuzzed) -> None:
     fuzz(fuzzed, FEW)

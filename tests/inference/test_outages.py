@@ -20,7 +20,7 @@ from tests.inference.world import add_version, build_world, fill_online_store, s
 
 BRIEF, LONG = 3.0, 30.0
 RECOVERY_SECONDS = 10.0
-for_a_while = pytest.mark.parametrize("seconds", [BRIEF, pytest.param(LONG, marks=pytest.mark.slow)])
+for_a_while = pytest.mark.parametrize("seconds", [BRIEF, pytest.param(LONG, marks=pytest.mark.nightly)])
 
 
 class RedisAway:
@@ -109,26 +109,28 @@ def test_the_registry_is_gone(settings: InferenceSettings, champion: str, second
 
 
 @pytest.mark.slow
-def test_the_registry_is_locked(settings: InferenceSettings, champion: str) -> None:
+@for_a_while
+def test_the_registry_is_locked(settings: InferenceSettings, champion: str, seconds: float) -> None:
     assert settings.tracking_db is not None
 
-    outlived = outlive(settings, LockedDatabase(settings.tracking_db), LONG)
+    outlived = outlive(settings, LockedDatabase(settings.tracking_db), seconds)
 
-    check_answers_went_on(outlived, LONG)
+    check_answers_went_on(outlived, seconds)
     assert "registry" in outlived.warning
 
 
 @pytest.mark.slow
-def test_the_registry_server_is_killed(settings: InferenceSettings, champion: str) -> None:
+@for_a_while
+def test_the_registry_server_is_killed(settings: InferenceSettings, champion: str, seconds: float) -> None:
     assert settings.tracking_db is not None
     server = RegistryServer(settings.tracking_db, settings.artifact_root)
     server.end()
     try:
-        outlived = outlive(settings.model_copy(update={"tracking_uri": server.uri}), server, LONG)
+        outlived = outlive(settings.model_copy(update={"tracking_uri": server.uri}), server, seconds)
     finally:
         server.begin()
 
-    check_answers_went_on(outlived, LONG)
+    check_answers_went_on(outlived, seconds)
     assert "registry" in outlived.warning
 
 

@@ -18,7 +18,7 @@ from tests.inference.loading import load_closed, load_open, step_of
 from tests.inference.running import ServerProcess
 from tests.inference.world import add_version, set_champion, world_settings
 
-OVERLOAD = 3.0
+OVERLOAD, ROUNDS = 3.0, 3
 MOST_MEMORY = 64 * 2**20
 # Enough to keep the service busy with less than this machine can send.
 INSTANCES = 48
@@ -74,22 +74,14 @@ def loaded(settings: InferenceSettings, tmp_path_factory: pytest.TempPathFactory
         server.kill()
 
 
-def test_three_times_what_can_be_answered(loaded: Loaded) -> None:
-    overload_it(loaded, rounds=3, seconds=1.0)
-
-
-@pytest.mark.slow
-def test_three_times_what_can_be_answered_for_longer(loaded: Loaded) -> None:
-    overload_it(loaded, rounds=3, seconds=8.0)
-
-
-def overload_it(loaded: Loaded, rounds: int, seconds: float) -> None:
+@pytest.mark.parametrize("seconds", [1.0, pytest.param(8.0, marks=pytest.mark.nightly)])
+def test_three_times_what_can_be_answered(loaded: Loaded, seconds: float) -> None:
     # given
     capacity = loaded.closed(32, 1.5).rate
     predictions, memory = loaded.counted("roundtrip_predictions_total"), loaded.memory()
     refusals = loaded.counted("roundtrip_refusals_total")
     # when
-    pressed = [loaded.open(OVERLOAD * capacity, seconds) for _ in range(rounds)]
+    pressed = [loaded.open(OVERLOAD * capacity, seconds) for _ in range(ROUNDS)]
     # then
     answered = sum(load.statuses.get(200, 0) for load in pressed)
     assert loaded.counted("roundtrip_predictions_total") - predictions == answered * INSTANCES

@@ -112,7 +112,7 @@ def ask_bulky(client: httpx.Client, settings: InferenceSettings) -> None:
             assert call.future(body, timeout=60).code() in ANSWERING - {grpc.StatusCode.OK}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_ten_thousand_spoiled_messages_leave_a_service_as_it_was(fuzzed: InferenceSettings) -> None:
     settings = fuzzed.model_copy(update={"grpc_port": free_port()})
     server = ServerProcess(settings)

@@ -50,14 +50,14 @@ def test_models_alike_are_seldom_told_apart(kind: str) -> None:
     check_pairs(QUICK, kind)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("kind", DRAWS)
 @pytest.mark.parametrize("share", SHARES)
 def test_a_thousand_rollouts_of_models_alike(kind: str, share: str) -> None:
     check_two_arms(MANY, kind, np.full(LABELS, SHARES[share]))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("kind", DRAWS)
 def test_a_thousand_canaries_and_shadows_of_models_alike(kind: str) -> None:
     check_two_arms(MANY, kind, canary_shares(LABELS))

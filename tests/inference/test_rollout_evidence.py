@@ -153,16 +153,16 @@ def test_a_shadow_is_compared_on_the_same_requests() -> None:
     assert judge(rollout, figures).action == "roll_back"
 
 
-RUNS, LOOKS, UNITS = 100, 10, 1_000
+FEW, MANY, LOOKS, UNITS = 20, 100, 10, 1_000
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("runs", [FEW, pytest.param(MANY, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize(("mode", "key"), [("ab", "request_id"), ("ab", "site"), ("canary", "site")])
-def test_a_hundred_rollouts_of_the_model_itself_judged_again_and_again(mode: Mode, key: str) -> None:
+def test_rollouts_of_the_model_itself_judged_again_and_again(mode: Mode, key: str, runs: int) -> None:
     """Callers come back, and each has a difficulty of its own: what a test by requests would be misled by."""
     random = np.random.default_rng(21)
     ended = []
-    for run in range(RUNS):
+    for run in range(runs):
         rollout = rollout_of(mode, key=key, salt=f"run {run}", steps=steps_of(mode), maximum_labels=10**6)
         rows = aa_log(random, rollout)
         evidence = evidence_of(rollout, rows).answers
@@ -171,8 +171,8 @@ def test_a_hundred_rollouts_of_the_model_itself_judged_again_and_again(mode: Mod
         ended.append(verdicts & {"promote", "roll_back"})
 
     alpha = policy_of().alpha
-    assert sum("roll_back" in verdicts for verdicts in ended) <= alpha * RUNS
-    assert sum("promote" in verdicts for verdicts in ended) <= alpha * RUNS
+    assert sum("roll_back" in verdicts for verdicts in ended) <= alpha * runs
+    assert sum("promote" in verdicts for verdicts in ended) <= alpha * runs
 
 
 def steps_of(mode: Mode) -> tuple[CanaryStep, ...]:

@@ -9,6 +9,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from monitoring.ml.monitor import Monitor
 from monitoring.ml.settings import MonitoringSettings
+from tests.built_once import build_once
 from tests.monitoring.world import build_world, world_settings
 
 NOWHERE = "http://127.0.0.1:9/api"
@@ -17,7 +18,7 @@ NOWHERE = "http://127.0.0.1:9/api"
 @pytest.fixture(scope="session")
 def untouched_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A world with a champion and nothing logged yet, built once and copied for each test."""
-    return build_world(tmp_path_factory.mktemp("world") / "var").var
+    return build_once(tmp_path_factory, "orders", lambda folder: build_world(folder / "var")) / "var"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A trained world, made once; each test that asks for `settings` gets a copy in a folder of its own."""
+"""A trained world, made once in a run; each test that asks for `settings` gets a copy of its own."""
 
 import shutil
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.built_once import build_once
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.tables import START
 from tests.second_problem.world import build_docks, dock_settings
@@ -16,6 +17,12 @@ from training.settings import TrainingSettings
 
 BEFORE_THE_SHIFT = START + timedelta(days=30)
 AFTER_THE_SHIFT = START + timedelta(days=55)
+# In the order of `TrainedWorld`: the moment, and whether labels are shuffled.
+TRAININGS = {
+    "first": (BEFORE_THE_SHIFT, False),
+    "shuffled": (BEFORE_THE_SHIFT, True),
+    "second": (AFTER_THE_SHIFT, False),
+}
 
 
 @dataclass(frozen=True)
@@ -33,15 +40,21 @@ def run_training(settings: TrainingSettings, as_of: datetime, shuffle: bool = Fa
     return train(settings, PROBLEM, request)
 
 
+def train_docks(folder: Path) -> None:
+    """Build the docks and train three times; what came of each lies beside them."""
+    settings = build_docks(folder / "var")
+    for name, (as_of, shuffle) in TRAININGS.items():
+        outcome = run_training(settings, as_of, shuffle)
+        (folder / f"{name}.json").write_text(outcome.model_dump_json())
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> TrainedWorld:
-    settings = build_docks(tmp_path_factory.mktemp("docks") / "var")
-    return TrainedWorld(
-        settings,
-        first=run_training(settings, BEFORE_THE_SHIFT),
-        shuffled=run_training(settings, BEFORE_THE_SHIFT, shuffle=True),
-        second=run_training(settings, AFTER_THE_SHIFT),
+    folder = build_once(tmp_path_factory, "docks", train_docks)
+    outcomes = (
+        TrainingOutcome.model_validate_json((folder / f"{name}.json").read_bytes()) for name in TRAININGS
     )
+    return TrainedWorld(dock_settings(folder / "var"), *outcomes)
 
 
 @pytest.fixture
