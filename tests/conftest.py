@@ -2,17 +2,22 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from multiprocessing.util import Finalize
 from typing import Any
 
 import pytest
 
-from tests.isolation import RUN, find_leftovers, isolate
+from tests.isolation import RUN, end_leftovers, isolate
 from tests.measuring import measured_unless_marked
+from tests.orchestrator import running_orchestrator
 from tests.scheduling import LoadRooms, put_longest_first
 from tests.skip_policy import ALLOWED_SKIPS, find_unlisted, read_allowed_skips
 
 BEGINS_RUN = isolate(os.environ)
+if BEGINS_RUN:
+    # What the run wrote outside pytest's own folders goes last, after what multiprocessing removes itself.
+    Finalize(None, shutil.rmtree, args=(os.environ[RUN], True), exitpriority=-200)
 import features  # noqa: E402, F401
 
 SKIPPED = pytest.StashKey[list[str]]()
@@ -42,6 +47,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)
 
 
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """A Prefect server; what a process must be told to find it."""
+    with running_orchestrator(tmp_path_factory.mktemp("prefect")) as environment:
+        yield environment
+
+
 class SkipRecorder:
     """Collects what was skipped, at collection or while running; xfail counts as skipped."""
 
@@ -68,16 +80,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a run in which something was skipped that the list does not name, or that leaves processes."""
     unlisted = find_unlisted(session.config.stash[SKIPPED], read_allowed_skips(ALLOWED_SKIPS))
-    left = find_leftovers(os.environ[RUN], os.getpid()) if BEGINS_RUN else []
+    left = end_leftovers(os.environ[RUN], os.getpid()) if BEGINS_RUN else []
     session.config.stash[LEFT] = [f"{process.pid}: {process.command}" for process in left]
     if (unlisted or left) and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def pytest_unconfigure() -> None:
-    """Remove what the run wrote outside pytest's own folders."""
-    if BEGINS_RUN:
-        shutil.rmtree(os.environ[RUN], ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

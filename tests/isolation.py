@@ -1,8 +1,11 @@
 """A run of its own: none of the user's settings, one folder for all temporary files, no process left over."""
 
+import os
+import signal
 import tempfile
 import time
 from collections.abc import Iterator, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +20,13 @@ FIXED = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "MPLBACKEND": "Agg",
 }
+# A worker inherits what Feast's import sets where the tests are handed out: see `features/__init__.py`. And
+# what is not compiled once is compiled by each of the hundred processes that a run starts.
+UNWANTED = ("PROMETHEUS_MULTIPROC_DIR", "PYTHONDONTWRITEBYTECODE")
 RUN = "ROUNDTRIP_TEST_RUN"
 # How xdist starts a worker.
 WORKER = "eval(sys.stdin.readline())"
-PATIENCE = 10.0
+PATIENCE = 5.0
 
 
 def isolate(environment: MutableMapping[str, str]) -> bool:
@@ -34,8 +40,8 @@ def isolate(environment: MutableMapping[str, str]) -> bool:
         del environment[name]
     environment.update(FIXED, **dict.fromkeys(UNSET, ""))
     environment.setdefault("OMP_NUM_THREADS", "1")
-    # A worker inherits what Feast's import sets where the tests are handed out: see `features/__init__.py`.
-    environment.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    for name in UNWANTED:
+        environment.pop(name, None)
     if begins:
         # pytest's own folders stay where they are: they outlive the run where a test failed.
         environment["PYTEST_DEBUG_TEMPROOT"] = tempfile.gettempdir()
@@ -54,14 +60,17 @@ class Process:
     command: str
 
 
-def find_leftovers(run: str, own: int, patience: float = PATIENCE) -> list[Process]:
-    """Return what still runs of a run whose tests are over, other than its workers and their fork servers.
+def end_leftovers(run: str, own: int) -> list[Process]:
+    """End what still runs of a run whose tests are over, other than its workers and their fork servers.
 
-    Ends come a moment after they are asked for: processes are waited for, up to `patience` seconds.
+    Ends come a moment after they are asked for: what ends by itself within `PATIENCE` seconds was not left.
     """
-    ends = time.monotonic() + patience
+    ends = time.monotonic() + PATIENCE
     while (left := _leftovers(run, own)) and time.monotonic() < ends:
         time.sleep(0.05)
+    for process in left:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
     return left
 
 

@@ -6,13 +6,17 @@ from pathlib import Path, PurePosixPath
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
+# Files that use one Spark, one Prefect server: by how their names start.
+TOGETHER = {"test_spark_": "spark", "test_deployment": "prefect", "test_trigger": "prefect"}
+
 
 class LoadRooms(LoadFileScheduling):
-    """A file's tests stay on one worker, and so do all that need Spark, which then starts once."""
+    """A file's tests stay on one worker, and so do those of the files in `TOGETHER`."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = str(super()._split_scope(nodeid))
-        return "spark" if PurePosixPath(file).name.startswith("test_spark_") else file
+        name = PurePosixPath(file).name
+        return next((room for start, room in TOGETHER.items() if name.startswith(start)), file)
 
 
 def put_longest_first(items: list[pytest.Item]) -> None:

@@ -15,6 +15,8 @@ WEED = Path(sys.executable).with_name("weed")
 PATIENCE_SECONDS = 60
 ACCESS, SECRET = "tester", "tester-secret"
 BUCKET = "tables"
+# Where the server puts its local sockets, whatever it is told, and leaves them.
+SOCKETS = Path("/tmp")
 
 
 @contextmanager
@@ -39,6 +41,9 @@ def running_s3(folder: Path) -> Iterator[str]:
     finally:
         server.kill()
         server.wait()
+        for port in (*ports.values(), *grpc.values()):
+            for left in SOCKETS.glob(f"seaweedfs-*-{port}.sock"):
+                left.unlink()
 
 
 def connect(address: str) -> S3FileSystem:

@@ -1,19 +1,13 @@
 """Retraining is asked for by name at a real Prefect server, once per decision, crash or not."""
 
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-import httpx
 import pandas as pd
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from experiments.processes import free_port
 from monitoring.ml.decisions import Decision
 from monitoring.ml.errors import TriggerError
 from monitoring.ml.monitor import Monitor
@@ -22,9 +16,8 @@ from monitoring.ml.trigger import deployment_name, request_training
 from tests.monitoring.conftest import NOWHERE
 from tests.monitoring.orders import PROBLEM, START, WEEK, draw_orders
 from tests.monitoring.world import live_through
+from tests.orchestrator import talking_to
 from training.deployment import deployment_name as served_name
-
-READY_SECONDS = 120
 
 
 @flow(name="train")
@@ -32,48 +25,12 @@ def train(as_of: str, reason: str) -> None:
     """Stands for the training flow: only its name and parameters matter here; it never runs."""
 
 
-@pytest.fixture(scope="module")
-def orchestrator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Prefect server of its own, with the deployment registered."""
-    port = free_port(4210)
-    url = f"http://127.0.0.1:{port}/api"
-    home = tmp_path_factory.mktemp("prefect")
-    server = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "prefect",
-            "server",
-            "start",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            "--no-services",
-        ],
-        env={**os.environ, "PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"},
-        stdout=(home / "server.log").open("wb"),
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        wait_until_ready(url, server)
-        with temporary_settings({PREFECT_API_URL: url}):
-            train.to_deployment(PROBLEM.name).apply()
-            yield url
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
-
-
-def wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            if httpx.get(f"{url}/health", timeout=2).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.2)
-    pytest.fail("the Prefect server did not come up")
+@pytest.fixture(scope="module", autouse=True)
+def _deployed(prefect_server: Mapping[str, str]) -> Iterator[None]:
+    """A Prefect server with the deployment registered."""
+    with talking_to(prefect_server):
+        train.to_deployment(PROBLEM.name).apply()
+        yield
 
 
 def read_runs() -> dict[str, dict[str, object]]:
@@ -93,9 +50,7 @@ def evaluate_both_weeks(settings: MonitoringSettings) -> list[Decision]:
         monitor.close()
 
 
-def test_a_decision_starts_one_run_however_often_it_is_asked_for(
-    orchestrator: str, settings: MonitoringSettings
-) -> None:
+def test_a_decision_starts_one_run_however_often_it_is_asked_for(settings: MonitoringSettings) -> None:
     live_through(settings, drifting_weeks())
     before = read_runs()
 
@@ -115,9 +70,7 @@ def test_a_decision_starts_one_run_however_often_it_is_asked_for(
     assert len(read_runs()) == len(before) + 1
 
 
-def test_a_request_made_in_vain_is_made_at_the_next_evaluation(
-    orchestrator: str, settings: MonitoringSettings
-) -> None:
+def test_a_request_made_in_vain_is_made_at_the_next_evaluation(settings: MonitoringSettings) -> None:
     live_through(settings, drifting_weeks())
     with temporary_settings({PREFECT_API_URL: NOWHERE}):
         _, opened = evaluate_both_weeks(settings)
@@ -130,7 +83,7 @@ def test_a_request_made_in_vain_is_made_at_the_next_evaluation(
     assert made.flow_run_id in read_runs()
 
 
-def test_a_problem_that_is_not_deployed_is_named(orchestrator: str) -> None:
+def test_a_problem_that_is_not_deployed_is_named() -> None:
     unknown = PROBLEM.model_copy(update={"name": "never_deployed"})
 
     with pytest.raises(TriggerError, match="train/never_deployed"):

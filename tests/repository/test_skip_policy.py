@@ -1,12 +1,10 @@
 """A skip that the committed list does not name fails the run; a listed one passes."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.repository.nested_run import run_pytest
 from tests.skip_policy import (
     ALLOWED_SKIPS,
     AllowedSkip,
@@ -16,30 +14,12 @@ from tests.skip_policy import (
     read_allowed_skips,
 )
 
-ROOT = Path(__file__).parents[2]
 SKIPPING_TESTS = {
     "skip": "import pytest\ndef test_it():\n    pytest.skip('tired')\n",
     "skipif": "import pytest\n@pytest.mark.skipif(True, reason='tired')\ndef test_it():\n    pass\n",
     "xfail": "import pytest\n@pytest.mark.xfail(reason='broken')\ndef test_it():\n    assert False\n",
     "importorskip": "import pytest\npytest.importorskip('no_such_module')\ndef test_it():\n    pass\n",
 }
-
-
-def run_pytest(folder: Path, source: str) -> subprocess.CompletedProcess[str]:
-    test_file = folder / "test_sample.py"
-    test_file.write_text(source)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "tests.conftest",
-        "-p",
-        "no:cacheprovider",
-        str(test_file),
-    ]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("source", SKIPPING_TESTS.values(), ids=SKIPPING_TESTS.keys())

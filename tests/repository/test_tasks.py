@@ -11,7 +11,7 @@ import yaml
 from tests.repository.sources import ROOT, list_targets, list_text_files
 
 PROMISED = {
-    *("env", "demo", "test", "lint", "format", "lock", "train"),
+    *("env", "demo", "test", "nightly", "lint", "format", "lock", "train"),
     *("serve", "monitor", "ui", "bench", "clean", "help"),
 }
 WORKFLOW = ROOT / ".github" / "workflows" / "ml-ci.yml"

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
@@ -14,11 +14,10 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from experiments.processes import free_port
 from features.settings import REPOSITORY
 from tests.inference.running import wait_until
+from tests.orchestrator import talking_to
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.world import build_docks, dock_environment
 from tests.training.conftest import AFTER_THE_SHIFT, BEFORE_THE_SHIFT
@@ -28,7 +27,6 @@ from training.registry import current, version_of_flow_run
 from training.settings import TrainingSettings
 
 PATIENCE = 180.0
-QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PYTHONUNBUFFERED": "1"}
 
 
 @contextmanager
@@ -38,7 +36,7 @@ def started(log: Path, environment: dict[str, str], *arguments: str) -> Iterator
     process = subprocess.Popen(
         [sys.executable, "-m", *arguments],
         cwd=REPOSITORY,
-        env={**os.environ, **QUIET, **paths, **environment},
+        env={**os.environ, **paths, **environment},
         stdout=log.open("wb"),
         stderr=subprocess.STDOUT,
         start_new_session=True,
@@ -60,25 +58,9 @@ def is_group_alive(group: int) -> bool:
 
 
 @pytest.fixture
-def orchestrator(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """What a process must be told to find a Prefect server that runs."""
-    port = free_port(4230)
-    environment = {
-        "PREFECT_HOME": str(tmp_path / "prefect"),
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-    }
-    options = ("--host", "127.0.0.1", "--port", str(port))
-    with (
-        started(tmp_path / "server.log", environment, "prefect", "server", "start", *options),
-        temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}),
-    ):
-        wait_until(is_server_up, "the orchestrator", PATIENCE)
-        yield environment
-
-
-def is_server_up() -> bool:
-    with get_client(sync_client=True) as client:
-        return client.api_healthcheck() is None
+def orchestrator(prefect_server: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    with talking_to(prefect_server):
+        yield prefect_server
 
 
 def request_run(**parameters: object) -> UUID | None:
@@ -106,11 +88,11 @@ def wait_for_state(run: UUID, *names: str) -> str:
 
 
 def test_a_run_by_name_trains_and_the_server_takes_its_runs_with_it(
-    orchestrator: dict[str, str], tmp_path: Path
+    orchestrator: Mapping[str, str], tmp_path: Path
 ) -> None:
     # given the deployment, served for the docks
     settings: TrainingSettings = build_docks(tmp_path / "var")
-    environment = orchestrator | dock_environment(settings.var)
+    environment = {**orchestrator, **dock_environment(settings.var)}
     with started(tmp_path / "runner.log", environment, "training", "serve") as runner:
         # when a run is asked for by name
         asked = {"as_of": BEFORE_THE_SHIFT.isoformat(), "reason": "asked for by name"}

@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,8 @@ from training.registry import (
 )
 from training.settings import TrainingSettings
 
+# Looking without a pause would keep the other thread from making anything.
+BETWEEN_LOOKS = 0.005
 HEAVY = ("sklearn", "torch", "xgboost", "prefect", "evidently", "matplotlib", "feast")
 
 
@@ -146,7 +148,7 @@ def test_a_registry_that_is_being_made_is_absent_or_whole(tmp_path: Path) -> Non
     settings = TrainingSettings(var=tmp_path)
     with ThreadPoolExecutor(1) as creator:
         made = creator.submit(open_client, settings, True)
-        while not made.done():
+        while wait([made], timeout=BETWEEN_LOOKS).not_done:
             assert is_absent_or_empty(settings)
 
     assert [path.name for path in (tmp_path / "mlflow").iterdir()] == ["mlflow.db"]
