@@ -12,6 +12,7 @@ from rich.console import Console
 from experiments.benchmarks.http_serving.chart import draw_chart
 from experiments.benchmarks.http_serving.contestants import (
     OURS_ONLINE,
+    PEER_SERVERS,
     PLAIN,
     Contestant,
     echo,
@@ -52,17 +53,19 @@ ROUNDS, SECONDS = 5, 3.0
 BATCHES = (1, 32, 256)
 OVERLOAD_BATCHES = (1, 48)
 WORKERS = 2
+ALL = list(PEER_SERVERS)
 
 
 def main(
     rounds: Annotated[int, typer.Option(help="Rounds; in each, all are measured in turn.")] = ROUNDS,
     seconds: Annotated[float, typer.Option(help="Seconds that each is loaded for in a round.")] = SECONDS,
     show: Annotated[bool, typer.Option("--publish", help="Put table and chart into the pages.")] = False,
+    peer: Annotated[list[str], typer.Option(help="A server to measure against; all if none is named.")] = ALL,
 ) -> None:
     """Measure everything in turn, print a table, draw a chart, write the figures."""
     warnings.filterwarnings("ignore", category=DeprecationWarning)  # between MLflow and SQLAlchemy
     bench = InferenceSettings().var / "bench"
-    measured = measure(bench / "serving", rounds, seconds)
+    measured = measure(bench / "serving", rounds, seconds, peer)
     figures = make_figures(measured)
     console = Console(width=WIDTH)
     print_tables(console, measured)
@@ -73,15 +76,15 @@ def main(
         publish(measured, bench / "serving.png")
 
 
-def measure(folder: Path, rounds: int, seconds: float) -> Measured:
-    """Prepare the world and all servers under `folder`, and load them.
+def measure(folder: Path, rounds: int, seconds: float, names: Sequence[str]) -> Measured:
+    """Prepare the world and all servers under `folder`, and load them; `names` are those of the peers.
 
     Raises:
         AnswersDifferError: they do not answer the same rows alike.
     """
     world = prepare_world(InferenceSettings(var=folder / "world"))
     key, keys_file = make_key(folder)
-    others = peers(world, folder / "environments", folder / "models")
+    others = peers(world, folder, names)
     contestants = [ours(world, key, keys_file), *others, plain_fastapi(world), echo(world)]
     batches = measure_batches(world, contestants, folder, rounds, seconds)
     doubled = [each for each in contestants if each.name != PLAIN]

@@ -1,24 +1,18 @@
-"""From start to ready: what a service with a serving plan never imports, and what that saves."""
+"""From start to ready: what a service with a serving plan never imports."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
-from features.online.plan_file import plan_path, read_plan
+from features.online.plan_file import read_plan
 from inference.last_deployment import LastDeployment
 from inference.model_follower import ModelFollower
 from inference.settings import InferenceSettings
 from tests.inference.parking import PROBLEM
 from tests.inference.running import (
-    ROOT,
-    environment_of,
-    free_port,
     is_ready,
     running_server,
     started_command,
@@ -28,8 +22,6 @@ from tests.inference.world import add_version, instance, set_champion
 from training.registry import open_client
 
 SLOW_TO_IMPORT = ("feast", "torch", "ibis", "duckdb", "evidently", "prefect", "xgboost", "sklearn")
-# Two and a half times as fast where this was written.
-FASTER = 1.5
 REPORTING = f"""
 import signal, sys
 
@@ -134,31 +126,3 @@ def test_what_was_served_last_is_left_when_it_cannot_be_resumed(
     assert resumed is None
     assert follower.served is not None
     assert follower.served.version == champion
-
-
-@pytest.mark.slow
-def test_a_plan_makes_the_start_much_cheaper(settings: InferenceSettings, champion: str) -> None:
-    with_plan = cpu_seconds_of_a_start(settings)
-    LastDeployment(settings, PROBLEM.name).path.unlink()
-    plan_path(settings, PROBLEM.feature_service).unlink()
-    through_feast = cpu_seconds_of_a_start(settings)
-    assert read_plan(settings, PROBLEM.feature_service) is not None  # the next start is fast again
-    assert with_plan * FASTER < through_feast, (with_plan, through_feast)
-
-
-def cpu_seconds_of_a_start(settings: InferenceSettings) -> float:
-    """What a service costs that is started, becomes ready, and is ended."""
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "inference", "serve", "--port", str(port)],
-        cwd=ROOT,
-        env=environment_of(settings),
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        wait_until(lambda: is_ready(f"http://127.0.0.1:{port}"), "a model")
-    finally:
-        process.terminate()
-        _, status, used = os.wait4(process.pid, 0)
-    assert status == 0
-    return used.ru_utime + used.ru_stime

@@ -77,7 +77,7 @@ def outlive(
             answer_on(asking)
             outage.begin()
             ends, before = time.monotonic() + seconds, set(asking.acknowledged)
-            wait_until(lambda: warnings(server.url), "the outage being said", seconds)
+            wait_until(lambda: warnings(server.url), "the outage being said")
             time.sleep(max(0.0, ends - time.monotonic()))
             [warning, *_] = warnings(server.url)  # the first may be of what was under way as it began
             during = set(asking.acknowledged) - before

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -78,14 +79,14 @@ def plain_fastapi(world: ServingWorld) -> Contestant:
     )
 
 
-def peers(world: ServingWorld, environments: Path, models: Path) -> list[Contestant]:
-    """The four servers that one would take else, each the way that its documentation shows, tuned."""
-    return [
-        _mlserver(world, peer_environment("mlserver", environments)),
-        _bentoml(world, peer_environment("bentoml", environments)),
-        _litserve(world, peer_environment("litserve", environments)),
-        _mlflow(world, peer_environment("mlflow", environments), models),
-    ]
+def peers(world: ServingWorld, folder: Path, names: Sequence[str]) -> list[Contestant]:
+    """Servers that one would take else, each the way that its documentation shows, tuned.
+
+    Each is installed under `folder` unless it is there; `names` are keys of `PEER_SERVERS`.
+    """
+    with ThreadPoolExecutor() as installers:
+        binaries = installers.map(lambda name: peer_environment(name, folder / "environments"), names)
+        return [PEER_SERVERS[name](world, found) for name, found in zip(names, binaries, strict=True)]
 
 
 def _mlserver(world: ServingWorld, binaries: Path) -> Contestant:
@@ -148,8 +149,8 @@ def _litserve(world: ServingWorld, binaries: Path) -> Contestant:
     )
 
 
-def _mlflow(world: ServingWorld, binaries: Path, models: Path) -> Contestant:
-    model = models / "mlflow"
+def _mlflow(world: ServingWorld, binaries: Path) -> Contestant:
+    model = binaries.parent / "model"
     save = f"[ -d {model} ] || {binaries}/python save_model.py {bundle_graph(world)} {model}"
     serve = f"exec {binaries}/mlflow models serve -m {model} --env-manager local -h 127.0.0.1"
     return Contestant(
@@ -166,6 +167,14 @@ def _mlflow(world: ServingWorld, binaries: Path, models: Path) -> Contestant:
         body=lambda rows: _body(world, "inputs", rows),
         read=lambda body: json.loads(body)["predictions"]["prediction"],
     )
+
+
+PEER_SERVERS: Mapping[str, Callable[[ServingWorld, Path], Contestant]] = {
+    "mlserver": _mlserver,
+    "bentoml": _bentoml,
+    "litserve": _litserve,
+    "mlflow": _mlflow,
+}
 
 
 def _body(world: ServingWorld, wire: Wire, rows: Rows) -> bytes:

@@ -33,6 +33,7 @@ def _install(python: Path, requirements: Path) -> None:
         "install",
         "--quiet",
         "--no-deps",
+        "--no-compile",  # what a server imports is compiled while it starts
         "--requirement",
         str(requirements),
     ]
