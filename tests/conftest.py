@@ -79,7 +79,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a run in which something was skipped that the list does not name, or that leaves processes."""
-    unlisted = find_unlisted(session.config.stash[SKIPPED], read_allowed_skips(ALLOWED_SKIPS))
+    skipped = session.config.stash[SKIPPED]
+    unlisted = find_unlisted(skipped, read_allowed_skips(ALLOWED_SKIPS))
     left = end_leftovers(os.environ[RUN], os.getpid()) if BEGINS_RUN else []
     session.config.stash[LEFT] = [f"{process.pid}: {process.command}" for process in left]
     if (unlisted or left) and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
@@ -88,11 +89,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Name what was skipped without leave, and the processes that were left."""
-    unlisted = find_unlisted(config.stash[SKIPPED], read_allowed_skips(ALLOWED_SKIPS))
+    skipped, left = config.stash[SKIPPED], config.stash[LEFT]
+    unlisted = find_unlisted(skipped, read_allowed_skips(ALLOWED_SKIPS))
     if unlisted:
         terminalreporter.section("skipped without leave", red=True)
         terminalreporter.write_line(f"Make these run, or list them with a reason in {ALLOWED_SKIPS.name}:")
         terminalreporter.write_line("\n".join(unlisted))
-    if config.stash[LEFT]:
+    if left:
         terminalreporter.section("left running", red=True)
-        terminalreporter.write_line("\n".join(config.stash[LEFT]))
+        terminalreporter.write_line("\n".join(left))

@@ -64,7 +64,7 @@ def lived(settings: MonitoringSettings) -> Lived:
     first = run_training(settings, OPENING, "the first model")
     monitor = Monitor(settings)
     with running_server(settings) as client:
-        answers, decisions = {}, []
+        answers, decisions = dict[str, float](), list[Decision]()
         for start in (OPENING, SHIFT):
             answers |= serve_week(settings, client, start)
             decisions.append(monitor.evaluate(start + WEEK))
@@ -84,8 +84,9 @@ def serve_week(settings: MonitoringSettings, client: httpx.Client, start: dateti
     """Ask for every dock hour of the week at its own instant; answers by request id."""
     examples = read_examples(settings.tables, start, start + WEEK)
     feed = OnlineFeed(settings, PROBLEM.feature_service, examples)
-    answers = {}
+    answers: dict[str, float] = {}
     for instant, rows in examples.groupby("event_timestamp"):
+        assert isinstance(instant, pd.Timestamp)
         feed.advance(instant.to_pydatetime())
         response = client.post(
             "/v1/predict", json={"instances": [instance(row) for _, row in rows.iterrows()]}

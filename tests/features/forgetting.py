@@ -34,7 +34,7 @@ def _arrivals(flights: pd.DataFrame, tables: Path) -> pd.Series:
     known_at = pd.read_parquet(tables / "outcomes.parquet").set_index("example_id")["known_at"]
     date = flights["year"] * 10_000 + flights["month"] * 100 + flights["day"]
     parts = [date.astype(str), flights["origin"], flights["carrier"], flights["flight"].astype(str)]
-    example_id = parts[0].str.cat(parts[1:], sep="-")
+    example_id = parts[0].str.cat(parts[1:], sep="-")  # type: ignore[arg-type]
     return known_at.reindex(example_id).set_axis(flights.index)
 
 

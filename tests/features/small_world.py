@@ -63,10 +63,11 @@ def make_examples(seed: int = 11, rows: int = 400) -> pd.DataFrame:
     """Return examples with unknown and missing keys and missing request fields, in no order."""
     random = np.random.default_rng(seed)
     due = pd.Series(moments(random, rows, step="1min"))
+    devices: list[Any] = [*DEVICES, "stranger", None]
     return pd.DataFrame(
         {
             "example_id": [f"e{number}" for number in range(rows)],
-            "device": random.choice([*DEVICES, "stranger", None], rows),
+            "device": random.choice(devices, rows),
             "site": random.choice([*SITES, 99], rows),
             "due_at": due.where(random.random(rows) > 0.1),
             "amount": pd.array(random.integers(1, 50, rows), dtype="Int64"),

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from feast import FeatureView, FileSource
-from feast.types import Float64, Int64, String
+from feast.types import FeastType, Float64, Int64, String
 
 from features import definitions
 from features.build import TABLES
@@ -16,7 +16,7 @@ from features.contract import EXAMPLES, OUTCOMES
 from features.tables.examples import HORIZON_MINUTES, KEYS
 
 VIEWS = [thing for thing in vars(definitions).values() if isinstance(thing, FeatureView)]
-PARQUET_TYPES = {Float64: "double", Int64: "int64", String: "string"}
+PARQUET_TYPES: dict[FeastType, str] = {Float64: "double", Int64: "int64", String: "string"}
 SERVICE = definitions.flight_delay_v1
 
 

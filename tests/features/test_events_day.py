@@ -1,6 +1,7 @@
 """Real days replayed as events give, through both stores, what the batch build gives; nothing leaks."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -21,11 +22,13 @@ from features.store import open_store
 from features.tables.carrier_operations import CARRIER_OPERATIONS
 from features.windows import at
 from tests.features import event_worlds as worlds
+from tests.frames import records
 
 # The day before the snowstorm and the day of it.
 START, END = datetime(2013, 2, 7, 5, tzinfo=UTC), datetime(2013, 2, 9, 5, tzinfo=UTC)
 SAMPLED, ASKED = 12, 150
 SEED = 4
+Served = Mapping[str, object]
 
 
 @pytest.fixture(scope="module")
@@ -70,19 +73,20 @@ def relived(
     events: list[LegEvent],
     questions: pd.DataFrame,
     tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[FeatureSettings, list[dict[str, object]]]:
+) -> tuple[FeatureSettings, list[Served]]:
     """A repository that began empty and was sent the days, and what was served at each instant on the way."""
     tables = {name: pa.parquet.read_table(batch.tables / f"{name}.parquet") for name in worlds.TABLES}
     settings = worlds.make_settings(tmp_path_factory.mktemp("streamed"), worlds.emptied(tables))
     stream, reader = load_stream(settings), OnlineReader(settings, worlds.SERVICE)
-    served, place = list[dict[str, object]](), 0
+    served, place = list[Served](), 0
     for instant, asked in questions.groupby("event_timestamp"):
+        assert isinstance(instant, pd.Timestamp)
         upto = sum(event.sent_at <= instant for event in events)
         if upto > place:
             stream.accept(events[place:upto], END)
         stream.publish(instant.to_pydatetime())
         place = upto
-        rows = asked.to_dict("records")
+        rows = records(asked)
         served += [answer.values for answer in reader.read(rows, [instant.to_pydatetime()] * len(rows))]
     stream.accept(events[place:], END + worlds.RUNS_EMPTY)
     stream.publish(END + worlds.RUNS_EMPTY)
@@ -96,7 +100,7 @@ def same(one: object, other: object) -> bool:
 
 
 def test_what_is_served_is_what_the_batch_build_knows_then(
-    relived: tuple[FeatureSettings, list[dict[str, object]]], expected: pd.DataFrame
+    relived: tuple[FeatureSettings, list[Served]], expected: pd.DataFrame
 ) -> None:
     _, served = relived
     known = expected.to_dict("records")
@@ -115,7 +119,7 @@ def test_what_is_served_is_what_the_batch_build_knows_then(
 
 
 def test_history_is_what_the_batch_build_has(
-    relived: tuple[FeatureSettings, list[dict[str, object]]], questions: pd.DataFrame, expected: pd.DataFrame
+    relived: tuple[FeatureSettings, list[Served]], questions: pd.DataFrame, expected: pd.DataFrame
 ) -> None:
     settings, _ = relived
     pushed = historical_features(open_store(settings), worlds.SERVICE, questions)
@@ -124,7 +128,7 @@ def test_history_is_what_the_batch_build_has(
 
 @pytest.mark.parametrize("name", worlds.TABLES)
 def test_every_row_is_that_of_the_batch_build(
-    name: str, relived: tuple[FeatureSettings, list[dict[str, object]]], batch: FeatureSettings
+    name: str, relived: tuple[FeatureSettings, list[Served]], batch: FeatureSettings
 ) -> None:
     streamed, built = (
         pd.read_parquet(settings.tables / f"{name}.parquet") for settings in (relived[0], batch)
@@ -148,7 +152,7 @@ def find_leaks(events: list[LegEvent], instant: datetime) -> set[str]:
     return {
         column
         for name, frame in knowing_all.items()
-        for column in frame
+        for column in frame.columns
         if not frame[column].equals(knowing_then[name][column])
     }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,7 +57,8 @@ def delay(events: Sequence[LegEvent], random: np.random.Generator) -> tuple[list
 def moments(events: Sequence[LegEvent], random: np.random.Generator) -> list[datetime]:
     """Random instants to advance to, and one when everything has arrived and run out."""
     start, end = events[0].sent_at, events[-1].sent_at
-    drawn = start + np.sort(random.random(10)) * (end - start)
+    span: Any = end - start
+    drawn = start + np.sort(random.random(10)) * span
     return [*drawn, end + LATEST + worlds.RUNS_EMPTY]
 
 

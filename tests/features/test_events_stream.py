@@ -29,6 +29,7 @@ from features.settings import REPOSITORY, FeatureSettings
 from features.store import open_store
 from tests.features import event_worlds as worlds
 from tests.features.small_world import REPOSITORY as SMALL_REPOSITORY
+from tests.frames import records
 
 START, END = datetime(2013, 2, 7, 10, tzinfo=UTC), datetime(2013, 2, 8, 4, tzinfo=UTC)
 RECEIVED = END + timedelta(days=1)
@@ -198,7 +199,7 @@ def test_events_of_before_fill_the_windows_of_a_table_that_goes_on(
 
 
 def assert_served(settings: FeatureSettings, expected: pd.DataFrame) -> None:
-    rows = expected.to_dict("records")
+    rows = records(expected)
     answers = OnlineReader(settings, worlds.SERVICE).read(rows, [row["event_timestamp"] for row in rows])
     for answer, row in zip(answers, rows, strict=True):
         for name, value in answer.values.items():

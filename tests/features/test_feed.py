@@ -11,6 +11,7 @@ from features.online.reader import OnlineReader
 from features.settings import FeatureSettings
 from tests.features.online_servers import STORES, Servers, stored_rows
 from tests.features.small_world import START, build_world, make_examples
+from tests.frames import records
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -65,7 +66,7 @@ def test_expired_rows_are_written_so_that_the_reader_finds_them_stale(settings: 
     # when
     OnlineFeed(settings, "small_v1", examples).advance(at)
     # then
-    served = OnlineReader(settings, "small_v1").read(examples.to_dict("records"), [at])[0]
+    served = OnlineReader(settings, "small_v1").read(records(examples), [at])[0]
     assert served.status["level"] == "stale"
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.build import TABLES, Builder, Sources, build_tables
+from features.build import TABLES, Builder, build_tables
 from features.contract import read_examples
+from features.engine import Sources
 from features.historical import historical_features
 from features.raw import RawTables
 from features.settings import FeatureSettings
@@ -74,7 +75,7 @@ def find_leaks(
     assert len(expected) > 0
     request = expected[read_examples(settings.tables, instant, instant).columns]
     knowing_then = build_features(settings, forgotten, request, builders)
-    return [name for name in expected if not expected[name].equals(knowing_then[name])]
+    return [name for name in expected.columns if not expected[name].equals(knowing_then[name])]
 
 
 def test_deleting_what_was_not_yet_known_changes_no_feature(

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -13,6 +14,7 @@ from feast.infra.offline_stores.duckdb import DuckDBOfflineStore
 from features.errors import UnsupportedRetrievalError
 from features.historical import historical_batches, historical_features
 from features.offline.asof_sql import connect_utc
+from features.offline.job import AsOfRetrievalJob
 from features.offline.store import AsOfOfflineStore
 from features.store import open_store
 from tests.features.offline_world import HOUR, LEVEL, NOON, ROWS, ask, levels, make_config, open_world
@@ -59,10 +61,11 @@ def test_without_entity_rows_it_answers_as_feasts_dask_store(
     store: FeatureStore, start: datetime | None, end: datetime
 ) -> None:
     # given
+    assert store.config.repo_path is not None
     config = make_config(Path(store.config.repo_path), {"type": "dask"})
     view = store.get_feature_view("levels")
     # when
-    asked = {"start_date": start, "end_date": end}
+    asked: dict[str, Any] = {"start_date": start, "end_date": end}
     ours = store.get_historical_features(features=LEVEL, **asked).to_df()
     theirs = DaskOfflineStore.get_historical_features(
         config, [view], LEVEL, None, store.registry, "levels", **asked
@@ -96,13 +99,14 @@ def test_a_scan_reads_as_feasts_own_store(tmp_path: Path, reader: str) -> None:
 
 
 def test_a_start_leaves_out_keys_that_were_silent_since(store: FeatureStore) -> None:
-    asked = {"start_date": NOON, "end_date": NOON + HOUR}
+    asked: dict[str, Any] = {"start_date": NOON, "end_date": NOON + HOUR}
     answer = store.get_historical_features(features=LEVEL, **asked).to_df()
     assert answer["device"].tolist() == ["a"]
 
 
 def test_an_answer_without_entity_rows_can_be_saved(store: FeatureStore, tmp_path: Path) -> None:
     job = store.get_historical_features(features=LEVEL, start_date=NOON - 2 * HOUR, end_date=NOON)
+    assert job.metadata is not None
     assert (job.metadata.keys, job.metadata.max_event_timestamp) == (["device"], NOON)
 
 
@@ -156,8 +160,9 @@ def test_many_rows_pass_through_little_memory(tmp_path: Path) -> None:
     instants = f"make_timestamptz({int(NOON.timestamp() * 1_000_000)} + i)"
     many = f"SELECT 'a' AS device, {instants} AS event_timestamp, i FROM range({MANY_ROWS}) t(i)"
     # when
-    reader = store.get_historical_features(many, LEVEL).to_arrow_batches()
-    table = reader.read_all()
+    job = store.get_historical_features(many, LEVEL)
+    assert isinstance(job, AsOfRetrievalJob)
+    table = job.to_arrow_batches().read_all()
     # then
     assert table["i"].to_pylist() == list(range(MANY_ROWS))
     assert set(table["level"].to_pylist()) == {1.0}
@@ -171,7 +176,8 @@ def test_of_files_that_tie_the_one_named_last_wins(tmp_path: Path) -> None:
         ROWS.head(1).assign(level=level).to_parquet(folder / f"{name}.parquet")
     ROWS.head(1).to_parquet(folder / ".z.parquet.half-written")
     store = open_world(tmp_path, "levels")
-    for asked in ({}, {"filter_by_created_timestamp": True}):
+    ways: list[dict[str, Any]] = [{}, {"filter_by_created_timestamp": True}]
+    for asked in ways:
         assert levels(store.get_historical_features(ask(("a", NOON)), LEVEL, **asked)) == [26]
 
 

@@ -83,9 +83,9 @@ def test_rows_from_the_future_are_counted(tmp_path: Path) -> None:
 
 
 TWICE = pd.concat([ASKED, ASKED["device"]], axis=1)
-BAD_ROWS = {
+BAD_ROWS: dict[str, pd.DataFrame | str] = {
     r"have the columns \['device'\] twice": TWICE,
-    r"1 of 2 entity rows have no 'event_timestamp'": ASKED.assign(event_timestamp=[NOON, pd.NaT]),
+    r"1 of 2 entity rows have no 'event_timestamp'": ASKED.assign(event_timestamp=[NOON, pd.NaT]),  # type: ignore[list-item]
     r"no `event_timestamp` column": ASKED.drop(columns="event_timestamp"),
     r"lack the join keys \['device'\]": ASKED.drop(columns="device"),
     r"key 'device' is BIGINT in the entity rows but VARCHAR": ASKED.assign(device=[1, 2]),

@@ -2,6 +2,7 @@
 
 from datetime import UTC, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,7 +62,8 @@ def test_it_answers_as_feasts_own_store(
     examples = make_examples(seed=seed)[KEYS_AND_TIME].dropna().drop_duplicates()
     monkeypatch.chdir(settings.tables)  # Feast's own store reads relative sources from the working directory
     # when
-    asked = {"features": store.get_feature_service("stored_v1"), "full_feature_names": full_feature_names}
+    service = store.get_feature_service("stored_v1")
+    asked: dict[str, Any] = {"features": service, "full_feature_names": full_feature_names}
     ours = store.get_historical_features(examples.copy(), **asked).to_df()
     theirs = feasts_own_store(settings).get_historical_features(examples.copy(), **asked).to_df()
     # then
@@ -187,7 +189,9 @@ def test_rows_are_appended_to_a_source(tmp_path: Path) -> None:
     settings = build_world(tmp_path)
     store = open_store(settings)
     later = START + timedelta(days=9)
-    row = pd.DataFrame({"site": [1], "event_timestamp": [later], "load": np.float32([5]), "open": [True]})
+    row = pd.DataFrame(
+        {"site": [1], "event_timestamp": [later], "load": np.array([5], np.float32), "open": [True]}
+    )
     # when
     store.write_to_offline_store("site_load", row)
     # then

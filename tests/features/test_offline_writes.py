@@ -41,6 +41,7 @@ def test_a_saved_dataset_is_the_retrievals_answer(store: FeatureStore, tmp_path:
     saved = store.get_saved_dataset("answers")
     assert saved.to_df()["level"].tolist() == levels(job)
     assert saved.join_keys == ["device"]
+    assert job.metadata is not None
     known = (job.metadata.min_event_timestamp, job.metadata.max_event_timestamp)
     assert known == (NOON, NOON + HOUR)
 
@@ -83,9 +84,10 @@ class Verdict:
 
 
 def test_a_validation_reference_judges_the_answer(store: FeatureStore) -> None:
-    store.get_historical_features(ASKED, LEVEL).to_df(validation_reference=Verdict())
+    reference: Any = Verdict()
+    store.get_historical_features(ASKED, LEVEL).to_df(validation_reference=reference)
     with pytest.raises(ValidationFailed):
-        store.get_historical_features(ask(("z", NOON)), LEVEL).to_df(validation_reference=Verdict())
+        store.get_historical_features(ask(("z", NOON)), LEVEL).to_df(validation_reference=reference)
 
 
 @pytest.mark.parametrize("partition_by", [None, ["__log_date"]])

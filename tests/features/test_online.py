@@ -127,7 +127,7 @@ def test_many_keys_are_read_in_one_call(reader: OnlineReader) -> None:
 
 def test_threads_share_a_reader(reader: OnlineReader) -> None:
     # given
-    expected, answers = read(reader, NOON), []
+    expected, answers = read(reader, NOON), list[ServedFeatures]()
 
     def ask() -> None:
         answers.extend(read(reader, NOON) for _ in range(50))

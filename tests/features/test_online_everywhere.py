@@ -26,6 +26,7 @@ from tests.features.online_servers import STORES, Servers, stored_rows
 from tests.features.small_world import build_world, make_examples
 from tests.features.test_leakage import BUSY, unfinished_weather
 from tests.features.test_parity import assert_equal, count_statuses
+from tests.frames import records
 
 pytestmark = pytest.mark.unmeasured
 
@@ -56,7 +57,7 @@ def add_services(settings: FeatureSettings) -> list[str]:
     store = open_store(settings)
     views = store.list_feature_views()
     services = [FeatureService(name=f"only_{view.name}", features=[view]) for view in views]
-    for service in [*services, FeatureService(name=EVERYTHING, features=views)]:
+    for service in [*services, FeatureService(name=EVERYTHING, features=[*views])]:
         store.registry.apply_feature_service(service, store.project)
     return [service.name for service in services]
 
@@ -78,7 +79,8 @@ def real(tmp_path_factory: pytest.TempPathFactory, days: Path) -> World:
     settings = over_tables(tmp_path_factory.mktemp("real"), days)
     examples = read_examples(days, START, END).sample(SAMPLE, random_state=SEED)
     for position, key in enumerate(("tailnum", "carrier", "dest")):
-        examples.iloc[position * 20 : position * 20 + 20, examples.columns.get_loc(key)] = "N0NE"
+        column = list(examples.columns).index(key)
+        examples.iloc[position * 20 : position * 20 + 20, column] = "N0NE"
     return world_of(settings, examples)
 
 
@@ -96,7 +98,7 @@ def serve_in_time(settings: FeatureSettings, world: World) -> dict[str, list[Ser
     feed = OnlineFeed(settings, EVERYTHING, world.examples)
     readers = {name: OnlineReader(settings, name) for name in world.history}
     served: dict[str, list[ServedFeatures]] = {name: [] for name in readers}
-    for instant, group in groupby(world.examples.to_dict("records"), key=lambda row: row["event_timestamp"]):
+    for instant, group in groupby(records(world.examples), key=lambda row: row["event_timestamp"]):
         rows, moment = list(group), instant.to_pydatetime()
         feed.advance(moment)
         for name, reader in readers.items():
@@ -135,7 +137,7 @@ def test_what_is_materialised_is_what_history_has_at_that_instant(
     store.materialize(KNOWN_SINCE, BUSY)
     # then
     for name in real.history:
-        served = OnlineReader(settings, name).read(asked.to_dict("records"), [BUSY] * len(asked))
+        served = OnlineReader(settings, name).read(records(asked), [BUSY] * len(asked))
         assert_equal(served, historical_features(store, name, asked))
 
 

@@ -239,7 +239,7 @@ def test_a_reader_sees_whole_batches(rows: RowDatabase, address: str) -> None:
     writer = threading.Thread(target=write)
     writer.start()
     # when
-    reader, seen = open_rows(address), set()
+    reader, seen = open_rows(address), set[int]()
     try:
         while len(seen) < STEPS:
             found = reader.fetch({"a": [b"k"], "b": [b"k"]})

@@ -17,6 +17,7 @@ from features.raw import find_raw_dir
 from features.settings import FeatureSettings
 from features.store import apply_repository, open_store
 from tests.features.small_world import build_world, make_examples
+from tests.frames import records
 
 REAL_DAYS = (datetime(2013, 2, 6, tzinfo=UTC), datetime(2013, 2, 10, tzinfo=UTC))
 
@@ -25,8 +26,7 @@ def serve_in_time(settings: FeatureSettings, service: str, examples: pd.DataFram
     """Relive the examples in order: feed each instant, then read its examples in one request."""
     feed, reader = OnlineFeed(settings, service, examples), OnlineReader(settings, service)
     served: list[ServedFeatures] = []
-    records = examples.to_dict("records")
-    for instant, group in groupby(records, key=lambda row: row["event_timestamp"]):
+    for instant, group in groupby(records(examples), key=lambda row: row["event_timestamp"]):
         rows = list(group)
         feed.advance(instant.to_pydatetime())
         served += reader.read(rows, [instant.to_pydatetime()] * len(rows))
@@ -70,8 +70,9 @@ def test_so_it_is_over_real_flights(tmp_path: Path) -> None:
     build(find_raw_dir(), settings.tables, *REAL_DAYS)
     apply_repository(settings)
     examples = read_examples(settings.tables, *REAL_DAYS).sample(400, random_state=5)
-    examples.iloc[:40, examples.columns.get_loc("tailnum")] = "N0NE"
-    examples.iloc[40:80, examples.columns.get_loc("carrier")] = "??"
+    columns = list(examples.columns)
+    examples.iloc[:40, columns.index("tailnum")] = "N0NE"
+    examples.iloc[40:80, columns.index("carrier")] = "??"
     examples = examples.sort_values(["event_timestamp", "example_id"])
     # when
     served = serve_in_time(settings, "flight_delay_v1", examples)

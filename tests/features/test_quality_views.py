@@ -85,7 +85,7 @@ def stored(settings: FeatureSettings) -> float | None:
 def as_type(table: pd.DataFrame, dtype: str) -> pd.DataFrame:
     instants = table["event_timestamp"]
     naive = instants if "UTC" in dtype else instants.dt.tz_localize(None)
-    return table.assign(event_timestamp=naive.astype(dtype))
+    return table.assign(event_timestamp=naive.astype(dtype))  # type: ignore[call-overload]
 
 
 SPOILT: list[tuple[Spoil, type[TableQualityError], str]] = [

@@ -13,6 +13,7 @@ from features.settings import FeatureSettings
 from features.store import apply_repository, open_store
 from features.tables.facts import KNOWN_SINCE
 from tests.features.conftest import END, START
+from tests.frames import records
 
 pytestmark = pytest.mark.spark
 
@@ -61,7 +62,7 @@ def test_what_is_materialised_from_spark_is_what_the_asof_store_gives(
     refs = [
         f"{view.name}:{field.name}" for view in map(asof.get_feature_view, STORED) for field in view.features
     ]
-    rows = questions[["origin", "carrier", "tailnum"]].dropna().head(SERVED).to_dict("records")
+    rows = records(questions[["origin", "carrier", "tailnum"]].dropna().head(SERVED))
     for store in stores:
         store.materialize(KNOWN_SINCE, END, feature_views=list(STORED))
     expected = asof.get_online_features(refs, rows).to_dict()

@@ -113,7 +113,8 @@ def test_the_asof_store_answers_from_folders_as_from_files(
     for world in (settings, FeatureSettings(var=tmp_path)):
         apply_repository(world)
         answers.append(historical_features(open_store(world), "flight_delay_v1", questions))
-    pd.testing.assert_frame_equal(*answers)
+    from_folders, from_files = answers
+    pd.testing.assert_frame_equal(from_folders, from_files)
 
 
 def test_a_build_replaces_whatever_kind_of_table_was_there(

@@ -41,7 +41,9 @@ def origin() -> pd.DataFrame:
 
 
 def after_noon(table: pd.DataFrame, minutes: int) -> pd.Series:
-    return table.loc[NOON + timedelta(minutes=minutes)]
+    row = table.loc[NOON + timedelta(minutes=minutes)]
+    assert isinstance(row, pd.Series)
+    return row
 
 
 def test_the_backlog_is_what_should_have_left_and_has_not(origin: pd.DataFrame) -> None:

@@ -1,6 +1,7 @@
 """On-demand transformations: local clocks, margins, parts of the day, and one row answered as many."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_an_aircraft_that_cannot_be_back_has_a_negative_margin() -> None:
     # Given a leg of two hours that is expected to land an hour before the next departure
     departure = datetime(2013, 5, 14, 18, 30, tzinfo=UTC)
     minute = departure.timestamp() / 60
-    inputs = {
+    inputs: dict[str, list[Any]] = {
         "scheduled_departure": [departure, departure],
         "aircraft_expected_arrival": [minute - 60, None],
         "aircraft_leg_minutes": [120.0, None],

@@ -1,6 +1,7 @@
 """A declared window is a column of the table and a field of the view, and says what a count by hand says."""
 
 from dataclasses import replace
+from typing import Any
 
 import ibis
 import numpy as np
@@ -52,7 +53,8 @@ def rows(jobs: pd.DataFrame) -> pd.DataFrame:
 
 
 def on_grid(minute: pd.Series) -> pd.Series:
-    return np.ceil(minute.astype("float64") / TABLE.grid) * TABLE.grid
+    marks: Any = np.ceil(minute.astype("float64") / TABLE.grid)
+    return marks * TABLE.grid
 
 
 def test_every_aggregation_is_expanded_over_its_windows() -> None:
@@ -67,6 +69,7 @@ def test_each_window_is_what_a_count_by_hand_says(
     jobs: pd.DataFrame, rows: pd.DataFrame, window: str, minutes: int
 ) -> None:
     began = on_grid(jobs["began"])
+    row: Any
     for row in rows.itertuples():
         minute = row.event_timestamp.timestamp() / 60
         sizes = jobs["size"][(jobs["key"] == row.key) & (began <= minute) & (minute < began + minutes)]
@@ -82,6 +85,7 @@ def test_a_level_holds_what_has_begun_and_neither_ended_nor_been_given_up(
 ) -> None:
     leave = on_grid(pd.concat([jobs["ended"].astype("float64"), jobs["began"] + 120.0], axis=1).min(axis=1))
     began = on_grid(jobs["began"])
+    row: Any
     for row in rows.itertuples():
         minute = row.event_timestamp.timestamp() / 60
         assert row.open == ((jobs["key"] == row.key) & (began <= minute) & (minute < leave)).sum()
@@ -92,9 +96,11 @@ def test_a_window_more_is_a_field_more() -> None:
     (stream,) = CARRIER_OPERATIONS.streams
     wider = replace(CARRIER_OPERATIONS, streams=(replace(stream, windows={**stream.windows, "6h": 360}),))
     key = [Entity(name=name, value_type=ValueType.STRING) for name in wider.keys]
+    ttl = definitions.carrier_operations.ttl
+    assert ttl is not None
 
     # When
-    view = definitions._windows(wider, key, definitions.carrier_operations.ttl)
+    view = definitions._windows(wider, key, ttl)
 
     # Then
     added = {field.name for field in view.features} - set(CARRIER_OPERATIONS.columns)

@@ -16,6 +16,7 @@ from tests.flight_delay import recompute_operations as operations
 from tests.flight_delay.recompute_question import Question, Row, Status, Values
 from tests.flight_delay.recompute_request import ON_DEMAND
 from tests.flight_delay.recompute_world import World, minutes
+from tests.frames import records
 
 HOUR, DAY = 60, 1440
 LookUp = Callable[[World, Question], Row | None]
@@ -116,4 +117,4 @@ def _questions(examples: pd.DataFrame) -> list[Question]:
     asked = examples[["origin", "carrier", "dest", "flight", "tailnum", "distance"]]
     asked = asked.assign(**{name: minutes(examples[column]) for name, column in clocks.items()})
     asked["tailnum"] = asked["tailnum"].astype(object).where(asked["tailnum"].notna(), None)
-    return [Question(**row) for row in asked.to_dict("records")]
+    return [Question(**row) for row in records(asked)]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 
 from tests.flight_delay.recompute_question import Question, Row, Values
 from tests.flight_delay.recompute_world import Array, Flights, World
@@ -81,7 +82,7 @@ def summary(delays: Array) -> tuple[float, float, float]:
     return float(len(delays)), mean(np.clip(delays, *CLIP)), mean(delays >= LATE)
 
 
-def mean(values: Array) -> float:
+def mean(values: Array | npt.NDArray[np.bool_]) -> float:
     """The mean; NaN of nothing."""
     return float(np.mean(values)) if len(values) else np.nan
 

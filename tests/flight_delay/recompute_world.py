@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -74,7 +75,9 @@ class World:
         if columns not in self._grouped:
             keys = list(columns) if len(columns) > 1 else columns[0]
             rows = self.flights.groupby(keys, sort=False).indices
-            self._grouped[columns] = {name: self.everything.where(index) for name, index in rows.items()}
+            self._grouped[columns] = {
+                name: self.everything.where(np.asarray(index)) for name, index in rows.items()
+            }
         wanted = tuple(key.values())
         return self._grouped[columns].get(wanted if len(wanted) > 1 else wanted[0], NO_FLIGHTS)
 
@@ -85,7 +88,7 @@ def read_world(raw: Path) -> World:
     zones = dict(zip(airports["faa"], airports["tzone"], strict=True))
     weather = pd.read_csv(raw / "weather.csv", parse_dates=["time_hour"])
     weather["known"] = minutes(weather["time_hour"]) + 60  # an hour's weather is known when the hour is over
-    planes = pd.read_csv(raw / "planes.csv").set_index("tailnum")
+    planes: Any = pd.read_csv(raw / "planes.csv").set_index("tailnum")
     return World(
         flights=_read_flights(raw, zones),
         weather={str(origin): rows.sort_values("known") for origin, rows in weather.groupby("origin")},

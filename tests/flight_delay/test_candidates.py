@@ -1,6 +1,7 @@
 """The candidates are one of each family, all for the problem's task, ready to fit from its import path."""
 
 from importlib import import_module
+from typing import Any
 
 from flight_delay.candidates import CANDIDATES
 from flight_delay.problem import PROBLEM
@@ -19,4 +20,5 @@ def test_every_family_competes_once():
 
 
 def test_candidates_have_the_problems_task():
-    assert {estimator.task for estimator in CANDIDATES} == {PROBLEM.task}
+    candidates: tuple[Any, ...] = CANDIDATES
+    assert {estimator.task for estimator in candidates} == {PROBLEM.task}

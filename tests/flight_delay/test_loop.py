@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from markupsafe import escape
+from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from rich.console import Console
 
@@ -81,6 +82,7 @@ def train_on_shuffled_labels(loop: Loop) -> ModelVersionRef:
         "shuffle_labels": True,
     }
     run = run_deployment(deployment_name(PROBLEM.name), parameters=parameters, timeout=0, as_subflow=False)
+    assert isinstance(run, FlowRun)
     wait_for_flow_run(str(run.id), loop.trainer.require_alive)
     return loop.trained_by(str(run.id))
 

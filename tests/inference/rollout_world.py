@@ -32,7 +32,7 @@ def policy_of(mode: Mode = "canary", **changes: Any) -> RolloutPolicy:
 def champion_of(settings: InferenceSettings) -> str | None:
     """The version that the alias names."""
     ref = current(settings, NAME)
-    return ref and ref.version
+    return None if ref is None else ref.version
 
 
 def promote_version(settings: InferenceSettings, version: str, reason: str = "by training") -> None:

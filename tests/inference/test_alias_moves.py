@@ -1,6 +1,7 @@
 """The alias moves again and again under load: no request fails, each answer is all of one version."""
 
 import threading
+from functools import partial
 from itertools import cycle, islice
 
 import httpx
@@ -69,9 +70,7 @@ def test_the_alias_moves_again_and_again_under_load(settings: InferenceSettings,
             caller.start()
         for version in islice(cycle(versions), 1, moves + 1):
             set_champion(quick, version)
-            wait_until(
-                lambda version=version: served_version(server.url) == version, f"version {version}", 10
-            )
+            wait_until(partial(serves, server.url, version), f"version {version}", 10)
     finally:
         for caller in callers:
             caller.stop()
@@ -85,3 +84,7 @@ def test_the_alias_moves_again_and_again_under_load(settings: InferenceSettings,
 
 def served_version(url: str) -> str:
     return str(httpx.get(f"{url}/v1/model", timeout=30).json()["version"])
+
+
+def serves(url: str, version: str) -> bool:
+    return served_version(url) == version

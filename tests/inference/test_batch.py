@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -114,13 +115,13 @@ def test_a_frame_without_a_column_is_refused(settings: InferenceSettings, champi
 
 
 def test_served_rows_give_the_matrix_that_a_frame_gives() -> None:
-    values = [
+    values: list[dict[str, str | float | None]] = [
         {"cars": 1.1, "trend": None, "capacity": 1e300, "district": None, "hour": 0.1, "free_share": -0.0},
         {"cars": None, "trend": 2.0, "capacity": 3.0, "district": "hill", "hour": 1e-30, "free_share": 7.0},
     ]
 
     inputs = ModelInputs(COLUMNS)
-    nothing = dict.fromkeys(values[0])
+    nothing: dict[str, Any] = dict.fromkeys(values[0])
     rows = [inputs.served(ServedFeatures(row, nothing, nothing)) for row in values]
     served = inputs.matrix(rows)
     framed = to_matrix(pd.DataFrame(values), COLUMNS)

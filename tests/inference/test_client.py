@@ -21,6 +21,7 @@ from inference.client.errors import (
     NoModelError,
     RequestIdConflictError,
 )
+from inference.client.instances import FieldValue
 from inference.prediction_log.reader import read_predictions
 from inference.settings import InferenceSettings
 from tests.inference.running import ROOT, ServerProcess, free_port, running_server
@@ -80,7 +81,8 @@ def test_predictions_are_typed_and_in_order(client: RoundtripClient) -> None:
 def test_fields_may_be_moments_and_features_may_be_given(client: RoundtripClient) -> None:
     columns = client.model().columns
     given = {column.name: "hill" if column.kind == "categorical" else 2.0 for column in columns}
-    fields = {"site": "north", "opens_at": datetime(2024, 5, 1, 13, tzinfo=UTC), "spaces": 40, "fee": 2.5}
+    opens_at = datetime(2024, 5, 1, 13, tzinfo=UTC)
+    fields: dict[str, FieldValue] = {"site": "north", "opens_at": opens_at, "spaces": 40, "fee": 2.5}
 
     looked_up = client.predict(Instance(fields, prediction_time=NOON))
     answered = client.predict(Instance(features=given, prediction_time=NOON))

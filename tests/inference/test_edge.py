@@ -23,6 +23,7 @@ from tests.inference.running import environment_of
 from tests.training.tabular_rows import make_matrix
 from training.bundle.contract import REFERENCE_FILE
 from training.bundle.reader import Bundle
+from training.estimators.base import Estimator
 from training.estimators.boosted_trees import BoostedTreesEstimator
 from training.estimators.linear import LinearEstimator
 from training.estimators.network import NetworkEstimator
@@ -45,7 +46,7 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
     folder = tmp_path_factory.mktemp("edge")
-    estimators = {
+    estimators: dict[str, Estimator] = {
         "linear": LinearEstimator("binary"),
         "trees": BoostedTreesEstimator("binary", rounds=30),
         "network": NetworkEstimator("binary", hidden=(64, 32), epochs=2, batch=128, learning_rate=0.01),

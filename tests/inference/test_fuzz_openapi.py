@@ -15,6 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -93,6 +94,7 @@ def fuzz(fuzzed: Fuzzed, examples: int) -> None:
     """Ask each operation that many valid questions, and as many wrong ones."""
     schema = schemathesis.openapi.from_url(f"{fuzzed.process.url}/openapi.json")
     for found in schema.get_all_operations():
+        assert isinstance(found, Ok)
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
             fuzz_operation(fuzzed, found.ok(), mode, examples)
 

@@ -50,9 +50,8 @@ def module_settings(built_world: Path, tmp_path_factory: pytest.TempPathFactory)
 def both_ways(module_settings: InferenceSettings) -> Iterator[TestClient]:
     """One application at the root, where hot paths are known, and mounted, where they reach FastAPI."""
     app = create_app(module_settings)
-    outer = Starlette(
-        routes=[Mount(MOUNTED, app), Mount("", app)], lifespan=lambda _: app.router.lifespan_context(app)
-    )
+    lifespan: Any = app.router.lifespan_context
+    outer = Starlette(routes=[Mount(MOUNTED, app), Mount("", app)], lifespan=lambda _: lifespan(app))
     with TestClient(outer, raise_server_exceptions=False) as client:
         wait_until(lambda: client.get("/health/ready").status_code == 200, "a model")
         yield client

@@ -1,6 +1,7 @@
 """The typed decoder never takes what the models refuse, nor reads a value otherwise than they do."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -207,6 +208,7 @@ def test_a_models_rows_are_what_its_named_features_become(
         assert named is not None
         for (fields, row, *others), (other_fields, mapping, *others_named) in zip(rows, named, strict=True):
             assert isinstance(row, FeatureRow)
+            assert isinstance(mapping, Mapping)
             assert row == INPUTS.given(mapping)
             assert (fields, others) == (other_fields, others_named)
 

@@ -86,7 +86,7 @@ def test_what_was_given_is_logged_with_the_fields_that_came_along(
         ask(service, given("alone", district=""))
         ask(service, {**given("along"), "site": "north", "opens_at": "2024-05-01T13:00:00Z"})
 
-    logged = read_predictions(live, start, start + timedelta(hours=1)).set_index("request_id")
+    logged: Any = read_predictions(live, start, start + timedelta(hours=1)).set_index("request_id")
     assert set(logged["source"]) == {"given"}
     assert logged.loc["along", "key.site"] == "north"
     assert logged.loc["along", "key.opens_at"] == NOON + timedelta(hours=1)

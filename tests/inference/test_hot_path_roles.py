@@ -180,6 +180,6 @@ def test_a_challenger_without_reasons_leaves_them_to_the_champion(core: Core) ->
 
     (answer,) = core.predict(questions(2)[1], explain=True)
 
-    assert (answer.role, answer.prediction) == ("champion", pytest.approx(1.125))
+    assert (answer.role, answer.prediction) == ("champion", pytest.approx(1.125))  # type: ignore[comparison-overlap]
     assert answer.reasons
     assert len(read_predictions(core.settings, NOON, TOMORROW)) == 1

@@ -85,9 +85,12 @@ def test_tallies_publish_what_prometheus_itself_would_have_counted(times: int) -
 def test_nothing_is_lost_between_threads_that_count_and_one_that_publishes() -> None:
     registry = CollectorRegistry()
     tally = CounterTally(Counter("asked", "x", ["door"], registry=registry))
-    counting = [
-        threading.Thread(target=lambda: [tally.add(("predict",)) for _ in range(20_000)]) for _ in range(4)
-    ]
+
+    def count() -> None:
+        for _ in range(20_000):
+            tally.add(("predict",))
+
+    counting = [threading.Thread(target=count) for _ in range(4)]
 
     for thread in counting:
         thread.start()

@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,10 @@ def served_version(client: httpx.Client) -> str:
     return str(client.get("/v1/model").json()["version"])
 
 
+def serves(client: httpx.Client, version: str) -> bool:
+    return served_version(client) == version
+
+
 def follower_error(client: httpx.Client) -> str | None:
     error: str | None = client.get("/v1/model").json()["follower"]["error"]
     return error
@@ -77,7 +82,7 @@ def test_the_alias_moves_under_load_without_a_failure(
         for move in range(MOVES):
             version = versions[(move + 1) % 2]
             set_champion(settings, version)
-            wait_until(lambda version=version: served_version(service) == version, f"version {version}", 5)
+            wait_until(partial(serves, service, version), f"version {version}", 5)
 
     assert len(load.statuses) > MOVES
     assert set(load.statuses) == {200}

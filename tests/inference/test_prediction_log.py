@@ -4,6 +4,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -264,7 +265,7 @@ def test_a_model_with_other_inputs_gets_a_segment_of_its_own(settings: FeatureSe
     log.append([changed], other)
     log.close()
 
-    logged = read_predictions(settings, DAY, DAY + timedelta(days=1)).set_index("request_id")
+    logged: Any = read_predictions(settings, DAY, DAY + timedelta(days=1)).set_index("request_id")
     assert logged.loc["b", "feature.weekday"] == 3.0
     assert np.isnan(logged.loc["a", "feature.weekday"])
     assert np.isnan(logged.loc["b", "feature.cars"])

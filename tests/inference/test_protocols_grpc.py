@@ -16,6 +16,7 @@ import httpx
 import pytest
 import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
+from grpc import StatusCode as Code
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from inference.app import create_app
@@ -30,7 +31,6 @@ from tests.inference.parking import PROBLEM
 from tests.inference.running import PATIENCE, ROOT, ServerProcess, environment_of, free_port, wait_until
 from tests.inference.world import add_version, instance, set_champion, world_settings
 
-Code = grpc.StatusCode
 CALLS = 8
 # Channels of one process to one address are one connection otherwise.
 ALONE = [("grpc.use_local_subchannel_pool", 1)]
@@ -105,7 +105,7 @@ def inputs_of_grpc() -> list[Any]:
 def test_the_asynchronous_client_is_answered_too(
     http: httpx.Client, grpc_settings: InferenceSettings
 ) -> None:
-    async def ask() -> list[float]:
+    async def ask() -> list[list[float]]:
         async with triton_aio.InferenceServerClient(f"127.0.0.1:{grpc_settings.grpc_port}") as opened:
             answers = await asyncio.gather(*(opened.infer(PROBLEM.name, inputs_of_grpc()) for _ in range(20)))
             return [answer.as_numpy("prediction").tolist() for answer in answers]

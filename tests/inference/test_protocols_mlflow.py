@@ -1,6 +1,5 @@
 """MLflow's scoring surface, asked by MLflow's own client."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -17,7 +16,7 @@ from tests.inference.world import instance
 
 
 @pytest.fixture(scope="module")
-def client(shared_service: httpx.Client) -> Iterator[ScoringServerClient]:
+def client(shared_service: httpx.Client) -> ScoringServerClient:
     return ScoringServerClient(shared_service.base_url.host, shared_service.base_url.port)
 
 
@@ -142,7 +141,7 @@ def test_wrong_csv_is_refused(shared_service: httpx.Client, text: str | bytes, m
 )
 def test_another_content_type_is_refused(shared_service: httpx.Client, content_type: str) -> None:
     response = shared_service.post(
-        "/invocations", content=b"{}", headers={"content-type": content_type.encode()}
+        "/invocations", content=b"{}", headers={b"content-type": content_type.encode()}
     )
 
     assert "application/json" in error_of(response, 415)

@@ -54,7 +54,7 @@ def tensor(name: str, values: list[Any], datatype: str = "FP64", **changes: Any)
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    tensors = {
+    tensors: dict[str, Any] = {
         name: tensor(name, values, "BYTES" if name == "district" else "FP64")
         for name, values in columns_of().items()
     }
@@ -278,7 +278,7 @@ def test_lengths_that_lie_are_refused(
 
 @pytest.mark.parametrize("length", ["", "x", "-1", "1" * 30, "½"])
 def test_a_header_length_that_is_no_number_is_refused(shared_service: httpx.Client, length: str) -> None:
-    headers = {"Inference-Header-Content-Length": length.encode()}
+    headers = {b"Inference-Header-Content-Length": length.encode()}
 
     assert shared_service.post(INFER, json=document(), headers=headers).status_code == 400
 

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+from grpc import StatusCode as Code
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from inference.access.rate_limit import Rate
@@ -17,7 +18,6 @@ from tests.inference.parking import PROBLEM
 from tests.inference.running import free_port, running_server
 from tests.inference.world import world_settings
 
-Code = grpc.StatusCode
 TEXT, MLFLOW = {"error"}, {"error_code", "message"}
 PREDICTING = [
     (f"/v2/models/{PROBLEM.name}/infer", TEXT),

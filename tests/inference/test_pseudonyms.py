@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pandas as pd
@@ -98,7 +99,7 @@ def test_bulk_and_online_predictions_have_the_same_pseudonyms(
 
     score_file(private, examples, tmp_path / "scored.parquet", BatchOptions(log=True))
 
-    rows = logged(private)
+    rows: Any = logged(private)
     keys = [f"key.{name}" for name in PERSONAL]
     assert rows.loc["example-north", keys].tolist() == rows.loc["online", keys].tolist()
     assert (

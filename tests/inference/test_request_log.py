@@ -78,7 +78,12 @@ def test_a_reader_that_is_stuck_holds_nothing_up_and_is_told_what_it_missed() ->
         log = RequestLog("all", writer)
         for _ in range(WAITING_LINES + beyond):
             log.record(CALL, "/v1/predict", 200)
-        closing = threading.Thread(target=lambda: (log.close(), writer.close()))
+
+        def close() -> None:
+            log.close()
+            writer.close()
+
+        closing = threading.Thread(target=close)
         closing.start()
         lines = [json.loads(line) for line in reader]
         closing.join()

@@ -1,6 +1,9 @@
 """The sequential tests keep their promise: few false alarms however often one looks, few labels for harm."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from inference.rollout.betting import Floats, above, log_wealth, paired, two_arms
@@ -64,7 +67,7 @@ def test_a_thousand_canaries_and_shadows_of_models_alike(kind: str) -> None:
     check_pairs(MANY, kind)
 
 
-def labels_until(log_wealths: Floats, limit: float, labels: Floats) -> float:
+def labels_until(log_wealths: Floats, limit: float, labels: npt.NDArray[np.number[Any]]) -> float:
     """The challenger's labels at the crossing, in the slowest run but one in twenty."""
     crossed = log_wealths >= limit
     at = np.where(crossed.any(axis=-1), crossed.argmax(axis=-1), -1)

@@ -184,7 +184,7 @@ def rolled_back(settings: InferenceSettings) -> str | None:
     if seen is None or seen.verdict.action != "roll_back":
         return None
     entry = act(settings, PROBLEM, seen)
-    return entry and entry.reason
+    return None if entry is None else entry.reason
 
 
 def wait_for_both_on(service: httpx.Client, site: str) -> None:

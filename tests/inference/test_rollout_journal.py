@@ -56,7 +56,7 @@ def tags(settings: InferenceSettings) -> dict[str, str]:
 
 def challenger_alias(settings: InferenceSettings) -> str | None:
     ref = current(settings, NAME, "challenger")
-    return ref and ref.version
+    return None if ref is None else ref.version
 
 
 def actions(settings: InferenceSettings) -> list[Action]:

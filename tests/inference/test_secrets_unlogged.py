@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from inference.access.caller import Scope
 from tests.inference.callers import bearer, new_key
 from tests.inference.running import ROOT, started_command, wait_until
 from tests.inference.world import add_version, instance, set_champion, world_settings
@@ -41,7 +42,8 @@ def traces(built_world: Path, tmp_path_factory: pytest.TempPathFactory, secrets:
     settings = world_settings(var)
     set_champion(settings, add_version(settings, 1.0))
     keys = var / "access" / "keys.json"
-    for name, scopes in (("caller", ["predict"]), ("keeper", ["predict", "admin"])):
+    callers: dict[str, list[Scope]] = {"caller": ["predict"], "keeper": ["predict", "admin"]}
+    for name, scopes in callers.items():
         secrets[name] = new_key(keys, name, scopes)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("ROUNDTRIP_API_KEYS", str(keys))

@@ -1,6 +1,8 @@
 """What a service answers: predictions, flags, the served model, its health and its figures."""
 
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pandas as pd
@@ -78,6 +80,7 @@ def test_online_answers_are_logged_with_the_features_that_history_gives(
     settings: InferenceSettings, service: httpx.Client
 ) -> None:
     examples = example_rows()
+    rows: Iterable[Any] = examples.itertuples()
     asked = [
         instance(
             row.site,
@@ -85,7 +88,7 @@ def test_online_answers_are_logged_with_the_features_that_history_gives(
             fee=None if row.fee != row.fee else row.fee,
             request_id=row.example_id,
         )
-        for row in examples.itertuples()
+        for row in rows
     ]
 
     predictions(service.post("/v1/predict", json={"instances": asked}))

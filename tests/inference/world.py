@@ -76,13 +76,14 @@ def fact_rows() -> pd.DataFrame:
 def example_rows() -> pd.DataFrame:
     """An example per site, and one of a site that nothing is known about, asked at noon."""
     sites = [*SITES, "nowhere"]
+    fees: list[Any] = [2.5, 1.0, None, 3.0]
     stamps = {"opens_at": NOON + timedelta(hours=1), "event_timestamp": NOON}
     frame = pd.DataFrame({"example_id": [f"example-{site}" for site in sites], "site": sites})
-    frame = frame.assign(spaces=np.arange(4) * 20 + 40, fee=[2.5, 1.0, None, 3.0], **stamps)
+    frame = frame.assign(spaces=np.arange(4) * 20 + 40, fee=fees, **stamps)
     return frame.astype(dict.fromkeys(stamps, "datetime64[us, UTC]"))
 
 
-def instance(site: str = "north", **changes: Any) -> dict[str, Any]:
+def instance(site: Any = "north", **changes: Any) -> dict[str, Any]:
     """A valid instance, asked as of noon."""
     chosen = {
         "site": site,

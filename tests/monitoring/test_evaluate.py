@@ -1,7 +1,7 @@
 """One evaluation end to end: real log, real labels, real bundle, Evidently's verdict, the record."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pandas as pd
 import pytest
@@ -31,7 +31,7 @@ def week(number: int, **drift: float) -> pd.DataFrame:
     return draw_orders(START + number * WEEK, ORDERS, seed=20 + number, **drift)
 
 
-def end_of(number: int) -> pd.Timestamp:
+def end_of(number: int) -> datetime:
     return START + (number + 1) * WEEK
 
 

@@ -1,7 +1,7 @@
 """Weekly drift of a real feature service: quiet weeks stay quiet, the week of the change stands out."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -62,19 +62,19 @@ def test_the_index_is_the_one_that_the_monitor_decides_by(
     # Given every example of the week of the change and of its reference, features read independently
     store = open_store(settings)
 
-    def values(start: pd.Timestamp, end: pd.Timestamp) -> pd.Series:
+    def values(start: datetime, end: datetime) -> pd.Series:
         examples = read_examples(settings.tables, start, end)
         return historical_features(store, PROBLEM.feature_service, examples)[CHANGED]
 
     before, now = values(SHIFT - 2 * WEEK, SHIFT), values(SHIFT, SHIFT + WEEK)
-    assert drift.matrix.loc[CHANGED, SHIFT] == column_psi(before, now, "numeric")
+    assert drift.matrix.loc[CHANGED, SHIFT] == column_psi(before, now, "numeric")  # type: ignore[index]
 
 
 def test_fewer_rows_a_week_say_the_same_every_time(settings: MonitoringSettings) -> None:
     sampled = [measure_weekly_drift(settings, PROBLEM, SHIFT, END, 2, weekly_rows=200) for _ in range(2)]
     pd.testing.assert_frame_equal(sampled[0].history, sampled[1].history)
     assert sampled[0].history["rows"].max() == 200
-    assert sampled[0].matrix.loc[CHANGED, SHIFT] > sampled[0].threshold
+    assert sampled[0].matrix.loc[CHANGED, SHIFT] > sampled[0].threshold  # type: ignore[index]
 
 
 def run(settings: MonitoringSettings, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:

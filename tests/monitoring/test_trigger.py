@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.deployments.runner import RunnerDeployment
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from monitoring.ml.decisions import Decision
@@ -29,7 +30,9 @@ def train(as_of: str, reason: str) -> None:
 def _deployed(prefect_server: Mapping[str, str]) -> Iterator[None]:
     """A Prefect server with the deployment registered."""
     with talking_to(prefect_server):
-        train.to_deployment(PROBLEM.name).apply()
+        deployment = train.to_deployment(PROBLEM.name)
+        assert isinstance(deployment, RunnerDeployment)
+        deployment.apply()
         yield
 
 

@@ -1,7 +1,7 @@
 """The lock satisfies pyproject.toml, is whole, and is what is installed."""
 
 import re
-from importlib.metadata import distributions
+from importlib.metadata import Distribution, distributions
 from itertools import chain
 
 import pytest
@@ -33,7 +33,7 @@ LINES = read_lines("requirements-ml.txt")
 PINS = read_pins(LINES)
 ADDED_LINES = {extra: read_lines(lock) for extra, lock in ADDED_BY.items()}
 ADDED_PINS = {name: pin for lines in ADDED_LINES.values() for name, pin in read_pins(lines).items()}
-INSTALLED = {canonicalize_name(found.name): found for found in distributions()}
+INSTALLED: dict[str, Distribution] = {canonicalize_name(found.name): found for found in distributions()}
 
 
 @pytest.mark.parametrize("extra", sorted(read_extras()))

@@ -1,6 +1,7 @@
 """Entity, views and service of the docks."""
 
 from datetime import timedelta
+from typing import Any
 
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, RequestSource, ValueType
 from feast.on_demand_feature_view import on_demand_feature_view
@@ -52,7 +53,7 @@ request = RequestSource(
         Field(name="temperature", dtype=Float64),
     ],
 )
-def hour_facts(inputs: dict[str, list[object]]) -> dict[str, list[float]]:
+def hour_facts(inputs: dict[str, list[Any]]) -> dict[str, list[float]]:
     """Hour, weekday and temperature of the hour that is asked about."""
     return {
         "hour": [float(moment.hour) for moment in inputs["starts_at"]],

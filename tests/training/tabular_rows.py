@@ -1,9 +1,11 @@
 """Seeded rows with categories, missing numbers and a label that depends on them, for the model families."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from features.schema import FeatureColumn
-from training.estimators.base import Dataset
+from training.estimators.base import Dataset, Estimator
 from training.estimators.base_rate import BaseRateEstimator
 from training.estimators.boosted_trees import BoostedTreesEstimator
 from training.estimators.linear import LinearEstimator
@@ -20,14 +22,14 @@ COLUMNS = (
 )
 SHAPES = np.array(["round", "square", "long", "", "once in a while"], dtype=object)
 COLOURS = np.array([f"colour {number}" for number in range(40)], dtype=object)
-ESTIMATORS = (
+ESTIMATORS: tuple[Callable[[Task], Estimator], ...] = (
     BaseRateEstimator,
     LinearEstimator,
     lambda task: BoostedTreesEstimator(task, rounds=60),
     lambda task: BoostedTreesEstimator(task, rounds=40, refit=True),
     lambda task: NetworkEstimator(task, hidden=(16, 8), epochs=6, batch=128, learning_rate=0.01),
 )
-FAMILIES = {
+FAMILIES: dict[Task, tuple[str, ...]] = {
     "binary": ("base_rate", "logistic", "xgboost", "xgboost_refit", "network"),
     "regression": ("base_rate", "linear", "xgboost", "xgboost_refit", "network"),
 }

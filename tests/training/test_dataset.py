@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ def training_set(world: TrainedWorld) -> TrainingSet:
     return build_training_set(world.settings, PROBLEM, BEFORE_THE_SHIFT)
 
 
-def changed(training_set: TrainingSet, **columns: object) -> TrainingSet:
+def changed(training_set: TrainingSet, **columns: Any) -> TrainingSet:
     return replace(training_set, frame=training_set.frame.assign(**columns))
 
 
@@ -43,7 +44,7 @@ def test_the_fingerprint_follows_the_content(world: TrainedWorld, training_set: 
     again = build_training_set(world.settings, PROBLEM, BEFORE_THE_SHIFT)
     assert again.fingerprint == training_set.fingerprint
     for column in ("rides", "rides_last_hour", "district", "event_timestamp"):
-        other = training_set.frame.copy()
+        other: Any = training_set.frame.copy()
         other.loc[5, column] = other.loc[9, column] if column != "district" else "elsewhere"
         if column == "event_timestamp":
             other.loc[5, column] += timedelta(minutes=1)

@@ -78,7 +78,7 @@ def request_run(**parameters: object) -> UUID | None:
 def state_of(run: UUID) -> str:
     with get_client(sync_client=True) as client:
         state = client.read_flow_run(run).state
-        return "" if state is None else state.name
+        return "" if state is None else state.name or ""
 
 
 def wait_for_state(run: UUID, *names: str) -> str:

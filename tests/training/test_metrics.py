@@ -7,6 +7,7 @@ import pytest
 from training.errors import UnknownMetricError
 from training.evaluate import SLICE_MINIMUM, compute_metrics, evaluate
 from training.metrics import BINARY, REGRESSION, calibration_error, improvement, require_comparable
+from training.problem import Task
 
 LABEL = np.array([0.0, 0.0, 1.0, 1.0])
 PREDICTION = np.array([0.1, 0.4, 0.35, 0.8])
@@ -22,7 +23,7 @@ def test_binary_metrics_are_the_ones_that_are_named() -> None:
     assert metrics["f1"] == pytest.approx(2 / 3)
     assert metrics["brier"] == pytest.approx(np.mean((PREDICTION - LABEL) ** 2))
     assert metrics["log_loss"] == pytest.approx(-np.mean(np.log([0.9, 0.6, 0.35, 0.8])))
-    assert (metrics["base_rate"], metrics["mean_prediction"]) == (0.5, pytest.approx(0.4125))
+    assert (metrics["base_rate"], metrics["mean_prediction"]) == (0.5, pytest.approx(0.4125))  # type: ignore[comparison-overlap]
 
 
 def test_regression_metrics_are_the_ones_that_are_named() -> None:
@@ -56,7 +57,7 @@ def test_what_one_class_leaves_undefined_is_not_a_number() -> None:
     ],
 )
 def test_improvement_follows_the_direction(
-    task: str, name: str, challenger: float, champion: float, gain: float
+    task: Task, name: str, challenger: float, champion: float, gain: float
 ) -> None:
     assert improvement(task, name, challenger, champion) == pytest.approx(gain)
 

@@ -26,7 +26,10 @@ NAME = PROBLEM.name
 
 def aliases(settings: TrainingSettings) -> tuple[str | None, str | None]:
     champion, previous = current(settings, NAME), current(settings, NAME, "previous")
-    return champion and champion.version, previous and previous.version
+    return (
+        None if champion is None else champion.version,
+        None if previous is None else previous.version,
+    )
 
 
 def pending(settings: TrainingSettings) -> bool:

@@ -9,8 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from tests.training.tabular_rows import COLUMNS, ESTIMATORS, make_matrix, make_rows
-from training.bundle.errors import BundleError
-from training.bundle.graph_safety import GraphSafetyError
+from training.bundle.errors import BundleError, GraphSafetyError
 from training.bundle.scorer import Scorer, ScorerError
 
 HEAVY = ("sklearn", "xgboost", "torch", "prefect", "evidently", "matplotlib", "feast", "mlflow")

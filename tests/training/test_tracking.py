@@ -44,9 +44,11 @@ def test_the_run_tells_what_was_asked_and_found(run: Run, world: TrainedWorld) -
 
 
 def test_the_data_set_is_the_runs_input(run: Run) -> None:
+    assert run.inputs is not None
     (logged,) = run.inputs.dataset_inputs
     fingerprint = run.data.params["data_fingerprint"]
     assert fingerprint.startswith(logged.dataset.digest)
+    assert logged.dataset.profile is not None
     assert json.loads(logged.dataset.profile)["fingerprint"] == fingerprint
 
 
@@ -71,6 +73,7 @@ def test_a_training_that_fails_leaves_a_failed_run_and_the_champion(settings: Tr
     with pytest.raises(EmptyWindowError):
         run_training(settings, START)
     experiment = client.get_experiment_by_name(PROBLEM.name)
+    assert experiment is not None
     newest = client.search_runs([experiment.experiment_id], order_by=["start_time DESC"], max_results=1)[0]
     assert newest.info.status == "FAILED"
     assert client.get_registered_model(PROBLEM.name).aliases == before

@@ -1,6 +1,7 @@
 """A repository with every shape of view: ties, renamed columns, two keys, no key, no TTL, on-demand."""
 
 from datetime import timedelta
+from typing import Any
 
 import pandas as pd
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, PushSource, RequestSource, ValueType
@@ -82,7 +83,7 @@ asked = RequestSource(
     sources=[asked],
     schema=[Field(name="due_hour", dtype=Float64), Field(name="short_note", dtype=String)],
 )
-def request_facts(inputs: dict[str, list[object]]) -> dict[str, list[object]]:
+def request_facts(inputs: dict[str, list[Any]]) -> dict[str, list[object]]:
     return {
         "due_hour": [
             None if moment is None else moment.hour + moment.minute / 60 for moment in inputs["due_at"]
@@ -97,7 +98,7 @@ def request_facts(inputs: dict[str, list[object]]) -> dict[str, list[object]]:
     sources=[asked, readings, site_load],
     schema=[Field(name="amount_per_level", dtype=Float64), Field(name="has_level", dtype=Float64)],
 )
-def relation(inputs: dict[str, list[object]]) -> dict[str, list[object]]:
+def relation(inputs: dict[str, list[Any]]) -> dict[str, list[object]]:
     pairs = list(zip(inputs["amount"], inputs["readings__level"], strict=True))
     return {
         "amount_per_level": [None if a is None or not level else a / level for a, level in pairs],
