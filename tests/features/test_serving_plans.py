@@ -66,7 +66,7 @@ def test_the_plan_on_file_is_the_one_through_feast(
     assert from_text.keys() == through_feast.functions.keys()
     for name, function in from_text.items():
         feasts: Any = through_feast.functions[name]
-        assert function.__code__.co_code == feasts.__code__.co_code  # type: ignore[attr-defined]
+        assert function.__code__.co_code == feasts.__code__.co_code
 
 
 @pytest.mark.parametrize(("repository", "service"), WITH_PLAN[1:3])

@@ -46,7 +46,7 @@ ROWS = make_matrix(12, seed=11)
 NAMES = ("shape", "colour", "weight", "height", "never_seen")
 
 
-def estimator_of(family: str, task: Task):  # type: ignore[no-untyped-def]
+def estimator_of(family: str, task: Task):
     return {
         "base_rate": BaseRateEstimator(task),
         "linear": LinearEstimator(task),

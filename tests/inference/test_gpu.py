@@ -119,7 +119,7 @@ def test_wanting_a_gpu_where_none_can_be_used_is_served_with_a_warning(
 @pytest.mark.skipif(HAS_CUDA_PROVIDER, reason="gpu: this ONNX Runtime can use one")
 def test_auto_takes_the_cpu_without_a_word_where_there_is_no_gpu(network: Bundle) -> None:
     for runtime in ("onnx", "torch"):
-        scorer = open_scorer(network, 1, "auto", runtime)  # type: ignore[arg-type]
+        scorer = open_scorer(network, 1, "auto", runtime)
 
         assert (scorer.device, scorer.warning) == ("cpu", None)
 
