@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.isolation import RUN, end_leftovers, isolate
-from tests.measuring import measured_unless_marked
+from tests.measuring import measured_as_marked
 from tests.orchestrator import running_orchestrator
 from tests.scheduling import LoadRooms, put_longest_first
 from tests.skip_policy import ALLOWED_SKIPS, find_unlisted, read_allowed_skips
@@ -42,8 +42,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Measure coverage of what a test runs, unless it is marked `unmeasured`."""
-    with measured_unless_marked(item):
+    """Measure coverage of what a test runs, as it is marked."""
+    with measured_as_marked(item):
         return (yield)
 
 
