@@ -96,3 +96,17 @@ def test_parquets_own_statistics_skip_what_lies_outside_the_span(tmp_path: Path)
     scanned = str(plan[0][1]).split("READ_PARQUET")[1]
     assert "Filters:" in scanned
     assert "at <= '2024-03-01 12:00:00+00'" in scanned
+
+
+@pytest.mark.parametrize("changes", [{"created": None}, {}, {"known_only": True}])
+def test_a_row_exactly_as_old_as_its_ttl_is_the_last_that_counts(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    path = tmp_path / "levels.parquet"
+    ROWS.to_parquet(path)
+    last = to_microseconds(NOON + 5 * HOUR)
+    asked = pd.DataFrame({ROW: [0, 1], INSTANT: [last, last + 1], "device": "a"})
+    with connect_utc() as connection:
+        connection.register(ENTITY_TABLE, asked)
+        source = make_source(path, ttl=4 * HOUR, **changes)
+        assert connection.execute(found_rows(source)).fetchall() == [(0, 3)]

@@ -126,3 +126,12 @@ def test_weather_is_known_once_its_hour_has_ended() -> None:
     assert table["precip_3h"].tolist() == pytest.approx([0.1, 0.3, 0.6, 1.2])
     assert table["pressure_change"].tolist()[3] == 5
     assert table["pressure_change"].isna().tolist() == [True, True, True, False]
+
+
+def test_an_arrival_is_known_when_the_flight_lands_and_no_minute_before() -> None:
+    legs = make_legs((0, 0, 0), (1440, 10, 30))
+
+    table = build_flight_history(ibis.memtable(legs)).execute()
+
+    landed = pd.to_datetime(legs["arrived"].astype("int64") * 60, unit="s", utc=True)
+    assert sorted(table["event_timestamp"]) == landed.tolist()

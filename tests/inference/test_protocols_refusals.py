@@ -142,3 +142,24 @@ def test_grpc_takes_a_key_by_its_own_name_too(stub: Any, tokens: dict[str, str])
 def test_grpc_probes_need_no_credentials(stub: Any) -> None:
     assert stub.ServerLive(service_pb2.ServerLiveRequest()).live
     assert not stub.ServerReady(service_pb2.ServerReadyRequest()).ready
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("ServerMetadata", service_pb2.ServerMetadataRequest()),
+        ("ModelReady", service_pb2.ModelReadyRequest(name=PROBLEM.name)),
+        ("ModelMetadata", service_pb2.ModelMetadataRequest(name=PROBLEM.name)),
+        ("ModelInfer", service_pb2.ModelInferRequest(model_name=PROBLEM.name)),
+    ],
+)
+def test_grpc_asks_every_call_for_its_scope(
+    stub: Any, tokens: dict[str, str], call: str, message: Any
+) -> None:
+    codes = []
+    for credentials in ({}, bearer(tokens["admin"])):
+        with pytest.raises(grpc.RpcError) as error:
+            getattr(stub, call)(message, metadata=list(credentials.items()))
+        codes.append(error.value.code())
+
+    assert codes == [Code.UNAUTHENTICATED, Code.PERMISSION_DENIED]

@@ -106,3 +106,17 @@ def test_what_is_read_reaches_back_as_far_as_labels_may_be_late() -> None:
     span = span_to_read(WINDOW, LABEL_SPEC)
 
     assert (span.start, span.end) == (WINDOW.start - LABEL_SPEC.due_within, WINDOW.end)
+
+
+def test_a_label_that_arrives_between_two_windows_counts_in_the_later_one_only() -> None:
+    joined = join([predict("seam", timedelta(days=6))], {"seam": WEEK})
+    later = Window.ending(WINDOW.end + WEEK, WEEK)
+
+    assert [len(newly_labelled(joined, window, "1")) for window in (WINDOW, later)] == [0, 1]
+
+
+def test_a_label_that_is_there_twice_is_refused() -> None:
+    twice = {"example_id": ["a", "a"], LABEL_SPEC.name: [True, True], KNOWN_AT: [pd.Timestamp(START)] * 2}
+
+    with pytest.raises(pd.errors.MergeError):
+        join_labels(pd.DataFrame([predict("a", timedelta(hours=1))]), pd.DataFrame(twice), LABEL_SPEC)
