@@ -73,8 +73,8 @@ test-slow: env-spark ## Run the rest: what takes long, and what needs Spark
 	@$(PYTEST) -m "(slow or spark) and not nightly" --durations=10 $(ARGS)
 
 .PHONY: nightly
-nightly: env ## Run the long forms: hundreds of kills, weeks, rollouts, fuzzed calls (about an hour)
-	@$(PYTEST) -m nightly --durations=10 $(ARGS)
+nightly: env ## Run the long forms: many kills, weeks, rollouts, fuzzed calls
+	@$(PYTEST) -m nightly --timeout=1800 --durations=10 $(ARGS)
 
 .PHONY: lint
 lint: env ## Check style, formatting, types, the one-way rooms, YAML and the workflow
