@@ -65,13 +65,13 @@ class FeatureSettings(BaseSettings):
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the file that `ROUNDTRIP_ENV_FILE` names in place of `.env`."""
         file = os.environ.get(ENV_FILE)
         if file is not None:
             dotenv_settings = DotEnvSettingsSource(settings_cls, env_file=REPOSITORY / file if file else None)
-        return init_settings, env_settings, dotenv_settings
+        return init_settings, env_settings, dotenv_settings, file_secret_settings
 
     @field_validator("var", "feature_repo", "raw_dir")
     @classmethod

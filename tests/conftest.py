@@ -10,7 +10,6 @@ import pytest
 
 from tests.isolation import RUN, end_leftovers, isolate
 from tests.measuring import measured_as_marked
-from tests.orchestrator import running_orchestrator
 from tests.scheduling import LoadRooms, put_longest_first
 from tests.skip_policy import ALLOWED_SKIPS, find_unlisted, read_allowed_skips
 
@@ -50,6 +49,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
     """A Prefect server; what a process must be told to find it."""
+    from tests.orchestrator import running_orchestrator  # imports what few tests need
+
     with running_orchestrator(tmp_path_factory.mktemp("prefect")) as environment:
         yield environment
 

@@ -35,7 +35,7 @@ def isolate(environment: MutableMapping[str, str]) -> bool:
     Workers, and whatever else a test starts, belong to the run that they inherit.
     """
     run = environment.get(RUN, "")
-    begins = not Path(run).is_dir() if run else True
+    begins = not (run and Path(run).is_dir())
     for name in [name for name in environment if name.startswith(SETTINGS)]:
         del environment[name]
     environment.update(FIXED, **dict.fromkeys(UNSET, ""))

@@ -15,6 +15,7 @@ from inference.rollout.record import CURRENT_TAG, HISTORY_PREFIX, INTENT_TAG, Ac
 from inference.settings import InferenceSettings
 from tests.inference.rollout_world import NAME, champion_of, policy_of, promote_version
 from tests.inference.world import add_version, bundle_folder
+from tests.training.dying_client import DyingClient, ProcessDiedError
 from training.bundle.contract import CONTRACT_FILE, MODEL_FILE
 from training.bundle.errors import BundleError
 from training.errors import StaleChampionError, UnknownVersionError
@@ -241,27 +242,3 @@ def undo(settings: InferenceSettings, champion: str) -> None:
         if tag == CURRENT_TAG or tag.startswith(HISTORY_PREFIX):
             client.delete_registered_model_tag(NAME, tag)
     client.set_registered_model_alias(NAME, "champion", champion)
-
-
-class ProcessDiedError(Exception):
-    """The process is gone."""
-
-
-class DyingClient:
-    """The registry's client, for a process that dies after so many writes."""
-
-    def __init__(self, settings: InferenceSettings, writes: int) -> None:
-        self._client, self._left = open_client(settings), writes
-
-    def __getattr__(self, name: str) -> object:
-        method = getattr(self._client, name)
-        if not name.startswith(("set_", "delete_")):
-            return method
-
-        def write(*arguments: object) -> object:
-            if not self._left:
-                raise ProcessDiedError
-            self._left -= 1
-            return method(*arguments)
-
-        return write

@@ -3,11 +3,11 @@
 import shutil
 import threading
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
 from tests.second_problem.problem import PROBLEM
+from tests.training.dying_client import DyingClient, ProcessDiedError
 from training import promotion, write_lock
 from training.bundle.errors import BundleDigestError
 from training.bundle.reader import read_bundle
@@ -196,32 +196,14 @@ def test_the_champion_reads_after_everything(settings: TrainingSettings) -> None
     read_bundle(fetch_bundle(settings, champion))
 
 
-class DiedError(BaseException):
-    """Stands for the death of the process."""
-
-
-class DyingClient:
-    """A registry's client whose process dies once it has made so many writes."""
-
-    def __init__(self, client: Any, writes: int) -> None:
-        self._client, self._left = client, writes
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith(("set_", "delete_")):
-            self._left -= 1
-            if self._left < 0:
-                raise DiedError
-        return getattr(self._client, name)
-
-
 @pytest.mark.parametrize("writes", [0, 1, 2])
 def test_nothing_is_moved_before_the_journal_says_so(
     settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
     before = history(settings, NAME)
     with monkeypatch.context() as patch:
-        patch.setattr(promotion, "open_client", lambda chosen: DyingClient(open_client(chosen), writes))
-        with pytest.raises(DiedError):
+        patch.setattr(promotion, "open_client", lambda chosen: DyingClient(chosen, writes))
+        with pytest.raises(ProcessDiedError):
             promote(settings, NAME, "2", "cut short", expected_champion="3")
 
     recover(settings, NAME)
