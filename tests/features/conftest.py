@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from features.build import build_tables
+from features.cluster.session import open_spark
 from features.raw import RawTables, find_raw_dir, read_raw
+from features.settings import FeatureSettings
 from tests.built_once import build_once
 
 if TYPE_CHECKING:
@@ -34,6 +36,18 @@ def days(raw_days: RawTables, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the tables of those days; read-only for tests."""
     built = build_once(tmp_path_factory, "days", lambda folder: build_tables(raw_days, folder / "tables"))
     return built / "tables"
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A Spark session, started once: whatever opens one in this process is given this one."""
+    with open_spark(FeatureSettings(var=tmp_path_factory.mktemp("spark"))) as session:
+        yield
+        gateway = session.sparkContext._gateway
+        assert gateway is not None
+    # PySpark's Java outlives the session, until its standard input ends.
+    gateway.proc.stdin.close()
+    gateway.proc.wait()
 
 
 @pytest.fixture(scope="session")

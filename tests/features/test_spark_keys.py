@@ -6,11 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from features.cluster.session import open_spark
 from features.settings import FeatureSettings
 from features.store import apply_repository, open_store
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 CONFIG = """
@@ -65,7 +64,6 @@ def test_keys_that_read_alike_side_by_side_are_still_two_rows(settings: FeatureS
             "event_timestamp": [NOON + timedelta(hours=1)] * 5,
         }
     )
-    with open_spark(settings):
-        answered = open_store(settings).get_historical_features(asked, ["stock:boxes"]).to_df()
+    answered = open_store(settings).get_historical_features(asked, ["stock:boxes"]).to_df()
     assert answered["room"].tolist() == asked["room"].tolist()
     assert answered["boxes"].fillna(-1).tolist() == [2.0, 1.0, -1, -1, 2.0]

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from feast import FeatureStore
 
-from features.cluster.session import open_spark
 from features.contract import read_examples
 from features.settings import FeatureSettings
 from features.store import apply_repository, open_store
@@ -15,7 +14,7 @@ from features.tables.facts import KNOWN_SINCE
 from tests.features.conftest import END, START
 from tests.frames import records
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
 
 QUESTIONS = 2_000
 STORED, SERVED = ("carrier_operations", "aircraft_legs"), 100
@@ -29,8 +28,7 @@ def stores(
     with pytest.MonkeyPatch.context() as environment:
         asof = _applied(days, tmp_path_factory.mktemp("asof"), "features", environment)
         spark = _applied(days, tmp_path_factory.mktemp("spark"), "features/spark", environment)
-        with open_spark(FeatureSettings()):
-            yield asof, spark
+        yield asof, spark
 
 
 @pytest.fixture(scope="module")

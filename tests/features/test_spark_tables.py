@@ -2,7 +2,6 @@
 
 import shutil
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -26,7 +25,7 @@ from features.store import apply_repository, open_store
 from tests.features.conftest import END, START
 from tests.features.tables_equal import layout_of, rows_in, rows_missing
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
 
 YEAR_TIMEOUT = 600
 HOUR = "%Y-%m-%dT%H:%M:%S"
@@ -37,14 +36,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> FeatureSettings:
     return FeatureSettings(var=tmp_path_factory.mktemp("spark"))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_session(settings: FeatureSettings) -> Iterator[None]:
-    with open_spark(settings):
-        yield
-
-
 @pytest.fixture(scope="module")
-def spark_days(settings: FeatureSettings) -> Path:
+def spark_days(settings: FeatureSettings, spark: None) -> Path:
     """The tables of the ten days, built by the command."""
     period = ["--start", f"{START:{HOUR}}", "--end", f"{END:{HOUR}}"]
     with pytest.MonkeyPatch.context() as environment:
