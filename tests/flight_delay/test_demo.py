@@ -23,6 +23,8 @@ SHRUNKEN = {
     "ROUNDTRIP_REPLAY_WEEKS": "1",
 }
 ENVIRONMENT = os.environ | SHRUNKEN
+# How many processes there are: first the build and the orchestrator, later the services and a training run.
+BUILDING, TRAINING = 2, 7
 LOOPBACK_ONLY = """
 import fcntl, os, socket, struct, sys
 SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1
@@ -81,7 +83,8 @@ def test_the_demo_runs_whole_without_a_network(world: Path) -> None:
     assert (world / "replay" / "replay.png").is_file()
 
 
-def test_ctrl_c_leaves_no_process_behind(world: Path) -> None:
+@pytest.mark.parametrize("running", [BUILDING, pytest.param(TRAINING, marks=pytest.mark.nightly)])
+def test_ctrl_c_leaves_no_process_behind(world: Path, running: int) -> None:
     demo = subprocess.Popen(
         demo_command(world),
         cwd=REPOSITORY,
@@ -91,7 +94,7 @@ def test_ctrl_c_leaves_no_process_behind(world: Path) -> None:
         text=True,
         start_new_session=True,
     )
-    wait_for_processes(world, demo)
+    wait_for_processes(world, demo, running)
 
     os.killpg(demo.pid, signal.SIGINT)
     output, _ = demo.communicate(timeout=60)
@@ -100,7 +103,7 @@ def test_ctrl_c_leaves_no_process_behind(world: Path) -> None:
     assert "every process was stopped" in output
 
 
-def wait_for_processes(world: Path, demo: subprocess.Popen[str], count: int = 4) -> None:
+def wait_for_processes(world: Path, demo: subprocess.Popen[str], count: int) -> None:
     deadline = time.monotonic() + 300
     while len(processes_of(world)) < count:
         assert demo.poll() is None, demo.communicate()[0]
