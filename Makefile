@@ -20,7 +20,8 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 COMPILE := $(BIN)/python -m compileall -qq -j 0 -x "/tests?/" .venv/lib || true
 SPARK_STAMP := .venv/.spark-installed-$(shell cut -d" " -f1 $(LOCK) $(SPARK_LOCK) | cksum | cut -d" " -f1)
 # A file's tests stay on one worker; the longest files come first (tests/scheduling.py).
-PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST := -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+COVERAGE := var/coverage
 BENCHES := $(patsubst experiments/benchmarks/%.py,%,$(filter-out %/__init__.py,$(wildcard experiments/benchmarks/*.py)))
 
 # Nothing calls home: a laptop behind a closed network must not wait for an answer.
@@ -64,17 +65,19 @@ demo: env ## Relive the year: train, serve, drift, retrain; ends with a table, a
 
 .PHONY: test
 test: env ## Run every test that does not take long, with coverage (WORKERS=2 of them at a time)
-	@mkdir -p var/coverage
-	@$(PYTEST) -m "not slow and not spark and not nightly" --cov --cov-report=term --cov-report=xml:var/coverage/coverage.xml \
-		--junitxml=var/coverage/junit.xml $(ARGS)
+	@mkdir -p $(COVERAGE)
+	@$(BIN)/python -m slipcover --json --out $(COVERAGE)/coverage.json $(PYTEST) -m "not slow and not spark and not nightly" \
+		--junitxml=$(COVERAGE)/junit.xml $(ARGS)
+	@$(BIN)/python -m slipcover --merge $(COVERAGE)/coverage.json --xml --out $(COVERAGE)/coverage.xml --fail-under 90 \
+		|| { echo "make test: fewer than 90 % of the lines were run"; exit 1; }
 
 .PHONY: test-slow
 test-slow: env-spark ## Run the rest: what takes long, and what needs Spark
-	@$(PYTEST) -m "(slow or spark) and not nightly" --durations=10 $(ARGS)
+	@$(BIN)/python $(PYTEST) -m "(slow or spark) and not nightly" --durations=10 $(ARGS)
 
 .PHONY: nightly
 nightly: env ## Run the long forms: many kills, weeks, rollouts, fuzzed calls
-	@$(PYTEST) -m nightly --timeout=1800 --durations=10 $(ARGS)
+	@$(BIN)/python $(PYTEST) -m nightly --timeout=1800 --durations=10 $(ARGS)
 
 .PHONY: lint
 lint: env ## Check style, formatting, types, the one-way rooms, YAML and the workflow

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from multiprocessing.util import Finalize
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.isolation import RUN, end_leftovers, isolate
-from tests.measuring import measured_as_marked
 from tests.scheduling import LoadRooms, put_longest_first
 from tests.skip_policy import ALLOWED_SKIPS, find_unlisted, read_allowed_skips
 
@@ -39,13 +39,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     put_longest_first(items)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Measure coverage of what a test runs, as it is marked."""
-    with measured_as_marked(item):
-        return (yield)
-
-
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
     """A Prefect server; what a process must be told to find it."""
@@ -73,7 +66,11 @@ class SkipRecorder:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Listen to every report."""
+    """Listen to every report; write temporary files where the run's other processes do.
+
+    Not before: SlipCover has made its own folder by now, which it still reads when the run's is gone.
+    """
+    tempfile.tempdir = os.environ["TMPDIR"]
     session.config.pluginmanager.register(SkipRecorder(session.config), "skip-recorder")
 
 

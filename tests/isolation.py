@@ -47,7 +47,6 @@ def isolate(environment: MutableMapping[str, str]) -> bool:
         environment["PYTEST_DEBUG_TEMPROOT"] = tempfile.gettempdir()
         run = tempfile.mkdtemp(prefix="roundtrip-")
     environment.update({RUN: run, "TMPDIR": run, "PREFECT_HOME": f"{run}/prefect"})
-    tempfile.tempdir = run
     return begins
 
 

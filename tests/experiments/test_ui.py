@@ -16,8 +16,6 @@ from experiments.ui import show
 from monitoring.ml.settings import MonitoringSettings
 from tests.inference.world import REPOSITORY, build_world
 
-pytestmark = pytest.mark.measured_processes
-
 SERVERS = {"mlflow", "evidently", "inference", "prefect"}
 LINK = re.compile(r"^\s*(\w+)\s+(http://127\.0\.0\.1:\d+/\S*)$")
 

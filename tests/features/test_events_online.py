@@ -19,8 +19,6 @@ from features.store import apply_repository, open_store
 from tests.features import event_worlds as worlds
 from tests.features.online_servers import STORES, Servers
 
-pytestmark = pytest.mark.unmeasured
-
 START, END = datetime(2013, 2, 8, 10, tzinfo=UTC), datetime(2013, 2, 8, 20, tzinfo=UTC)
 RECEIVED = END + timedelta(days=1)
 INSTANTS = [START + timedelta(hours=hours) for hours in (3, 6, 8, 10)]

@@ -15,8 +15,6 @@ from features.events.replay import read_legs, replay_events
 from features.raw import RawTables
 from tests.features import event_worlds as worlds
 
-pytestmark = pytest.mark.unmeasured
-
 WEEK = timedelta(days=7)
 SEED, FEW, MANY = 20130101, 4, 100
 # A part of each week's flights: whether they are all there is the same to the engine and to the batch build.

@@ -21,8 +21,6 @@ from features.tables.weather import build_weather
 from tests.features.conftest import END, START
 from tests.features.forgetting import forget
 
-pytestmark = pytest.mark.unmeasured
-
 SERVICE = "flight_delay_v1"
 SEED, INSTANTS = 20130201, 4
 # Everything asked in the hours up to the instant is compared, not only what is asked at it.

@@ -17,8 +17,6 @@ from tests.features.many_keys import END, KEYS, ROWS_PER_BATCH, build_many_keys,
 from tests.features.online_servers import STORES, Servers, stored_rows
 from tests.features.small_world import build_world
 
-pytestmark = pytest.mark.unmeasured
-
 SEED = 20240301
 FEW, MANY = 2, 20
 VIEWS = 4

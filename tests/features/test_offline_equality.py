@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from features.offline import engine
 from features.offline.store import AsOfOfflineStore
 
-pytestmark = pytest.mark.unmeasured
 FEW, MANY = 24, 500
 OURS = "features.offline.store.AsOfOfflineStore"
 # Fewer than are asked, so that answers are put together from slices.

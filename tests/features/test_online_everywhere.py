@@ -28,8 +28,6 @@ from tests.features.test_leakage import BUSY, unfinished_weather
 from tests.features.test_parity import assert_equal, count_statuses
 from tests.frames import records
 
-pytestmark = pytest.mark.unmeasured
-
 SAMPLE = 240
 SEED = 11
 EVERYTHING = "everything"

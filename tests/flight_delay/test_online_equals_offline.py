@@ -31,7 +31,7 @@ from training.outcome import TrainingRequest
 from training.pipeline import train
 from training.registry import current, fetch_bundle
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.unmeasured]
+pytestmark = pytest.mark.timeout(600)
 
 SERVICE = PROBLEM.feature_service
 ALWAYS = (datetime(2012, 1, 1, tzinfo=UTC), datetime(2015, 1, 1, tzinfo=UTC))

@@ -27,8 +27,6 @@ from tests.inference.callers import Headers, as_asgi, new_key
 from tests.inference.running import environment_of, wait_until
 from tests.inference.world import world_settings
 
-pytestmark = pytest.mark.measured_processes
-
 SOON = 10 * WATCH_SECONDS
 
 

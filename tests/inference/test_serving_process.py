@@ -17,8 +17,6 @@ from inference.settings import InferenceSettings
 from tests.inference.running import ROOT, environment_of, is_ready, started_command, wait_until
 from tests.inference.world import NOON, instance
 
-pytestmark = pytest.mark.measured_processes
-
 BLOCKED = ("sklearn", "xgboost", "torch", "prefect", "evidently", "matplotlib", "skl2onnx", "onnxmltools")
 BLOCKER = f"""
 import sys

@@ -17,8 +17,6 @@ from tests.inference.commanded import ServeCommand, commanded
 from tests.inference.running import PATIENCE, ROOT, environment_of, wait_until
 from tests.inference.world import NOON, instance
 
-pytestmark = pytest.mark.measured_processes
-
 REQUESTS = 12
 PRELOAD = """
 import sys, threading

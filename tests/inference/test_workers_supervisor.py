@@ -13,8 +13,6 @@ from inference.workers.supervisor import GIVE_UP_AFTER
 from tests.inference import supervised
 from tests.inference.running import PATIENCE, ROOT, wait_until
 
-pytestmark = pytest.mark.measured_processes
-
 Start = Callable[..., subprocess.Popen[str]]
 
 

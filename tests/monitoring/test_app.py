@@ -20,8 +20,6 @@ from monitoring.ml.settings import MonitoringSettings
 from tests.monitoring.orders import POLICY, PROBLEM, START, WEEK, draw_orders
 from tests.monitoring.world import live_through, world_settings
 
-pytestmark = pytest.mark.measured_processes
-
 TIMEOUT = 120.0
 ALERTS = Path(monitoring.ml.__file__).with_name("alerts.yml")
 ROOT = Path(__file__).resolve().parents[2]

@@ -26,8 +26,6 @@ from training.promotion import recover
 from training.registry import current, version_of_flow_run
 from training.settings import TrainingSettings
 
-pytestmark = pytest.mark.measured_processes
-
 PATIENCE = 180.0
 
 
