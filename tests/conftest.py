@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from multiprocessing.util import Finalize
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.isolation import RUN, end_leftovers, isolate
@@ -18,6 +19,10 @@ if BEGINS_RUN:
     # What the run wrote outside pytest's own folders goes last, after what multiprocessing removes itself.
     Finalize(None, shutil.rmtree, args=(os.environ[RUN], True), exitpriority=-200)
 import features  # noqa: E402, F401
+
+# An example that takes long on a busy machine is no fault.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 SKIPPED = pytest.StashKey[list[str]]()
 LEFT = pytest.StashKey[list[str]]()

@@ -226,7 +226,7 @@ def joined(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.usefixtures("joined")
 @pytest.mark.parametrize("examples", [FEW, pytest.param(MANY, marks=pytest.mark.nightly)])
 def test_every_row_is_answered_as_by_feasts_own_store(examples: int, folder: Path, registry: Any) -> None:
-    @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=examples, derandomize=True, database=None)
     @given(world=worlds)
     def compare(world: World) -> None:
         write_tables(world, folder)

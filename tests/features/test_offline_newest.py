@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from features.offline.asof_sql import connect_utc
@@ -30,7 +30,6 @@ def search_plainly(known: list[tuple[int, int, int]], code: int, instant: int) -
     return max((row for row in until if row[0] <= instant), default=(0, 0, NOTHING))[2]
 
 
-@settings(deadline=None)
 @given(known=rows, asked=asks)
 def test_the_newest_row_is_found_and_of_ties_the_last_created_then_the_last_in_place(
     known: list[tuple[int, int, int]], asked: list[tuple[int, int]]
@@ -46,7 +45,6 @@ def test_a_row_exactly_as_old_as_its_time_to_live_is_kept() -> None:
     assert found.tolist() == [0, NOTHING, NOTHING]
 
 
-@settings(deadline=None)
 @given(
     pairs=st.lists(st.tuples(st.none() | st.sampled_from("ab"), st.none() | st.integers(0, 2)), max_size=9)
 )

@@ -86,7 +86,6 @@ def in_order(frame: pd.DataFrame, like: list[str]) -> pd.DataFrame:
 
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
     derandomize=True,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],

@@ -102,7 +102,6 @@ def fuzz(fuzzed: Fuzzed, examples: int) -> None:
 def fuzz_operation(fuzzed: Fuzzed, operation: APIOperation, mode: GenerationMode, examples: int) -> None:
     @hypothesis_settings(
         max_examples=examples,
-        deadline=None,
         database=None,
         derandomize=True,
         suppress_health_check=list(HealthCheck),

@@ -173,7 +173,7 @@ def read_by_models(body: bytes, replay: bool = False) -> list[Any] | None:
         return None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(body=bodies(), replay=st.booleans())
 @example(body=b'{"site":"a","site":7,"opens_at":"2024-05-01T13:00:00Z","spaces":1}', replay=False)
 @example(body=b'{"site":"a","opens_at":"2024-05-01T13:00:00Z","spaces":1,"features":null}', replay=False)
@@ -192,7 +192,7 @@ given_features = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(features=given_features | st.just(GIVEN), along=st.sampled_from([{}, {"site": "north", "fee": None}]))
 def test_a_models_rows_are_what_its_named_features_become(
     features: dict[str, Any], along: dict[str, Any]
@@ -221,7 +221,7 @@ def _refused(features: dict[str, Any]) -> bool:
     return False
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(moment=spelled_moments() | st.sampled_from(MOMENTS))
 def test_each_moment_is_read_as_the_models_do(moment: str) -> None:
     body = json.dumps(instance(opens_at=moment, prediction_time=...)).encode()

@@ -250,7 +250,7 @@ callers = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(callers=callers, later=st.booleans())
 def test_answers_are_never_swapped_however_callers_come_and_go(callers: list[Caller], later: bool) -> None:
     model = Model()

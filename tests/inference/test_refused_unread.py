@@ -109,7 +109,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=12).map(b"".join), st.binary(max_size=4))
-@hypothesis_settings(max_examples=500, deadline=None)
+@hypothesis_settings(max_examples=500)
 def test_what_is_recognised_is_what_the_parser_hears(head: bytes, end: bytes) -> None:
     data = LINE + b"\r\n" + head + b"\r\n\r\n" + end
     read = read_whole(data)
