@@ -1,8 +1,9 @@
 """`python -m experiments.ui`: MLflow, Prefect, Evidently and the API docs on one world, until Ctrl-C."""
 
+import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import typer
 from rich.console import Console
@@ -40,17 +41,20 @@ def show(settings: MonitoringSettings, console: Console) -> None:
         raise NothingToShowError(settings.var)
     with Supervisor(settings.var / "logs" / "ui") as supervisor:
         console.print(f"Starting the servers on {settings.var}")
-        services = start_servers(supervisor, settings)
+        rooms = Services(supervisor, settings)
+        services = start_servers(supervisor, settings, rooms)
         for service, page in services:
             service.wait_for_answer(page, _READY_SECONDS)
             console.print(f"  {service.name:<10} {service.url}{page}", highlight=False)
+        console.print(f"Prefect asks for {rooms.orchestrator_password}", highlight=False)
         console.print("Ctrl-C ends them all.")
         watch([service for service, _ in services])
 
 
-def start_servers(supervisor: Supervisor, settings: MonitoringSettings) -> list[tuple[Service, str]]:
+def start_servers(
+    supervisor: Supervisor, settings: MonitoringSettings, rooms: Services
+) -> list[tuple[Service, str]]:
     """Start all four at once; each with the page that shows it is ready."""
-    rooms = Services(supervisor, settings)
     return [
         (start_tracking_ui(supervisor, settings, rooms), "/"),
         (start_report_ui(supervisor, settings, rooms), "/"),
@@ -67,13 +71,15 @@ def start_tracking_ui(supervisor: Supervisor, settings: MonitoringSettings, room
         "--artifacts-destination",
         str(settings.artifact_root),
     ]
-    return _start(supervisor, rooms, "mlflow", ["mlflow", "server", "--workers", "1", *options], 5000)
+    command = ["mlflow", "server", "--workers", "1", *options]
+    return _start(supervisor, "mlflow", command, 5000, rooms.environment)
 
 
 def start_report_ui(supervisor: Supervisor, settings: MonitoringSettings, rooms: Services) -> Service:
-    """Evidently: the drift and quality report of every window."""
+    """Evidently: the drift and quality report of every window, to be read only: nobody is told the secret."""
     options = ["--workspace", str(settings.workspace)]
-    return _start(supervisor, rooms, "evidently", ["evidently.cli", "ui", *options], 8020)
+    environment = {**rooms.environment, "EVIDENTLY_SECRET": secrets.token_urlsafe(24)}
+    return _start(supervisor, "evidently", ["evidently.cli", "ui", *options], 8020, environment)
 
 
 def watch(services: Sequence[Service]) -> None:
@@ -84,11 +90,13 @@ def watch(services: Sequence[Service]) -> None:
         time.sleep(_WATCH_SECONDS)
 
 
-def _start(supervisor: Supervisor, rooms: Services, name: str, command: list[str], preferred: int) -> Service:
+def _start(
+    supervisor: Supervisor, name: str, command: list[str], preferred: int, environment: Mapping[str, str]
+) -> Service:
     port = free_port(preferred)
     address = ["--host", "127.0.0.1", "--port", str(port)]
     return supervisor.start(
-        name, [sys.executable, "-m", *command, *address], rooms.environment, f"http://127.0.0.1:{port}"
+        name, [sys.executable, "-m", *command, *address], environment, f"http://127.0.0.1:{port}"
     )
 
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from experiments.processes import Supervisor, free_port
+from experiments.replay.services import orchestrator_environment
 
 PATIENCE = 180.0
 
@@ -17,7 +18,7 @@ def running_orchestrator(home: Path) -> Iterator[Mapping[str, str]]:
     """A server on loopback; what a process must be told to find it."""
     port = free_port(4230)
     url = f"http://127.0.0.1:{port}"
-    environment = {"PREFECT_HOME": str(home), "PREFECT_API_URL": f"{url}/api"}
+    environment = {"PREFECT_HOME": str(home), **orchestrator_environment(port)}
     options = ("--host", "127.0.0.1", "--port", str(port), "--no-services")
     command = [sys.executable, "-m", "prefect", "server", "start", *options]
     with Supervisor(home) as supervisor:
@@ -28,5 +29,6 @@ def running_orchestrator(home: Path) -> Iterator[Mapping[str, str]]:
 @contextmanager
 def talking_to(environment: Mapping[str, str]) -> Iterator[None]:
     """Let this process's Prefect client talk to that server."""
-    with temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}):
+    asked = (PREFECT_API_URL, PREFECT_API_AUTH_STRING)
+    with temporary_settings({setting: environment[setting.name] for setting in asked}):
         yield

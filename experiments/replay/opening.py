@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from experiments.processes import Service, Supervisor
 from experiments.replay.loop import FIRST_VERSION, Loop
@@ -50,7 +50,8 @@ def open_loop(settings: ReplaySettings, progress: ReplayProgress) -> Iterator[Lo
     start_clean(settings.var)
     with Supervisor(settings.var / "logs") as supervisor:
         services = Services(supervisor, settings)
-        with temporary_settings({PREFECT_API_URL: services.environment["PREFECT_API_URL"]}):
+        asked = (PREFECT_API_URL, PREFECT_API_AUTH_STRING)
+        with temporary_settings({setting: services.environment[setting.name] for setting in asked}):
             running = _start(services, settings, progress)
             plan, examples = _prepare(settings, problem, progress)
             _train_first(problem, plan, running, progress)

@@ -1,5 +1,6 @@
 """The processes of the loop: orchestrator, training runner, service and monitor, wired by environment."""
 
+import secrets
 import sys
 from collections.abc import Mapping
 from datetime import date
@@ -24,8 +25,8 @@ def loop_environment(settings: FeatureSettings, prefect_port: int) -> dict[str, 
         "ROUNDTRIP_PROBLEM": settings.problem,
         "ROUNDTRIP_FEATURE_REPO": str(settings.feature_repo),
         "ROUNDTRIP_REPLAY": "true",
+        **orchestrator_environment(prefect_port),
         "PREFECT_HOME": str(settings.var / "prefect"),
-        "PREFECT_API_URL": f"http://127.0.0.1:{prefect_port}/api",
         "PREFECT_RUNNER_POLL_FREQUENCY": "1",
         "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "1.0",
         "PYTHONUNBUFFERED": "1",
@@ -36,6 +37,21 @@ def loop_environment(settings: FeatureSettings, prefect_port: int) -> dict[str, 
     }
 
 
+def orchestrator_environment(port: int) -> dict[str, str]:
+    """What a Prefect server on loopback and its clients are told: where it is, and a password for this run.
+
+    Without one, whatever page is open in a browser on this machine could have the training runner execute a
+    shell command: Prefect reads JSON from any origin and whatever content type, and asks for no credential.
+    """
+    origin, password = f"http://127.0.0.1:{port}", f"roundtrip:{secrets.token_urlsafe(24)}"
+    return {
+        "PREFECT_API_URL": f"{origin}/api",
+        "PREFECT_API_AUTH_STRING": password,
+        "PREFECT_SERVER_API_AUTH_STRING": password,
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": origin,
+    }
+
+
 class Services:
     """Starts each process of the loop; none is waited for."""
 
@@ -43,6 +59,11 @@ class Services:
         self._supervisor = supervisor
         self._prefect_port = free_port(4200)
         self.environment: Mapping[str, str] = loop_environment(settings, self._prefect_port)
+
+    @property
+    def orchestrator_password(self) -> str:
+        """What the orchestrator asks its callers for, made for this run."""
+        return self.environment["PREFECT_API_AUTH_STRING"]
 
     def build_features(self, start: date | None, end: date | None) -> Service:
         """Raw files to feature tables, once; all of them, or only these days."""

@@ -30,7 +30,8 @@ def serve_deployment(problem: Problem) -> None:
     """
     if not os.environ.get("PREFECT_API_URL"):
         raise DeploymentError(
-            "PREFECT_API_URL is not set; start `prefect server start` and set it to http://127.0.0.1:4200/api"
+            "PREFECT_API_URL is not set; set PREFECT_SERVER_API_AUTH_STRING and PREFECT_API_AUTH_STRING to a "
+            "name:password, start `prefect server start`, and set it to http://127.0.0.1:4200/api"
         )
     asyncio.run(_serve(problem))
 

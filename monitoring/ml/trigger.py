@@ -55,5 +55,6 @@ def load_orchestrator() -> None:
 def _trigger_error(name: str, error: Exception) -> TriggerError:
     return TriggerError(
         f"cannot start {name!r} ({error}). Start `prefect server start` and `python -m training serve`, and "
-        "set PREFECT_API_URL to the server's /api; the request is made again at the next evaluation"
+        "set PREFECT_API_URL to the server's /api and PREFECT_API_AUTH_STRING to its password; the request "
+        "is made again at the next evaluation"
     )

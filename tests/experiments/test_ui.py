@@ -1,11 +1,14 @@
 """`make ui` opens four servers on one world, prints where they are, and leaves none behind."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -17,6 +20,30 @@ from monitoring.ml.settings import MonitoringSettings
 from tests.inference.world import REPOSITORY, build_world
 
 SERVERS = {"mlflow", "evidently", "inference", "prefect"}
+PASSWORD = re.compile(r"^Prefect asks for (roundtrip:\S+)$")
+PAGE = "http://page.example"
+# How a page in the user's browser may send something: as JSON; with no question asked first; under a name of
+# its own that leads to this machine.
+WAYS = {
+    "another origin": {"Origin": PAGE, "Content-Type": "application/json"},
+    "text/plain": {"Origin": PAGE, "Content-Type": "text/plain"},
+    "rebinding": {
+        "Host": "page.example:{port}",
+        "Origin": PAGE + ":{port}",
+        "Content-Type": "application/json",
+    },
+}
+WEBSOCKET = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version": "13",
+}
+WRITES: dict[str, tuple[str, dict[str, Any]]] = {
+    "mlflow": ("api/2.0/mlflow/experiments/create", {"name": "the page's"}),
+    "evidently": ("api/projects", {"name": "the page's"}),
+    "prefect": ("api/flows/", {"name": "the page's"}),
+}
 LINK = re.compile(r"^\s*(\w+)\s+(http://127\.0\.0\.1:\d+/\S*)$")
 
 
@@ -43,14 +70,58 @@ def read_links(ui: subprocess.Popen[str]) -> dict[str, str]:
     return links
 
 
-@pytest.mark.timeout(600)
-def test_pages_open_and_ctrl_c_ends_them(tmp_path: Path) -> None:
-    build_world(tmp_path)
-    ui = start_ui(tmp_path)
+@pytest.fixture(scope="module")
+def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    """The four servers on one world, starting."""
+    build_world(var := tmp_path_factory.mktemp("ui"))
+    ui = start_ui(var)
+    yield ui
+    ui.send_signal(signal.SIGINT)
+    ui.wait(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def links(ui: subprocess.Popen[str]) -> dict[str, str]:
     links = read_links(ui)
     assert links.keys() == SERVERS
+    return links
+
+
+@pytest.fixture(scope="module")
+def password(ui: subprocess.Popen[str], links: dict[str, str]) -> str:
+    assert ui.stdout is not None
+    asked = PASSWORD.match(ui.stdout.readline())
+    assert asked is not None
+    return asked[1]
+
+
+def test_pages_open(links: dict[str, str]) -> None:
     assert {httpx.get(link, timeout=30).status_code for link in links.values()} == {200}
 
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("server", WRITES)
+def test_a_page_in_the_browser_writes_nothing(links: dict[str, str], server: str, way: str) -> None:
+    address = httpx.URL(links[server]).join("/")
+    headers = {name: text.format(port=address.port) for name, text in WAYS[way].items()}
+    path, body = WRITES[server]
+    refused = httpx.post(address.join(path), headers=headers, content=json.dumps(body), timeout=30)
+    assert refused.status_code in {401, 403}
+    assert refused.headers.get("access-control-allow-origin") is None
+
+
+def test_a_page_sends_the_orchestrator_no_events(links: dict[str, str]) -> None:
+    asked = httpx.get(f"{links['prefect']}api/events/in", headers={"Origin": PAGE, **WEBSOCKET}, timeout=30)
+    assert asked.status_code == 403
+
+
+def test_whoever_has_the_password_uses_the_orchestrator(links: dict[str, str], password: str) -> None:
+    name, _, secret = password.partition(":")
+    flows = httpx.post(f"{links['prefect']}api/flows/filter", json={}, auth=(name, secret), timeout=30)
+    assert (flows.status_code, flows.json()) == (200, [])
+
+
+def test_ctrl_c_ends_them(ui: subprocess.Popen[str], links: dict[str, str]) -> None:
     ui.send_signal(signal.SIGINT)
     assert ui.wait(timeout=60) == 0
     for link in links.values():
