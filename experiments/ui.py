@@ -11,6 +11,7 @@ from rich.console import Console
 from experiments.errors import ExperimentError, NothingToShowError
 from experiments.processes import Service, Supervisor, free_port, stop_on_signals
 from experiments.replay.services import Services
+from features.command_line import run_commands
 from monitoring.ml.settings import MonitoringSettings
 
 _WATCH_SECONDS = 1.0
@@ -19,10 +20,10 @@ _READY_SECONDS = 120.0
 
 def main() -> None:
     """Show what `ROUNDTRIP_VAR` holds: four servers on free loopback ports, their links, Ctrl-C ends all."""
+    settings, console = MonitoringSettings(), Console()
     stop_on_signals()
-    console = Console()
     try:
-        show(MonitoringSettings(), console)
+        show(settings, console)
     except ExperimentError as error:
         console.print(f"[red]Stopped:[/red] {error}", highlight=False)
         raise typer.Exit(1) from error
@@ -101,4 +102,4 @@ def _start(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_commands(lambda: typer.run(main))

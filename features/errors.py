@@ -11,6 +11,10 @@ class FeatureError(Exception):
     """Base of this room's errors."""
 
 
+class UnreadableSettingError(FeatureError):
+    """An environment variable or a line of `.env` holds what its setting cannot be; the message names it."""
+
+
 class RawDataError(FeatureError):
     """A raw file is missing, truncated or not what it should be; the message names the file."""
 

@@ -2,14 +2,27 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+
+from features.errors import UnreadableSettingError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONFIG_FILE = "feature_store.yaml"
@@ -23,6 +36,9 @@ class FeatureSettings(BaseSettings):
 
     Everything that a run produces lies under `var`, which may be moved. Relative paths are taken from the
     repository's root, so that a command means the same from any working directory.
+
+    Raises:
+        UnreadableSettingError: a variable holds what its setting cannot be.
     """
 
     model_config = SettingsConfigDict(
@@ -73,6 +89,15 @@ class FeatureSettings(BaseSettings):
             dotenv_settings = DotEnvSettingsSource(settings_cls, env_file=REPOSITORY / file if file else None)
         return init_settings, env_settings, dotenv_settings, file_secret_settings
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _say_what_cannot_be_read(cls, values: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return read(values)
+        except ValidationError as error:
+            wrong = "; ".join(_name_setting(cls, found) for found in error.errors())
+            raise UnreadableSettingError(f"{wrong}. Correct it, or unset it to have its default") from None
+
     @field_validator("var", "feature_repo", "raw_dir")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
@@ -112,3 +137,12 @@ class FeatureSettings(BaseSettings):
     def registry_db(self) -> Path:
         """Feast's registry file."""
         return self.features_dir / "registry.db"
+
+
+def _name_setting(settings: type[BaseSettings], found: "ErrorDetails") -> str:
+    """The variable with what it holds, unless that is secret, and what is wrong with it."""
+    name = str(found["loc"][0]) if found["loc"] else ""
+    field = settings.model_fields.get(name)
+    secret = field is None or "Secret" in str(field.annotation)
+    held = "" if secret else f"={str(found['input'])!r}"
+    return f"{settings.model_config['env_prefix']}{name}".upper() + f"{held}: {found['msg']}"

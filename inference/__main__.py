@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from features.command_line import run_commands
 from inference.access.commands import keys_app
 from inference.access.errors import AccessConfigurationError
 from inference.batch.command import batch_command
@@ -43,4 +44,4 @@ def _fail(error: Exception) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    run_commands(app)

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from experiments.benchmarks.bulk.world import COLUMNS, write_model, write_rows
 from experiments.replay.console import new_table
+from features.command_line import run_commands
 from inference.arrow_matrix import arrow_matrix
 from inference.batch.branch_order import BulkScorer
 from inference.batch.inputs import find_inputs
@@ -187,4 +188,4 @@ def write_report(console: Console, figures: Mapping[str, float], path: Path) -> 
 
 
 if __name__ == "__main__":
-    main()
+    run_commands(main)

@@ -18,6 +18,7 @@ from experiments.benchmarks.point_in_time.measuring import (
 )
 from experiments.benchmarks.point_in_time.world import World, prepare_year, stored_views, tile_years
 from experiments.replay.console import WIDTH, new_table
+from features.command_line import run_commands
 from features.settings import FeatureSettings
 from features.store import open_store
 
@@ -179,4 +180,4 @@ def shown(measured: Measured) -> tuple[float, float, float]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_commands(lambda: typer.run(main))

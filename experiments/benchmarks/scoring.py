@@ -13,6 +13,7 @@ import xgboost
 from rich.console import Console
 
 from experiments.replay.console import new_table
+from features.command_line import run_commands
 from features.schema import FeatureColumn
 from features.settings import FeatureSettings
 from training.bundle.scorer import Scorer
@@ -94,4 +95,4 @@ def write_report(console: Console, figures: Mapping[str, float], path: Path) -> 
 
 
 if __name__ == "__main__":
-    main()
+    run_commands(main)

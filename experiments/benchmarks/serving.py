@@ -44,6 +44,7 @@ from experiments.benchmarks.http_serving.tally import Load
 from experiments.benchmarks.http_serving.wire import Columns
 from experiments.benchmarks.http_serving.world import ServingWorld, prepare_world, score_rows
 from experiments.replay.console import WIDTH
+from features.command_line import run_commands
 from inference.access.api_keys import ApiKey
 from inference.access.key_file import add_key
 from inference.settings import InferenceSettings
@@ -156,4 +157,4 @@ def make_key(folder: Path) -> tuple[str, Path]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_commands(lambda: typer.run(main))

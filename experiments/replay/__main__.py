@@ -12,6 +12,7 @@ from experiments.errors import ExperimentError
 from experiments.processes import stop_on_signals
 from experiments.replay.console import WIDTH
 from experiments.settings import ReplaySettings
+from features.command_line import run_commands
 
 
 def main(
@@ -21,14 +22,14 @@ def main(
     weeks: Annotated[int | None, typer.Option(min=1, help="Relive only this many weeks.")] = None,
 ) -> None:
     """Relive the year: train, serve, watch, retrain, week by week, over real HTTP."""
-    from experiments.replay.run import run_replay
+    settings = ReplaySettings(var=var)
+    if weeks is not None:
+        settings = settings.model_copy(update={"replay_weeks": weeks})
+    from experiments.replay.run import run_replay  # takes seconds
 
     interrupted = stop_on_signals()
     warnings.filterwarnings("ignore", category=DeprecationWarning)  # between MLflow and SQLAlchemy
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    settings = ReplaySettings(var=var)
-    if weeks is not None:
-        settings = settings.model_copy(update={"replay_weeks": weeks})
     try:
         run_replay(settings, console)
     except ExperimentError as error:
@@ -42,4 +43,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_commands(lambda: typer.run(main))

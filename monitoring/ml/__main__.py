@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from features.command_line import run_commands
 from monitoring.ml.app import KNOWN_ERRORS
 from monitoring.ml.monitor import Monitor
 from monitoring.ml.settings import MonitoringSettings
@@ -98,4 +99,4 @@ def _fail(error: Exception) -> NoReturn:
 
 
 if __name__ == "__main__":
-    app()
+    run_commands(app)

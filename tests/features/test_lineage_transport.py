@@ -11,11 +11,10 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from features.build import build_tables
 from features.engine import open_duckdb
-from features.errors import LineageError, RawDataError
+from features.errors import LineageError, RawDataError, UnreadableSettingError
 from features.lineage.building import recorded_build
 from features.lineage.graph import read_graph
 from features.lineage.names import BUILD_JOB, Dataset
@@ -77,7 +76,7 @@ def test_off_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_an_address_that_is_none_is_refused() -> None:
-    with pytest.raises(ValidationError, match="lineage"):
+    with pytest.raises(UnreadableSettingError, match="ROUNDTRIP_LINEAGE"):
         FeatureSettings(lineage="somewhere")
 
 

@@ -1,13 +1,18 @@
 """`.env.example` names exactly the settings that the rooms read, each commented out."""
 
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
+from runpy import run_module
+from typing import Annotated
 
 import pytest
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
 
-from features.settings import ENV_FILE
+from features.errors import UnreadableSettingError
+from features.settings import ENV_FILE, FeatureSettings
 from tests.repository.sources import README, ROOMS, ROOT, list_python_files
 
 EXAMPLE = ROOT / ".env.example"
@@ -85,3 +90,43 @@ def test_settings_read_the_environment_when_used(monkeypatch: pytest.MonkeyPatch
     classes = list_settings_classes()
     monkeypatch.setenv("ROUNDTRIP_VAR", str(tmp_path))
     assert {settings().model_dump()["var"] for settings in classes} == {tmp_path}
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+@pytest.mark.parametrize(
+    ("command", "variable", "held"),
+    [
+        # What Kubernetes sets in every pod beside a Service named `roundtrip-serve`.
+        (("inference", "serve"), "ROUNDTRIP_SERVE_PORT", "tcp://10.43.12.7:8000"),
+        (("monitoring.ml", "serve"), "ROUNDTRIP_MONITOR_PORT", "tcp://10.43.12.7:8010"),
+        (("training", "list"), "ROUNDTRIP_SEED", "a lucky one"),
+        (("features", "build"), "ROUNDTRIP_EVENT_FLUSH_SECONDS", "0"),
+        (("experiments.ui",), "ROUNDTRIP_HTML_KEPT", "2"),
+        (("experiments.replay",), "ROUNDTRIP_REPLAY_WARM_UP", "soon"),
+    ],
+)
+def test_a_setting_that_cannot_be_read_is_named_in_one_line(
+    command: tuple[str, ...],
+    variable: str,
+    held: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    module, *arguments = command
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    monkeypatch.setenv(variable, held)
+    with pytest.raises(SystemExit) as ended:
+        run_module(module, run_name="__main__")
+    assert ended.value.code == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"UnreadableSettingError: {variable}={held!r}: ")
+
+
+def test_a_secret_that_cannot_be_read_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    class WithSecret(FeatureSettings):
+        password: Annotated[SecretStr, Field(min_length=20)] = SecretStr("x" * 20)
+
+    monkeypatch.setenv("ROUNDTRIP_PASSWORD", "hunter2")
+    with pytest.raises(UnreadableSettingError, match="ROUNDTRIP_PASSWORD: ") as refused:
+        WithSecret()
+    assert "hunter2" not in str(refused.value)
