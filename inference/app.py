@@ -13,6 +13,7 @@ from inference.application_state import start_state
 from inference.docs_page import add_docs_page
 from inference.errors import InferenceError
 from inference.front_door import FrontDoor, HotPaths, to_response
+from inference.head_requests import HeadRequests
 from inference.openapi import describe_requests
 from inference.protocols.refusals import refusal_at, refusal_document, routing_error
 from inference.protocols.surfaces import ROUTERS, hot_routes
@@ -47,6 +48,7 @@ def create_app(settings: InferenceSettings) -> FastAPI:
     hot = {("POST", predict.PATH): predict.HOT, **hot_routes(problem)}
     app.state.hot_paths = HotPaths(hot, refusal_at)
     app.add_middleware(FrontDoor, hot_paths=app.state.hot_paths)
+    app.add_middleware(HeadRequests)
     app.add_exception_handler(InferenceError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     describe_access(app, settings, refusal_document)

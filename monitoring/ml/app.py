@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from features.errors import FeatureError
+from inference.head_requests import HeadRequests
 from inference.prediction_log.errors import PredictionLogError
 from monitoring.ml.decisions import Decision
 from monitoring.ml.errors import MonitoringError
@@ -60,6 +61,7 @@ def create_app(settings: MonitoringSettings) -> FastAPI:
     """The application around one monitor, which lives as long as it does."""
     app = FastAPI(title="Monitor", lifespan=_lifespan(settings))
     app.include_router(router)
+    app.add_middleware(HeadRequests)
     for error in KNOWN_ERRORS:
         app.add_exception_handler(error, _answer_error)
     return app

@@ -118,6 +118,12 @@ def test_every_alert_rule_names_figures_that_are_exported(url: str) -> None:
     assert named <= exported
 
 
+def test_head_is_answered_as_get_is(url: str) -> None:
+    asked = httpx.head(f"{url}/health/live", timeout=TIMEOUT)
+
+    assert (asked.status_code, asked.content) == (200, b"")
+
+
 @pytest.mark.parametrize(
     "body", [{"as_of": "2024-05-20T00:00:00"}, {"as_of": "soon"}, {}, {"as_of": None, "x": 1}]
 )
