@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -177,17 +178,22 @@ def fetch_bundle(settings: TrainingSettings, ref: ModelVersionRef) -> Path:
         BundleMissingError: the bundle is not there.
         BundleDigestError: the contract is not the registered one.
         BundleUnsafeError: the registered location leads outside the artifact root.
+        RegistryUnavailableError: the server cannot hand the bundle out just now.
     """
     _require_plain(ref)
     folder = settings.artifact_root / ref.bundle
     if not folder.is_dir() and settings.tracking_db is None:
         folder = _download(settings, ref)
+    _require_digest(folder, ref)
+    return folder
+
+
+def _require_digest(folder: Path, ref: ModelVersionRef) -> None:
     contract = folder / CONTRACT_FILE
     if not contract.is_file():
         raise BundleMissingError(f"{contract} is not there; restore the artifacts, or roll back")
     if file_digest(contract) != ref.digest:
         raise BundleDigestError(f"{contract} is not the one registered as version {ref.version}; roll back")
-    return folder
 
 
 def _require_plain(ref: ModelVersionRef) -> None:
@@ -275,15 +281,29 @@ def _ref(version: "ModelVersion", aliases: tuple[str, ...] | None = None) -> Mod
 
 
 def _download(settings: TrainingSettings, ref: ModelVersionRef) -> Path:
+    """Download into a folder of this process, then put it in place whole: other processes share the place."""
     from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
 
-    target = settings.var / "bundles" / ref.digest
-    if not (target / CONTRACT_FILE).is_file():
-        target.mkdir(parents=True, exist_ok=True)
-        download_artifacts(
-            run_id=ref.run_id,
-            artifact_path=BUNDLE_ARTIFACT,
-            dst_path=str(target),
-            tracking_uri=settings.tracking_uri,
-        )
-    return target / BUNDLE_ARTIFACT if (target / BUNDLE_ARTIFACT).is_dir() else target
+    place = settings.var / "bundles" / ref.digest
+    if place.is_dir():
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=place.parent, prefix=".draft-") as draft:
+        try:
+            downloaded = download_artifacts(
+                run_id=ref.run_id,
+                artifact_path=BUNDLE_ARTIFACT,
+                dst_path=draft,
+                tracking_uri=settings.tracking_uri,
+            )
+        except (MlflowException, OSError) as error:
+            said = f"cannot download version {ref.version} from {settings.tracking_uri} ({error})"
+            raise RegistryUnavailableError(_without_password(said, settings.tracking_uri)) from None
+        _require_digest(Path(downloaded), ref)
+        try:
+            Path(downloaded).rename(place)
+        except OSError:
+            if not place.is_dir():  # no other process was quicker
+                raise
+    return place

@@ -84,10 +84,11 @@ class RegistryServer:
 
 def serve_registry(database: Path, folder: Path, port: int) -> None:
     """What `mlflow server` starts, in this process: the command itself takes a quarter of a minute."""
-    from mlflow.server.constants import ARTIFACT_ROOT_ENV_VAR, BACKEND_STORE_URI_ENV_VAR
+    from mlflow.server import constants
 
-    os.environ[ARTIFACT_ROOT_ENV_VAR] = str(folder)
-    os.environ[BACKEND_STORE_URI_ENV_VAR] = f"sqlite:///{database}"
+    os.environ[constants.BACKEND_STORE_URI_ENV_VAR] = f"sqlite:///{database}"
+    os.environ[constants.SERVE_ARTIFACTS_ENV_VAR] = "true"
+    os.environ[constants.ARTIFACTS_DESTINATION_ENV_VAR] = str(folder)
     uvicorn.run("mlflow.server.fastapi_app:app", port=port, log_level="error")
 
 
