@@ -48,6 +48,7 @@ def test_every_form_of_a_frame_is_read(shared_service: httpx.Client) -> None:
         {"instances": ROWS},
         {"inputs": columns_of()},
         {"inputs": ROWS},
+        {"inputs": ROWS, "instances": None, "params": None},
     ]
 
     answers = [shared_service.post("/invocations", json=form) for form in forms]

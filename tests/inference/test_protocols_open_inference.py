@@ -166,6 +166,18 @@ def test_each_row_is_logged_once_as_our_own_door_logs_it(
     pd.testing.assert_frame_equal(theirs.reset_index(drop=True), ours.reset_index(drop=True))
 
 
+@pytest.mark.parametrize("named", [{"id": None}, {"id": None, "parameters": None, "outputs": None}])
+def test_null_is_absent(shared_service: httpx.Client, named: dict[str, Any]) -> None:
+    tensors = [{**sent, "parameters": None} for sent in document()["inputs"]]
+    wanted = {"outputs": [{"name": "prediction", "parameters": None}]}
+
+    plain = shared_service.post(INFER, json=document()).json()["outputs"]
+    for message in ({"inputs": tensors, **named}, {"inputs": tensors, **named, **wanted}):
+        answered = shared_service.post(INFER, json=message)
+        assert answered.status_code == 200, answered.text
+        assert answered.json()["outputs"][0] == plain[0]
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"inputs": document()["inputs"][1:]}, "lacks ['cars']"),
     (document(colour=tensor("colour", [1, 2, 3])), "'colour' is no input"),
@@ -197,6 +209,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"inputs": {}}, "$.inputs"),
     ({"inputs": [{"name": "cars"}]}, "$.inputs[0]"),
     ({**document(), "id": 5}, "$.id"),
+    ({"inputs": None}, "`inputs`"),
 ]  # fmt: skip
 
 

@@ -54,6 +54,13 @@ def test_rows_and_columns_are_answered_as_our_own_door_answers(
     assert (rows.headers["x-model-version"], rows.headers["x-degraded"]) == ("1", "false")
 
 
+@pytest.mark.parametrize("absent", [{"signature_name": ""}, {"signature_name": None, "inputs": None}])
+def test_what_is_empty_or_null_is_absent(shared_service: httpx.Client, absent: dict[str, Any]) -> None:
+    plain = ask(shared_service, {"instances": ROWS}).json()
+
+    assert ask(shared_service, {"instances": ROWS, **absent}).json() == plain
+
+
 def test_nan_and_encoded_texts_are_read(shared_service: httpx.Client) -> None:
     encoded = {"b64": base64.b64encode("Öst".encode()).decode()}
     rows = [{**ROWS[2], "cars": float("nan"), "district": encoded}]

@@ -30,7 +30,7 @@ def read_json(body: bytes, signatures: Signatures, limit: int) -> Table:
         InvalidRequestError, TooManyItemsError: it is no frame, or not one of this model.
         UnsupportedOperationError: it carries parameters, of which the model takes none.
     """
-    document = read_object(body)
+    document = {name: member for name, member in read_object(body).items() if member is not None}
     if document.pop(PARAMS, None):
         raise UnsupportedOperationError("the model takes no params; leave them out")
     if len(document) != 1 or (form := next(iter(document))) not in FORMS:

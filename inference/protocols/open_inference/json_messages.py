@@ -101,9 +101,25 @@ def _read_document(text: bytes, limits: InferLimits) -> RequestDocument:
     if isinstance(inputs := document.get("inputs"), list):
         require_few(len(inputs), limits)
     try:
-        return msgspec.convert(document, RequestDocument)
+        try:
+            return msgspec.convert(document, RequestDocument)
+        except msgspec.ValidationError:  # few clients write nulls, so that only their messages are read twice
+            return msgspec.convert(_without_nulls(document), RequestDocument)
     except msgspec.ValidationError as error:
         raise InvalidRequestError(f"not an inference request: {error}; see GET /v2/models/NAME") from None
+
+
+def _without_nulls(document: dict[str, Any]) -> dict[str, Any]:
+    """The message without its members that are null: absent, as other servers' clients write them."""
+    present = _present(document)
+    for name in ("inputs", "outputs"):
+        if isinstance(tensors := present.get(name), list):
+            present[name] = [_present(tensor) if isinstance(tensor, dict) else tensor for tensor in tensors]
+    return present
+
+
+def _present(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: member for name, member in members.items() if member is not None}
 
 
 class _RawContents:

@@ -56,7 +56,7 @@ TENSORFLOW_SERVING: Final = TensorFlowServingDoor()
 
 
 def _form(document: dict[str, Any]) -> str:
-    forms = [form for form in (ROWS, COLUMNS) if form in document]
+    forms = [form for form in (ROWS, COLUMNS) if document.get(form) is not None]
     strange = set(document) - {ROWS, COLUMNS, SIGNATURE}
     if len(forms) != 1 or strange:
         raise InvalidRequestError(
@@ -67,7 +67,7 @@ def _form(document: dict[str, Any]) -> str:
 
 
 def _signature(sent: object) -> str | None:
-    if sent is None:
+    if sent is None or sent == "":  # both say that none is named
         return None
     return GIVEN if sent == DEFAULT_SIGNATURE else str(sent)[:64]
 
