@@ -26,7 +26,8 @@ UNWANTED = ("PROMETHEUS_MULTIPROC_DIR", "PYTHONDONTWRITEBYTECODE")
 RUN = "ROUNDTRIP_TEST_RUN"
 # How xdist starts a worker.
 WORKER = "eval(sys.stdin.readline())"
-PATIENCE = 5.0
+# How long what is about to end, such as the sealing of a killed server's log, may take to.
+PATIENCE = "SECONDS_TO_END"
 
 
 def isolate(environment: MutableMapping[str, str]) -> bool:
@@ -62,9 +63,9 @@ class Process:
 def end_leftovers(run: str, own: int) -> list[Process]:
     """End what still runs of a run whose tests are over, other than its workers and their fork servers.
 
-    Ends come a moment after they are asked for: what ends by itself within `PATIENCE` seconds was not left.
+    Ends come a moment after they are asked for: what ends by itself in that time was not left.
     """
-    ends = time.monotonic() + PATIENCE
+    ends = time.monotonic() + float(os.environ.get(PATIENCE, "30"))
     while (left := _leftovers(run, own)) and time.monotonic() < ends:
         time.sleep(0.05)
     for process in left:

@@ -18,7 +18,7 @@ from tests.inference.loading import load_closed, load_open, step_of
 from tests.inference.running import ServerProcess
 from tests.inference.world import add_version, set_champion, world_settings
 
-OVERLOAD, ROUNDS = 3.0, 3
+OVERLOAD, ROUNDS, MOST_ROUNDS = 3.0, 3, 8
 MOST_MEMORY = 64 * 2**20
 # Enough to keep the service busy with less than this machine can send.
 INSTANCES = 48
@@ -40,6 +40,19 @@ class Loaded:
         assert sum(load.statuses.values()) == load.asked
         assert (load.wrong, load.unsaid) == (0, 0)
         return load
+
+    def pressed(self, rate: float, seconds: float) -> Iterator[OpenLoad]:
+        """Some rounds at this rate; at more, and more of them, where it turns out to be no overload.
+
+        What can be answered is little while another process has the core, and more a moment later.
+        """
+        refused = False
+        for done in range(MOST_ROUNDS):
+            if refused and done >= ROUNDS:
+                return
+            yield (load := self.open(rate, seconds))
+            refused = refused or 503 in load.statuses
+            rate *= 1 if refused else 2
 
     def memory(self) -> int:
         """The process' resident bytes."""
@@ -81,7 +94,7 @@ def test_three_times_what_can_be_answered(loaded: Loaded, seconds: float) -> Non
     predictions, memory = loaded.counted("roundtrip_predictions_total"), loaded.memory()
     refusals = loaded.counted("roundtrip_refusals_total")
     # when
-    pressed = [loaded.open(OVERLOAD * capacity, seconds) for _ in range(ROUNDS)]
+    pressed = list(loaded.pressed(OVERLOAD * capacity, seconds))
     # then
     answered = sum(load.statuses.get(200, 0) for load in pressed)
     assert loaded.counted("roundtrip_predictions_total") - predictions == answered * INSTANCES

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.isolation import RUN
+from tests.isolation import PATIENCE, RUN
 from tests.repository.nested_run import run_pytest
 
 LEAVES_A_PROCESS = """
@@ -30,7 +30,7 @@ def test_it():
 
 
 def test_a_process_that_is_left_fails_the_run(tmp_path: Path) -> None:
-    done = run_pytest(tmp_path, LEAVES_A_PROCESS)
+    done = run_pytest(tmp_path, LEAVES_A_PROCESS, **{PATIENCE: "1"})
 
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
     assert "left running" in done.stdout
