@@ -30,7 +30,7 @@ def loop_environment(settings: FeatureSettings, prefect_port: int) -> dict[str, 
         "PREFECT_RUNNER_POLL_FREQUENCY": "1",
         "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "1.0",
         "PYTHONUNBUFFERED": "1",
-        # MLflow's server would start six processes that judge traces of language models.
+        # MLflow's server would start a process for each kind of job on language models' traces.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         # Threads that wait by spinning would take the cores from the other processes.
         "OMP_WAIT_POLICY": "passive",

@@ -19,6 +19,8 @@ from experiments.ui import show
 from monitoring.ml.settings import MonitoringSettings
 from tests.inference.world import REPOSITORY, build_world
 
+pytestmark = pytest.mark.timeout(600)
+
 SERVERS = {"mlflow", "evidently", "inference", "prefect"}
 PASSWORD = re.compile(r"^Prefect asks for (roundtrip:\S+)$")
 PAGE = "http://page.example"
