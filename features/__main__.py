@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from features.build import build
+from features.command_line import run_commands
 from features.engine import EngineName, choose_engine
 from features.errors import FeatureError
 from features.events.commands import replay_events_command, stream_command
@@ -88,11 +89,7 @@ def _utc(moment: datetime) -> datetime:
 
 def main() -> None:
     """Run a command; what this room can explain ends as one line on standard error and exit code 1."""
-    try:
-        app()
-    except FeatureError as error:
-        typer.echo(f"{type(error).__name__}: {error}", err=True)
-        raise SystemExit(1) from error
+    run_commands(app, FeatureError)
 
 
 if __name__ == "__main__":
