@@ -23,3 +23,8 @@ def read_object(body: bytes, wanted: str = WANTED) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidRequestError(wanted)
     return document
+
+
+def without_nulls(members: dict[str, Any]) -> dict[str, Any]:
+    """The members that are not null: a null one is absent, as other servers' clients write it."""
+    return {name: member for name, member in members.items() if member is not None}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from inference.errors import InvalidRequestError
-from inference.json_object import read_object
+from inference.json_object import read_object, without_nulls
 from inference.protocols.errors import UnsupportedOperationError
 from inference.protocols.signatures import Signatures
 from inference.protocols.table import (
@@ -30,7 +30,7 @@ def read_json(body: bytes, signatures: Signatures, limit: int) -> Table:
         InvalidRequestError, TooManyItemsError: it is no frame, or not one of this model.
         UnsupportedOperationError: it carries parameters, of which the model takes none.
     """
-    document = {name: member for name, member in read_object(body).items() if member is not None}
+    document = without_nulls(read_object(body))
     if document.pop(PARAMS, None):
         raise UnsupportedOperationError("the model takes no params; leave them out")
     if len(document) != 1 or (form := next(iter(document))) not in FORMS:

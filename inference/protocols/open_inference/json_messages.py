@@ -8,7 +8,7 @@ import msgspec
 
 from inference.errors import InvalidRequestError, MalformedBodyError
 from inference.front_door import JSON
-from inference.json_object import read_object
+from inference.json_object import read_object, without_nulls
 from inference.prediction_log.answered import Answer
 from inference.protocols.open_inference.infer_request import (
     InferLimits,
@@ -104,22 +104,20 @@ def _read_document(text: bytes, limits: InferLimits) -> RequestDocument:
         try:
             return msgspec.convert(document, RequestDocument)
         except msgspec.ValidationError:  # few clients write nulls, so that only their messages are read twice
-            return msgspec.convert(_without_nulls(document), RequestDocument)
+            return msgspec.convert(_plain(document), RequestDocument)
     except msgspec.ValidationError as error:
         raise InvalidRequestError(f"not an inference request: {error}; see GET /v2/models/NAME") from None
 
 
-def _without_nulls(document: dict[str, Any]) -> dict[str, Any]:
-    """The message without its members that are null: absent, as other servers' clients write them."""
-    present = _present(document)
+def _plain(document: dict[str, Any]) -> dict[str, Any]:
+    """The message without its members that are null, nor those of its tensors."""
+    plain = without_nulls(document)
     for name in ("inputs", "outputs"):
-        if isinstance(tensors := present.get(name), list):
-            present[name] = [_present(tensor) if isinstance(tensor, dict) else tensor for tensor in tensors]
-    return present
-
-
-def _present(members: dict[str, Any]) -> dict[str, Any]:
-    return {name: member for name, member in members.items() if member is not None}
+        if isinstance(tensors := plain.get(name), list):
+            plain[name] = [
+                without_nulls(tensor) if isinstance(tensor, dict) else tensor for tensor in tensors
+            ]
+    return plain
 
 
 class _RawContents:
