@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
-
 from experiments.processes import Supervisor, free_port
 from experiments.replay.services import orchestrator_environment
 
@@ -24,11 +22,3 @@ def running_orchestrator(home: Path) -> Iterator[Mapping[str, str]]:
     with Supervisor(home) as supervisor:
         supervisor.start("server", command, environment, url).wait_for_answer("/api/health", PATIENCE)
         yield environment
-
-
-@contextmanager
-def talking_to(environment: Mapping[str, str]) -> Iterator[None]:
-    """Let this process's Prefect client talk to that server."""
-    asked = (PREFECT_API_URL, PREFECT_API_AUTH_STRING)
-    with temporary_settings({setting: environment[setting.name] for setting in asked}):
-        yield

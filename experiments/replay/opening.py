@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import pandas as pd
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
-from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from experiments.processes import Service, Supervisor
 from experiments.replay.loop import FIRST_VERSION, Loop
 from experiments.replay.plan import Plan, make_plan
 from experiments.replay.progress import ReplayProgress
 from experiments.replay.record import Record
-from experiments.replay.services import Services
+from experiments.replay.services import Services, talking_to
 from experiments.replay.traffic import PredictionClient
 from experiments.replay.waiting import wait_for_flow_run, wait_for_version
 from experiments.replay.world import start_clean
@@ -50,8 +49,7 @@ def open_loop(settings: ReplaySettings, progress: ReplayProgress) -> Iterator[Lo
     start_clean(settings.var)
     with Supervisor(settings.var / "logs") as supervisor:
         services = Services(supervisor, settings)
-        asked = (PREFECT_API_URL, PREFECT_API_AUTH_STRING)
-        with temporary_settings({setting: services.environment[setting.name] for setting in asked}):
+        with talking_to(services.environment):
             running = _start(services, settings, progress)
             plan, examples = _prepare(settings, problem, progress)
             _train_first(problem, plan, running, progress)

@@ -2,7 +2,8 @@
 
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 
 from experiments.processes import Service, Supervisor, free_port
@@ -50,6 +51,16 @@ def orchestrator_environment(port: int) -> dict[str, str]:
         "PREFECT_SERVER_API_AUTH_STRING": password,
         "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": origin,
     }
+
+
+@contextmanager
+def talking_to(environment: Mapping[str, str]) -> Iterator[None]:
+    """Let this process's Prefect client talk to the server of that environment."""
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings  # takes seconds
+
+    asked = (PREFECT_API_URL, PREFECT_API_AUTH_STRING)
+    with temporary_settings({setting: environment[setting.name] for setting in asked}):
+        yield
 
 
 class Services:

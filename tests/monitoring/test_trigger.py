@@ -9,6 +9,7 @@ from prefect.client.orchestration import get_client
 from prefect.deployments.runner import RunnerDeployment
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from experiments.replay.services import talking_to
 from monitoring.ml.decisions import Decision
 from monitoring.ml.errors import TriggerError
 from monitoring.ml.monitor import Monitor
@@ -17,7 +18,6 @@ from monitoring.ml.trigger import deployment_name, request_training
 from tests.monitoring.conftest import NOWHERE
 from tests.monitoring.orders import PROBLEM, START, WEEK, draw_orders
 from tests.monitoring.world import live_through
-from tests.orchestrator import talking_to
 from training.deployment import deployment_name as served_name
 
 

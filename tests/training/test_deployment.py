@@ -15,9 +15,9 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
+from experiments.replay.services import talking_to
 from features.settings import REPOSITORY
 from tests.inference.running import wait_until
-from tests.orchestrator import talking_to
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.world import build_docks, dock_environment
 from tests.training.conftest import AFTER_THE_SHIFT, BEFORE_THE_SHIFT
