@@ -39,7 +39,7 @@ env: $(STAMP) ## Build the environment from the lock, once
 	@:
 
 $(STAMP):
-	@echo "Building .venv from $(LOCK), this once: two to three minutes"
+	@echo "Building .venv from $(LOCK), this once: three to six minutes"
 	@$(PYTHON) -m venv --clear .venv
 	@$(PIP_INSTALL) --no-compile --requirement $(LOCK) | { count=0; while read -r step rest; do case "$$step" in \
 		Collecting|Processing) count=$$((count + 1)); printf '\r  %d packages resolved' "$$count" ;; \
