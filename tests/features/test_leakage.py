@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pandas as pd
@@ -121,8 +122,9 @@ def test_a_leak_put_in_on_purpose_is_found(
     leak: Builder,
     leaking: str,
 ) -> None:
-    # Given features built with one leaking table
-    instant, leaky = BUSY, {**TABLES, table: leak}
+    # Given features built with one leaking table beside sound ones
+    copytree(days, settings.tables, dirs_exist_ok=True)
+    instant, leaky = BUSY, {table: leak}
     examples = read_examples(days, instant - COMPARED, instant + timedelta(microseconds=1))
     leaked = build_features(settings, raw_days, examples, leaky)
 
