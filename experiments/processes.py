@@ -71,7 +71,8 @@ class Service:
 
     def wait_for_answer(self, path: str, seconds: float = 90.0) -> None:
         """Wait until a GET of `path` answers 200."""
-        self.wait_until(lambda: httpx.get(self.url + path, timeout=5.0).status_code == 200, seconds)
+        with httpx.Client(base_url=self.url, timeout=5.0) as client:  # one for all: it takes long to make
+            self.wait_until(lambda: client.get(path).status_code == 200, seconds)
 
 
 class Supervisor:

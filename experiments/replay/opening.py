@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pandas as pd
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 
 from experiments.processes import Service, Supervisor
@@ -22,7 +22,7 @@ from features.contract import read_examples
 from features.historical import historical_features
 from features.online.feed import OnlineFeed
 from features.store import open_store
-from monitoring.ml.trigger import request_training
+from monitoring.ml.trigger import deployment_name, request_training
 from training.problem import Problem, load_problem
 
 BEGINNING = pd.Timestamp("1900-01-01", tz="UTC")
@@ -114,7 +114,8 @@ def _prepare_feed(
 def _train_first(problem: Problem, plan: Plan, running: Running, progress: ReplayProgress) -> None:
     """Train the first champion through the deployment, and wait until the service answers with it."""
     progress.step(f"Training the first champion on everything known by {plan.first_training:%Y-%m-%d}")
-    running.trainer.wait_until(lambda: deployment_is_served(problem), seconds=90)
+    with get_client(sync_client=True) as client:
+        running.trainer.wait_until(lambda: deployment_is_served(client, problem), seconds=90)
     as_of = plan.first_training.to_pydatetime()
     flow_run_id = request_training(problem, as_of, "first champion", key="first champion")
     wait_for_flow_run(flow_run_id, running.trainer.require_alive)
@@ -125,11 +126,10 @@ def _train_first(problem: Problem, plan: Plan, running: Running, progress: Repla
     client.close()
 
 
-def deployment_is_served(problem: Problem) -> bool:
+def deployment_is_served(client: SyncPrefectClient, problem: Problem) -> bool:
     """Whether the orchestrator knows the training deployment."""
-    with get_client(sync_client=True) as client:
-        try:
-            client.read_deployment_by_name(f"train/{problem.name}")
-        except ObjectNotFound:
-            return False
+    try:
+        client.read_deployment_by_name(deployment_name(problem.name))
+    except ObjectNotFound:
+        return False
     return True
