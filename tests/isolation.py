@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import certifi
+
 # Whatever the user has set for these, or keeps in `.env`, is not for tests.
 SETTINGS = ("ROUNDTRIP_", "PREFECT_", "MLFLOW_", "FEAST_", "OPENLINEAGE_", "OTEL_", "AWS_", "RAY_", "SPARK_")
 # Set, and set to nothing, so that no file is asked for them: Prefect reads `.env` by itself.
@@ -26,6 +28,7 @@ UNWANTED = ("PROMETHEUS_MULTIPROC_DIR", "PYTHONDONTWRITEBYTECODE")
 RUN = "ROUNDTRIP_TEST_RUN"
 # How xdist starts a worker.
 WORKER = "eval(sys.stdin.readline())"
+PEM_END = "-----END CERTIFICATE-----\n"
 # How long what is about to end, such as the sealing of a killed server's log, may take to.
 PATIENCE = "SECONDS_TO_END"
 
@@ -47,8 +50,19 @@ def isolate(environment: MutableMapping[str, str]) -> bool:
         # pytest's own folders stay where they are: they outlive the run where a test failed.
         environment["PYTEST_DEBUG_TEMPROOT"] = tempfile.gettempdir()
         run = tempfile.mkdtemp(prefix="roundtrip-")
+        environment["SSL_CERT_FILE"] = _write_one_authority(Path(run))
     environment.update({RUN: run, "TMPDIR": run, "PREFECT_HOME": f"{run}/prefect"})
     return begins
+
+
+def _write_one_authority(folder: Path) -> str:
+    """Write one certificate to trust: whoever polls with a client each time would read 150 of them each time.
+
+    To read those takes 45 ms, most of a core while tests wait for servers; all that they talk to is loopback.
+    """
+    authority = folder / "authority.pem"
+    authority.write_text(certifi.contents().partition(PEM_END)[0] + PEM_END)
+    return str(authority)
 
 
 @dataclass(frozen=True)
