@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from multiprocessing.util import Finalize
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -19,6 +20,8 @@ if BEGINS_RUN:
     # What the run wrote outside pytest's own folders goes last, after what multiprocessing removes itself.
     Finalize(None, shutil.rmtree, args=(os.environ[RUN], True), exitpriority=-200)
 import features  # noqa: E402, F401
+from tests.built_once import build_once  # noqa: E402
+from training import registry  # noqa: E402
 
 # An example that takes long on a busy machine is no fault.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -42,6 +45,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadRooms:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
     put_longest_first(items)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _registry_laid_out_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """MLflow lays its tables out once in a run; the databases of this process's worlds are copies."""
+
+    def copy(database: Path) -> None:
+        folder = build_once(tmp_path_factory, "registry", lambda folder: lay_out(folder / database.name))
+        shutil.copy(folder / database.name, database)
+
+    lay_out = registry._lay_out
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(registry, "_lay_out", copy)
+        yield
 
 
 @pytest.fixture(scope="session")
