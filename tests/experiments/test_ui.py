@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from experiments.errors import NothingToShowError
 from experiments.ui import show
 from monitoring.ml.settings import MonitoringSettings
 from tests.inference.world import REPOSITORY, build_world
+from tests.measured import measured_python
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -56,7 +56,7 @@ def start_ui(var: Path) -> subprocess.Popen[str]:
         "ROUNDTRIP_FEATURE_REPO": str(REPOSITORY),
         "PYTHONUNBUFFERED": "1",
     }
-    command = [sys.executable, "-m", "experiments.ui"]
+    command = [*measured_python(), "-m", "experiments.ui"]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 

@@ -4,13 +4,13 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from inference.settings import InferenceSettings
 from tests.inference.running import PATIENCE, ROOT, environment_of, free_port, is_ready, wait_until
+from tests.measured import measured_python
 
 
 class ServeCommand:
@@ -20,7 +20,7 @@ class ServeCommand:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._command = [
-            *(sys.executable, "-m", "inference", "serve"),
+            *(*measured_python(), "-m", "inference", "serve"),
             *("--port", str(self.port), "--workers", str(workers)),
         ]
         self._environment = environment_of(settings)

@@ -3,7 +3,6 @@
 import json
 import stat
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,7 @@ from inference.settings import InferenceSettings
 from tests.inference.callers import Headers, as_asgi, new_key
 from tests.inference.running import environment_of, wait_until
 from tests.inference.world import world_settings
+from tests.measured import measured_python
 
 SOON = 10 * WATCH_SECONDS
 
@@ -206,7 +206,7 @@ def test_keys_created_at_once_are_all_there(path: Path) -> None:
 
 def test_the_commands_create_list_and_revoke(path: Path, tmp_path: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "inference", "keys", *arguments]
+        command = [*measured_python(), "-m", "inference", "keys", *arguments]
         environment = environment_of(world_settings(tmp_path)) | {"ROUNDTRIP_API_KEYS": str(path)}
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 

@@ -3,7 +3,6 @@
 import signal
 import socket
 import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from inference.server import take_port
 from inference.settings import InferenceSettings
 from tests.inference.running import ROOT, environment_of, is_ready, started_command, wait_until
 from tests.inference.world import NOON, instance
+from tests.measured import measured_python
 
 BLOCKED = ("sklearn", "xgboost", "torch", "prefect", "evidently", "matplotlib", "skl2onnx", "onnxmltools")
 BLOCKER = f"""
@@ -72,7 +72,7 @@ def test_the_command_says_that_the_port_is_busy(settings: InferenceSettings) -> 
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        command = [sys.executable, "-m", "inference", "serve", "--port", str(port)]
+        command = [*measured_python(), "-m", "inference", "serve", "--port", str(port)]
         ended = subprocess.run(
             command, cwd=ROOT, env=environment_of(settings), capture_output=True, text=True, timeout=60
         )
@@ -89,7 +89,7 @@ def test_a_service_that_cannot_start_ends_with_1(settings: InferenceSettings, wo
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         environment = environment_of(settings) | {"ROUNDTRIP_GRPC_PORT": str(taken.getsockname()[1])}
-        command = [sys.executable, "-m", "inference", "serve", "--port", "0", "--workers", str(workers)]
+        command = [*measured_python(), "-m", "inference", "serve", "--port", "0", "--workers", str(workers)]
         # when
         ended = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120

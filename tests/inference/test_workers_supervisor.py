@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from inference.workers.supervisor import GIVE_UP_AFTER
 from tests.inference import supervised
 from tests.inference.running import PATIENCE, ROOT, wait_until
+from tests.measured import measured_python
 
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -23,7 +23,7 @@ def start() -> Iterator[Start]:
 
     def start_one(kind: str, *arguments: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, supervised.__file__, kind, *arguments],
+            [*measured_python(), supervised.__file__, kind, *arguments],
             env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'ml-models'}"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

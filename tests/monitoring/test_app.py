@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
@@ -17,6 +16,7 @@ import monitoring.ml
 from features.quality.measure import TableMeasure
 from features.quality.record import RECORD_FILE, append_records, make_record
 from monitoring.ml.settings import MonitoringSettings
+from tests.measured import measured_python
 from tests.monitoring.orders import POLICY, PROBLEM, START, WEEK, draw_orders
 from tests.monitoring.world import live_through, world_settings
 
@@ -42,7 +42,7 @@ def var(untouched_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def process(var: Path) -> Iterator[subprocess.Popen[str]]:
     """`python -m monitoring.ml serve` on a free port."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "monitoring.ml", "serve", "--port", "0"],
+        [*measured_python(), "-m", "monitoring.ml", "serve", "--port", "0"],
         cwd=ROOT,
         env=process_environment(var),
         stdout=subprocess.PIPE,
@@ -136,7 +136,7 @@ def test_a_moment_without_zone_is_refused(url: str, body: dict[str, object]) -> 
 
 def test_a_busy_port_is_named(url: str, var: Path) -> None:
     port = url.rsplit(":", 1)[1]
-    command = [sys.executable, "-m", "monitoring.ml", "serve", "--port", port]
+    command = [*measured_python(), "-m", "monitoring.ml", "serve", "--port", port]
 
     ended = subprocess.run(
         command,

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from prefect.exceptions import ObjectNotFound
 from experiments.replay.services import talking_to
 from features.settings import REPOSITORY
 from tests.inference.running import wait_until
+from tests.measured import measured_python
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.world import build_docks, dock_environment
 from tests.training.conftest import AFTER_THE_SHIFT, BEFORE_THE_SHIFT
@@ -34,7 +34,7 @@ def started(log: Path, environment: dict[str, str], *arguments: str) -> Iterator
     """A child in a process group of its own, of which nothing is left afterwards."""
     paths = {"PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "ml-models")])}
     process = subprocess.Popen(
-        [sys.executable, "-m", *arguments],
+        [*measured_python(), "-m", *arguments],
         cwd=REPOSITORY,
         env={**os.environ, **paths, **environment},
         stdout=log.open("wb"),
