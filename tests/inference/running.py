@@ -29,7 +29,7 @@ def wait_until(condition: Callable[[], Any], what: str, patience: float = PATIEN
     while time.monotonic() < end:
         if answer := condition():
             return answer
-        time.sleep(0.02)
+        time.sleep(0.05)
     raise AssertionError(f"waited {patience} s in vain for {what}")
 
 

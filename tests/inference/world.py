@@ -23,7 +23,7 @@ STALE_SITE, PARTIAL_SITE = "south", "east"
 
 def world_settings(var: Path, **changes: Any) -> InferenceSettings:
     """Settings for the car parks under `var`; a free port, replay on, quick polling unless changed."""
-    chosen = {"serve_port": 0, "replay": True, "poll_seconds": 0.1, "seal_seconds": 0.5, **changes}
+    chosen = {"serve_port": 0, "replay": True, "poll_seconds": 0.2, "seal_seconds": 0.5, **changes}
     return InferenceSettings(
         var=var, problem="tests.inference.parking:PROBLEM", feature_repo=REPOSITORY, **chosen
     )

@@ -24,8 +24,9 @@ REFERENCE_DAYS = 21
 
 
 def world_settings(var: Path, **changes: Any) -> MonitoringSettings:
-    """Settings for the orders under `var`, nothing from the shell or a file."""
-    return MonitoringSettings(var=var, problem="tests.monitoring.orders:PROBLEM", monitor_port=0, **changes)
+    """Settings for the orders under `var`, nothing from the shell or a file; reports with few plots."""
+    chosen: dict[str, Any] = {"monitor_port": 0, "report_features": 1, **changes}
+    return MonitoringSettings(var=var, problem="tests.monitoring.orders:PROBLEM", **chosen)
 
 
 def build_world(var: Path, **changes: Any) -> MonitoringSettings:
