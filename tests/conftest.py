@@ -12,9 +12,11 @@ import hypothesis
 import pytest
 
 from tests.isolation import RUN, end_leftovers, isolate
+from tests.measured import keep_probes
 from tests.scheduling import LoadRooms, put_longest_first
 from tests.skip_policy import ALLOWED_SKIPS, find_unlisted, read_allowed_skips
 
+keep_probes()
 BEGINS_RUN = isolate(os.environ)
 if BEGINS_RUN:
     # What the run wrote outside pytest's own folders goes last, after what multiprocessing removes itself.

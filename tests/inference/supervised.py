@@ -1,4 +1,4 @@
-"""Small workers to test the supervisor with: `python supervised.py KIND`; each kind ends its own way."""
+"""Small workers to test the supervisor with, `-m tests.inference.supervised KIND`: each ends its own way."""
 
 import os
 import signal

@@ -46,6 +46,10 @@ def figures(url: str) -> dict[str, float]:
     return {name: float(value) for name, _, value in samples}
 
 
+def loads(url: str) -> float:
+    return figures(url)['roundtrip_model_loads_total{version="1"}']
+
+
 def predictions(url: str) -> float:
     counted = figures(url).items()
     return sum(value for name, value in counted if name.startswith("roundtrip_predictions_total"))
@@ -58,7 +62,7 @@ def test_two_workers_count_log_and_end_as_one(command: ServeCommand, settings: I
     wait_until(lambda: predictions(command.url) == REQUESTS, "both workers' figures")
     # then: whichever worker is asked
     assert {predictions(command.url) for _ in range(8)} == {REQUESTS}
-    assert figures(command.url)['roundtrip_model_loads_total{version="1"}'] == 2
+    assert loads(command.url) == 2
     # when: one dies
     command.kill_a_worker(random.Random(0))
     for number in range(REQUESTS):
@@ -73,7 +77,8 @@ def test_two_workers_count_log_and_end_as_one(command: ServeCommand, settings: I
         ]
         == 1
     )
-    # when
+    # when: all are told to end, the new one too, once it has begun
+    wait_until(lambda: loads(command.url) == 3, "the new worker's model")
     status, said = command.end()
     # then
     assert status == 0, said

@@ -23,7 +23,8 @@ def start() -> Iterator[Start]:
 
     def start_one(kind: str, *arguments: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [*measured_python(), supervised.__file__, kind, *arguments],
+            [*measured_python(), "-m", supervised.__name__, kind, *arguments],
+            cwd=ROOT,
             env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'ml-models'}"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
