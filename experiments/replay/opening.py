@@ -114,8 +114,8 @@ def _prepare_feed(
 def _train_first(problem: Problem, plan: Plan, running: Running, progress: ReplayProgress) -> None:
     """Train the first champion through the deployment, and wait until the service answers with it."""
     progress.step(f"Training the first champion on everything known by {plan.first_training:%Y-%m-%d}")
-    with get_client(sync_client=True) as client:
-        running.trainer.wait_until(lambda: deployment_is_served(client, problem), seconds=90)
+    with get_client(sync_client=True) as orchestrator:
+        running.trainer.wait_until(lambda: deployment_is_served(orchestrator, problem), seconds=90)
     as_of = plan.first_training.to_pydatetime()
     flow_run_id = request_training(problem, as_of, "first champion", key="first champion")
     wait_for_flow_run(flow_run_id, running.trainer.require_alive)
@@ -126,10 +126,10 @@ def _train_first(problem: Problem, plan: Plan, running: Running, progress: Repla
     client.close()
 
 
-def deployment_is_served(client: SyncPrefectClient, problem: Problem) -> bool:
+def deployment_is_served(orchestrator: SyncPrefectClient, problem: Problem) -> bool:
     """Whether the orchestrator knows the training deployment."""
     try:
-        client.read_deployment_by_name(deployment_name(problem.name))
+        orchestrator.read_deployment_by_name(deployment_name(problem.name))
     except ObjectNotFound:
         return False
     return True
