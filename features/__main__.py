@@ -10,11 +10,11 @@ from features.command_line import run_commands
 from features.engine import EngineName, choose_engine
 from features.errors import FeatureError
 from features.events.commands import replay_events_command, stream_command
+from features.instants import BEGINNING
 from features.lineage.building import recorded_build
 from features.lineage.command import lineage_command
 from features.raw import find_raw_dir
 from features.settings import FeatureSettings
-from features.tables.facts import KNOWN_SINCE
 
 app = typer.Typer(
     help="Raw data to feature tables, and the Feast repository over them.", no_args_is_help=True
@@ -63,7 +63,7 @@ def materialize(as_of: AsOf) -> None:
     settings, moment = FeatureSettings(), _utc(as_of)
     store = open_store(settings)
     check_before_writing(settings, store, moment)
-    store.materialize(KNOWN_SINCE, moment)
+    store.materialize(BEGINNING, moment)
     write_plans(settings, store)  # the registry now says what was materialised
 
 

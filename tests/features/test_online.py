@@ -2,17 +2,19 @@
 
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from features.__main__ import app
 from features.errors import OnlineStoreError
 from features.online.reader import OnlineReader, ServedFeatures
 from features.settings import FeatureSettings
 from features.store import open_store
-from tests.features.small_world import START, build_world
+from tests.features.small_world import REPOSITORY, START, build_world
 
 NOON = START + timedelta(hours=12)
 ASKED = {"device": "d0", "site": 1, "due_at": NOON, "amount": 6, "note": "urgent"}
@@ -152,3 +154,19 @@ def test_an_absent_database_says_what_to_do(tmp_path: Path) -> None:
     # then
     with pytest.raises(OnlineStoreError, match="python -m features apply"):
         read(reader, NOON)
+
+
+def test_a_row_of_any_age_is_materialised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given: a site that was measured once, long before 1970
+    settings = build_world(tmp_path)
+    table = settings.tables / "site_load.parquet"
+    measured = pd.read_parquet(table)
+    long_ago = measured.head(1).assign(site=4, event_timestamp=datetime(1955, 11, 5, tzinfo=UTC), open=True)
+    pd.concat([measured, long_ago]).to_parquet(table, coerce_timestamps="us")
+    monkeypatch.setenv("ROUNDTRIP_VAR", str(tmp_path))
+    monkeypatch.setenv("ROUNDTRIP_FEATURE_REPO", str(REPOSITORY))
+    # when
+    ran = CliRunner().invoke(app, ["materialize", "--as-of", f"{NOON:%Y-%m-%dT%H:%M:%S}"])
+    # then
+    assert ran.exit_code == 0, ran.output
+    assert read(OnlineReader(settings, "small_v1"), NOON, site=4).values["open"] is not None

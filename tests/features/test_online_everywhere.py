@@ -13,13 +13,13 @@ from pydantic import SecretStr
 from features.build import TABLES, Builder, build_tables
 from features.contract import read_examples
 from features.historical import historical_features
+from features.instants import BEGINNING
 from features.online.codec import decode_row
 from features.online.feed import OnlineFeed
 from features.online.reader import OnlineReader, ServedFeatures
 from features.raw import RawTables
 from features.settings import FeatureSettings
 from features.store import apply_repository, open_store
-from features.tables.facts import KNOWN_SINCE
 from tests.features.conftest import END, START
 from tests.features.forgetting import forget
 from tests.features.online_servers import STORES, Servers, stored_rows
@@ -132,7 +132,7 @@ def test_what_is_materialised_is_what_history_has_at_that_instant(
     asked = real.examples.assign(event_timestamp=pd.Timestamp(BUSY))
     # when
     store = open_store(settings)
-    store.materialize(KNOWN_SINCE, BUSY)
+    store.materialize(BEGINNING, BUSY)
     # then
     for name in real.history:
         served = OnlineReader(settings, name).read(records(asked), [BUSY] * len(asked))
@@ -141,7 +141,7 @@ def test_what_is_materialised_is_what_history_has_at_that_instant(
 
 def materialised(settings: FeatureSettings) -> Contents:
     """What the online store holds once everything known by `BUSY` is in it."""
-    open_store(settings).materialize(KNOWN_SINCE, BUSY)
+    open_store(settings).materialize(BEGINNING, BUSY)
     rows = stored_rows(settings.online_address.get_secret_value())
     return {
         place: (event, tuple(sorted(decode_row(features).items())))

@@ -8,9 +8,9 @@ import pytest
 from feast import FeatureStore
 
 from features.contract import read_examples
+from features.instants import BEGINNING
 from features.settings import FeatureSettings
 from features.store import apply_repository, open_store
-from features.tables.facts import KNOWN_SINCE
 from tests.features.conftest import END, START
 from tests.frames import records
 
@@ -62,7 +62,7 @@ def test_what_is_materialised_from_spark_is_what_the_asof_store_gives(
     ]
     rows = records(questions[["origin", "carrier", "tailnum"]].dropna().head(SERVED))
     for store in stores:
-        store.materialize(KNOWN_SINCE, END, feature_views=list(STORED))
+        store.materialize(BEGINNING, END, feature_views=list(STORED))
     expected = asof.get_online_features(refs, rows).to_dict()
     assert any(value is not None for value in expected["aircraft_status"])
     assert spark.get_online_features(refs, rows).to_dict() == expected

@@ -12,9 +12,9 @@ import pandas as pd
 from experiments.benchmarks.point_in_time.world import prepare_year
 from features.contract import EXAMPLES, read_examples
 from features.historical import historical_features
+from features.instants import BEGINNING
 from features.settings import FeatureSettings
 from features.store import open_store
-from features.tables.facts import KNOWN_SINCE
 from inference.settings import InferenceSettings
 from training.bundle.reader import Bundle, read_bundle
 from training.matrix import names_of, to_matrix
@@ -65,7 +65,7 @@ def prepare_world(settings: InferenceSettings) -> ServingWorld:
     if not settings.tracking_db or not settings.tracking_db.is_file():
         measured = problem.model_copy(update={"candidates": CANDIDATES})
         train(settings, measured, TrainingRequest(as_of=as_of, reason="to measure serving"))
-        open_store(settings).materialize(KNOWN_SINCE, as_of)
+        open_store(settings).materialize(BEGINNING, as_of)
     ref = current(settings, problem.name)
     assert ref is not None, "the first model beats the base rate"
     bundle = read_bundle(fetch_bundle(settings, ref))
