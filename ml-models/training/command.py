@@ -1,7 +1,6 @@
 """The command line of the training room. Exit code 1: failed; 2: wrong usage; 3: the gate refused."""
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -41,7 +40,7 @@ def train(
 ) -> None:
     """Train as of a moment; the challenger becomes champion when the gate accepts it.
 
-    Runs as the Prefect flow "train" when PREFECT_API_URL is set, and as plain calls otherwise.
+    Runs as the Prefect flow "train" where PREFECT_API_URL is set, and as plain calls otherwise.
     """
     with reporting():
         outcome = _train(parse_moment(as_of), reason, shuffle_labels)
@@ -175,7 +174,9 @@ def reporting() -> Iterator[None]:
 
 
 def _train(as_of: datetime, reason: str, shuffle_labels: bool) -> "TrainingOutcome":
-    if os.environ.get("PREFECT_API_URL"):
+    from training.orchestrator import find_orchestrator
+
+    if find_orchestrator():
         from training.flow import train_flow
 
         return train_flow(as_of=as_of, reason=reason, shuffle_labels=shuffle_labels)

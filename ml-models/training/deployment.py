@@ -1,11 +1,11 @@
 """Serve the training flow under a name, so that monitoring can ask for it without importing this room."""
 
 import asyncio
-import os
 import signal
 from types import FrameType
 
 from training.errors import DeploymentError
+from training.orchestrator import find_orchestrator
 from training.problem import Problem
 
 FLOW_NAME = "train"
@@ -27,8 +27,9 @@ def serve_deployment(problem: Problem) -> None:
 
     Raises:
         DeploymentError: PREFECT_API_URL is not set.
+        OrchestratorUnavailableError: what it names does not answer.
     """
-    if not os.environ.get("PREFECT_API_URL"):
+    if not find_orchestrator():
         raise DeploymentError(
             "PREFECT_API_URL is not set; set PREFECT_SERVER_API_AUTH_STRING and PREFECT_API_AUTH_STRING to a "
             "name:password, start `prefect server start`, and set it to http://127.0.0.1:4200/api"

@@ -57,5 +57,9 @@ class DeploymentError(TrainingError):
     """The deployment cannot be served."""
 
 
+class OrchestratorUnavailableError(TrainingError):
+    """The orchestrator that is named does not answer."""
+
+
 class RankingError(TrainingError):
     """Features cannot be ranked as asked."""

@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from typer.testing import CliRunner, Result
 
 from features.settings import REPOSITORY
@@ -17,6 +19,7 @@ from training.registry import current, open_client, version_ref
 from training.settings import TrainingSettings
 
 NAME = "dock_demand"
+NOWHERE = "127.0.0.1:9"
 
 
 @pytest.fixture(autouse=True)
@@ -131,6 +134,30 @@ def test_what_cannot_be_done_is_said(arguments: tuple[str, ...], code: int, said
     done = run(*arguments)
     assert done.exit_code == code, done.output
     assert said in done.output
+
+
+@pytest.mark.parametrize("command", [("train", "--as-of", "2024-04-01T00:00:00Z"), ("serve",)])
+def test_an_orchestrator_that_does_not_answer_is_said_in_one_line(command: tuple[str, ...]) -> None:
+    with temporary_settings({PREFECT_API_URL: f"http://name:password@{NOWHERE}/api"}):
+        done = run(*command)
+    assert done.exit_code == 1
+    assert done.output.startswith(f"OrchestratorUnavailableError: the orchestrator at http://{NOWHERE}/api")
+    assert done.output.count("\n") == 1
+
+
+def test_the_orchestrator_may_be_named_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"PREFECT_API_URL=http://{NOWHERE}/api\n")
+    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "ml-models")])
+    done = subprocess.run(
+        [sys.executable, "-m", "training", "serve"],
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert f"the orchestrator at http://{NOWHERE}/api does not answer" in done.stderr
 
 
 def test_an_unknown_problem_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
