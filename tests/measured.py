@@ -6,10 +6,10 @@ from pathlib import Path
 from uuid import uuid4
 
 from slipcover import pytest_plugin
+from slipcover.config import read_config
 
 # Set by SlipCover in its workers, which write their own figures into that folder.
 FOLDER, WORKER = "SLIPCOVER_COVERAGE_DIR", "PYTEST_XDIST_WORKER"
-NEVER = 1_000_000_000
 
 
 def keep_probes() -> None:
@@ -19,7 +19,7 @@ def keep_probes() -> None:
     it happens to run, when another one imports something just then. It is no slower this way.
     """
     if (measuring := pytest_plugin._slipcover_instance) is not None:
-        measuring.d_miss_threshold = NEVER
+        measuring.d_miss_threshold = read_config()["threshold"]
 
 
 def measured_python() -> list[str]:

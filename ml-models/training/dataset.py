@@ -9,13 +9,14 @@ import pandas as pd
 import pandera.pandas as pa
 
 from features.contract import read_examples, read_labels
+from features.instants import EPOCH
 from features.schema import FeatureColumn, feature_columns
 from training.errors import DatasetError, EmptyWindowError, SingleClassError
 from training.matrix import to_matrix
 from training.metrics import Floats
 from training.problem import Problem
 from training.settings import TrainingSettings
-from training.windows import BEGINNING, window_ranges
+from training.windows import window_ranges
 
 LARGEST_NULL_SHARE = 0.999
 LARGEST_MAGNITUDE = 1e12
@@ -61,7 +62,7 @@ def build_training_set(
     """
     moment = _require_zone(as_of)
     since = window_ranges(problem.windows, moment).fit.start if start is None else _require_zone(start)
-    examples = read_examples(settings.tables, max(since, BEGINNING), moment)
+    examples = read_examples(settings.tables, max(since, EPOCH), moment)
     labels = read_labels(settings.tables, problem.label, moment)
     labelled = join_labels(examples, labels, problem.label.name)
     if labelled.empty:

@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from features.instants import EPOCH
 from training.errors import EmptyWindowError
 from training.problem import Windows
 
 WindowName = Literal["fit", "early_stopping", "calibration", "gate"]
 
 WINDOW_NAMES: tuple[WindowName, ...] = ("fit", "early_stopping", "calibration", "gate")
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def window_ranges(windows: Windows, as_of: datetime) -> WindowRanges:
     gate = as_of - windows.gate
     calibration = gate - windows.calibration
     early_stopping = calibration - windows.early_stopping
-    fit = BEGINNING if windows.fit is None else early_stopping - windows.fit
+    fit = EPOCH if windows.fit is None else early_stopping - windows.fit
     return WindowRanges(
         fit=TimeRange(fit, early_stopping),
         early_stopping=TimeRange(early_stopping, calibration),
