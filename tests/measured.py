@@ -10,6 +10,7 @@ from slipcover.config import read_config
 
 # Set by SlipCover in its workers, which write their own figures into that folder.
 FOLDER, WORKER = "SLIPCOVER_COVERAGE_DIR", "PYTEST_XDIST_WORKER"
+PROJECT_FILE = Path(__file__).resolve().parents[1] / "pyproject.toml"
 
 
 def keep_probes() -> None:
@@ -19,7 +20,7 @@ def keep_probes() -> None:
     it happens to run, when another one imports something just then. It is no slower this way.
     """
     if (measuring := pytest_plugin._slipcover_instance) is not None:
-        measuring.d_miss_threshold = read_config()["threshold"]
+        measuring.d_miss_threshold = read_config(PROJECT_FILE)["threshold"]
 
 
 def measured_python() -> list[str]:
