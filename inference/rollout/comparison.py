@@ -1,6 +1,7 @@
 """The two arms of a rollout compared: units and pairs out of the evidence, and the figures that decide."""
 
 from math import exp
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +9,8 @@ import pandas as pd
 
 from inference.label_join import KNOWN_AT, LABEL
 from inference.rollout.betting import Observations, above, log_wealth, paired, two_arms, two_arms_better
-from inference.rollout.evidence import IS_CHALLENGERS, SHARE, STEP, UNIT, Evidence
+from inference.rollout.draws import SHARE, STEP, first_of_each_draw, first_of_each_unit
+from inference.rollout.evidence import IS_CHALLENGERS, Evidence
 from inference.rollout.losses import scaled_loss
 from inference.rollout.policy import RolloutPolicy
 from inference.rollout.record import Figures, Rollout
@@ -19,9 +21,9 @@ LARGEST_LOG_WEALTH = 30.0
 def compare(rollout: Rollout, evidence: Evidence) -> Figures:
     """Weigh the evidence; reads nothing.
 
-    Quality is compared by units in the order in which their labels became known, so that labels may be late
-    and a caller who comes back is not counted as another one. Failures and slow requests are compared by
-    requests, in the order in which they were logged: they are the machine's, not the caller's.
+    Everything is compared by units, each counted once for each time that its arm was drawn (see `draws`), in
+    the order in which it could be known: quality as labels arrive, so that they may be late; failures and
+    latency as requests are logged.
     """
     if rollout.policy.mode == "shadow":
         return _compare_pairs(rollout.policy, evidence)
@@ -30,16 +32,17 @@ def compare(rollout: Rollout, evidence: Evidence) -> Figures:
 
 def _compare_pairs(policy: RolloutPolicy, evidence: Evidence) -> Figures:
     pairs = paired_requests(evidence)
-    failed = pairs["shadow"].isna().to_numpy()
-    slow = is_slow(pairs["latency_ms"], policy.slow_ms), is_slow(pairs["shadow_ms"], policy.slow_ms)
-    labelled = labelled_pairs(pairs)
+    units, labelled = first_of_each_unit(pairs), first_of_each_unit(labelled_pairs(pairs))
+    failed = units["shadow"].isna().to_numpy()
+    slow = is_slow(units["latency_ms"], policy.slow_ms), is_slow(units["shadow_ms"], policy.slow_ms)
     champion, challenger = (_losses(policy, labelled, column) for column in ("prediction", "shadow"))
-    share = _mean(pairs[LABEL].notna().to_numpy())
+    count, share = len(labelled_pairs(pairs)), _mean(pairs[LABEL].notna().to_numpy())
     return Figures(
         labels=(len(labelled), len(labelled)),
-        labelled_requests=len(labelled),
-        labels_this_step=len(labelled),
+        labelled_requests=count,
+        labels_this_step=count,
         requests=(len(pairs), len(pairs)),
+        units=(len(units), len(units)),
         mean_loss=_mean_losses(policy, champion, challenger),
         labelled_share=(share, share),
         failures=int(failed.sum()),
@@ -53,40 +56,52 @@ def _compare_pairs(policy: RolloutPolicy, evidence: Evidence) -> Figures:
 
 def _compare_arms(rollout: Rollout, rows: pd.DataFrame) -> Figures:
     policy = rollout.policy
-    units = first_labelled(rows)
+    units = first_of_each_draw(labelled_rows(rows), policy.shares)
     mine, share = units[IS_CHALLENGERS].to_numpy(bool), units[SHARE].to_numpy(float)
     loss = _losses(policy, units, "prediction")
-    theirs = rows[IS_CHALLENGERS].to_numpy(bool)
-    slow = is_slow(rows["latency_ms"], policy.slow_ms)
-    failed = (rows["role"] == "champion").to_numpy()[theirs]
-    labelled = rows[LABEL].notna().to_numpy()
+    requests = first_of_each_draw(rows, policy.shares)
+    theirs = requests[IS_CHALLENGERS].to_numpy(bool)
+    slow = is_slow(requests["latency_ms"], policy.slow_ms)
+    failed = (requests["role"] == "champion").to_numpy()[theirs]
     return Figures(
-        labels=(int((~mine).sum()), int(mine.sum())),
-        labelled_requests=int((labelled & theirs).sum()),
-        labels_this_step=int((labelled & theirs & (rows[STEP] == rollout.step).to_numpy()).sum()),
-        requests=(int((~theirs).sum()), int(theirs.sum())),
+        **_count(rollout, rows),
+        labels=_of_each_arm(mine),
+        units=_of_each_arm(theirs),
         mean_loss=_mean_losses(policy, loss[~mine], loss[mine]),
-        labelled_share=(_mean(labelled[~theirs]), _mean(labelled[theirs])),
         failures=int(failed.sum()),
         slow_share=(_mean(slow[~theirs]), _mean(slow[theirs])),
         wealth_worse=_wealth(two_arms(loss, mine, share)),
         wealth_better=_wealth(two_arms_better(loss, mine, share)),
         wealth_failing=_wealth(above(policy.error_share, failed)),
         wealth_slow=_wealth(
-            two_arms(slow.astype(float), theirs, rows[SHARE].to_numpy(float), policy.slow_share)
+            two_arms(slow.astype(float), theirs, requests[SHARE].to_numpy(float), policy.slow_share)
         ),
     )
 
 
-def first_labelled(rows: pd.DataFrame) -> pd.DataFrame:
-    """The first label of each unit, in order of arrival: a unit's further labels tell of the same draw."""
-    known = rows[rows[LABEL].notna()].sort_values([KNOWN_AT, "request_id"])
-    return known.drop_duplicates(UNIT, keep="first")
+def _count(rollout: Rollout, rows: pd.DataFrame) -> dict[str, Any]:
+    """The figures of a rollout with two arms that count every request, also of callers who came back."""
+    mine, labelled = rows[IS_CHALLENGERS].to_numpy(bool), rows[LABEL].notna().to_numpy()
+    return {
+        "labelled_requests": int((labelled & mine).sum()),
+        "labels_this_step": int((labelled & mine & (rows[STEP] == rollout.step).to_numpy()).sum()),
+        "requests": _of_each_arm(mine),
+        "labelled_share": (_mean(labelled[~mine]), _mean(labelled[mine])),
+    }
+
+
+def _of_each_arm(mine: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    return int((~mine).sum()), int(mine.sum())
+
+
+def labelled_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a label, in order of arrival."""
+    return rows[rows[LABEL].notna()].sort_values([KNOWN_AT, "request_id"])
 
 
 def labelled_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
     """The labelled ones of `paired_requests` that both models scored, in order of arrival."""
-    return pairs[pairs[LABEL].notna() & pairs["shadow"].notna()].sort_values([KNOWN_AT, "request_id"])
+    return labelled_rows(pairs[pairs["shadow"].notna()])
 
 
 def paired_requests(evidence: Evidence) -> pd.DataFrame:

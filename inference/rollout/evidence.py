@@ -14,6 +14,7 @@ from features.errors import TableMissingError
 from inference.label_join import KNOWN_AT, join_labels
 from inference.prediction_log.reader import read_predictions, read_shadows
 from inference.request_limits import EARLIEST
+from inference.rollout.draws import POSITION, STEP, UNIT
 from inference.rollout.errors import OutcomesUnreadableError
 from inference.rollout.record import Rollout
 from inference.rollout.split import position, unit_of
@@ -21,16 +22,16 @@ from inference.settings import InferenceSettings
 from training.problem import Problem
 
 BATCH = "batch"
-UNIT, SHARE, STEP, IS_CHALLENGERS = "unit", "share", "step", "is_challengers"
+IS_CHALLENGERS = "is_challengers"
 
 
 @dataclass(frozen=True)
 class Evidence:
     """The online requests of a rollout, oldest first (by `logged_at`), with what is known of their labels.
 
-    Columns of `answers`: those of the log, `label` (NaN when unknown), `known_at`, and, where both models
-    answer, `unit`, `step`, `share` (the challenger's probability) and `is_challengers` (whether the unit is
-    the challenger's). `shadows`: what the challenger scored unseen.
+    Columns of `answers`: those of the log, `label` (NaN when unknown), `known_at`, `unit`, its `position`,
+    `step`, and `is_challengers` (whether the unit is the challenger's). `shadows`: what the challenger scored
+    unseen.
     """
 
     answers: pd.DataFrame
@@ -50,9 +51,10 @@ def gather_evidence(
     answers = _counted(read_predictions(settings, start, as_of), rollout, now)
     shadows = _counted(read_shadows(settings, start, as_of), rollout, now)
     labelled = join_labels(answers, _read_labels(settings, problem, as_of), problem.label)
+    assigned = assign_arms(labelled, rollout)
     if rollout.policy.mode == "shadow":
-        return Evidence(_since_first(labelled, shadows, rollout), shadows)
-    return Evidence(since_settled(assign_arms(labelled, rollout), rollout), shadows)
+        return Evidence(_since_first(assigned, shadows, rollout), shadows)
+    return Evidence(since_settled(assigned, rollout), shadows)
 
 
 def _read_labels(settings: InferenceSettings, problem: Problem, as_of: datetime) -> pd.DataFrame:
@@ -86,9 +88,9 @@ def assign_arms(rows: pd.DataFrame, rollout: Rollout) -> pd.DataFrame:
     ]
     began = pd.DatetimeIndex(rollout.steps_began)
     step = began.searchsorted(pd.DatetimeIndex(rows["logged_at"]), side="right") - 1
-    share = np.asarray(policy.shares)[step]
-    places = np.array([position(policy.salt, unit) for unit in units])
-    added: dict[str, Any] = {UNIT: units, STEP: step, SHARE: share, IS_CHALLENGERS: places < share}
+    positions = np.array([position(policy.salt, unit) for unit in units])
+    mine = positions < np.asarray(policy.shares)[step]
+    added: dict[str, Any] = {UNIT: units, POSITION: positions, STEP: step, IS_CHALLENGERS: mine}
     return rows.assign(**added)
 
 

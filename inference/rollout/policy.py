@@ -33,12 +33,15 @@ class RolloutPolicy(BaseModel):
 
     - `key`: an entity key or `request_id`: what sticks to one arm (canary, A/B).
     - `metric`, `loss_cap`: the loss per label, cut off at the cap, in which quality is compared.
-    - `error_share`: the challenger may fail on this share of its requests (the champion then answers).
-    - `slow_ms`, `slow_share`: the share of requests slower than this may exceed the champion's by that.
+    - `error_share`: the challenger may fail on this share of its units' first requests (the champion then
+      answers).
+    - `slow_ms`, `slow_share`: the share of units' first requests slower than this may exceed the champion's
+      by that.
     - `alpha`: the chance of rolling back a challenger that is no worse, and of promoting one that is no
       better, each over the whole rollout, however often it is looked at.
     - `minimum_labels`: the challenger's units with a label; fewer decide nothing about quality. Each unit
-      counts once, so that few entities never make enough: then split by `request_id`.
+      counts once for each time that its arm is drawn, so that few entities never make enough: then split by
+      `request_id`.
     - `maximum_labels`: the challenger's labels after which the champion stays.
     - `minimum_requests`: the challenger's, before errors or latency decide anything.
     - `label_gap`: while the arms' labelled shares differ by more, nothing is advanced or promoted.

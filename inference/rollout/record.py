@@ -60,10 +60,11 @@ class Rollout(Record):
 class Figures(Record):
     """What a decision was made on. Pairs are `(champion's, challenger's)`.
 
-    `labels` count units of the split, each with its first label; `labelled_requests` and `labels_this_step`
-    count all of the challenger's, also those of callers who came back. `failures`: requests of the
-    challenger's that the champion answered for it, or that a shadow did not score. Losses are cut off at the
-    policy's cap.
+    `labels` and `units` count units of the split, once for each time that their arm was drawn: those with a
+    label, and all. `requests`, `labelled_requests` and `labels_this_step` count every request, also of those
+    who came back. Of the units' first requests: `failures`, those of the challenger's that the champion
+    answered for it, or that a shadow did not score; `slow_share`, those over the policy's limit. Losses are
+    those of the first labels, cut off at the policy's cap.
 
     `wealth_*` is what a gambler's stake of 1 has become by betting that the challenger is worse, is better,
     fails more often, or is slow more often than allowed.
@@ -73,6 +74,7 @@ class Figures(Record):
     labelled_requests: int
     labels_this_step: int
     requests: tuple[int, int]
+    units: tuple[int, int] = (0, 0)
     mean_loss: tuple[float, float] | None
     labelled_share: tuple[float, float]
     failures: int

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from inference.rollout.policy import RolloutPolicy
 from inference.rollout.record import Figures, Rollout
+from inference.rollout.split import REQUEST_ID
 
 # A rollout may be rolled back for being worse, failing or slow: each gets this part of alpha.
 HARMS: Final = 3
@@ -55,13 +57,13 @@ def _find_harm(rollout: Rollout, figures: Figures) -> str | None:
     certain = HARMS / policy.alpha
     enough_requests = figures.requests[1] >= policy.minimum_requests
     if enough_requests and figures.wealth_failing >= certain:
-        failing = f"{figures.failures} of {figures.requests[1]} requests"
+        failing = f"{figures.failures} of {figures.units[1]} {_first_requests(policy)}"
         return f"it fails too often: {failing}, {policy.error_share:.1%} allowed"
     if enough_requests and figures.wealth_slow >= certain:
         champion, challenger = figures.slow_share
         return (
-            f"it is too slow: {challenger:.1%} of requests over {policy.slow_ms:g} ms, the champion "
-            f"{champion:.1%}, {policy.slow_share:.1%} more allowed"
+            f"it is too slow: {challenger:.1%} of {_first_requests(policy)} over {policy.slow_ms:g} ms, the "
+            f"champion {champion:.1%}, {policy.slow_share:.1%} more allowed"
         )
     if figures.labels[1] >= policy.minimum_labels and figures.wealth_worse >= certain:
         return f"it is worse: {_losses(rollout, figures)} over {_labels(figures)}"
@@ -83,6 +85,10 @@ def _find_hold(rollout: Rollout, figures: Figures) -> str | None:
             "look why before trusting either"
         )
     return None
+
+
+def _first_requests(policy: RolloutPolicy) -> str:
+    return "requests" if policy.key == REQUEST_ID else f"first requests by {policy.key}"
 
 
 def _labels(figures: Figures) -> str:

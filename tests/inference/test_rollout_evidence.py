@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 
 from inference.label_join import KNOWN_AT, LABEL
-from inference.rollout.comparison import compare, first_labelled
+from inference.rollout.comparison import compare
 from inference.rollout.evidence import Evidence, assign_arms, since_settled
-from inference.rollout.policy import CanaryStep
 from inference.rollout.record import Rollout
 from inference.rollout.split import Mode, position, unit_of
 from inference.rollout.verdict import judge
@@ -88,15 +87,18 @@ def test_a_whole_number_beside_missing_ones_is_the_unit_it_was() -> None:
     assert assign_arms(as_read, rollout)["unit"].tolist() == ["site=12", "q1", "site=7"]
 
 
-def test_each_unit_counts_with_its_first_label() -> None:
-    rollout = rollout_of("ab", key="site")
-    rows = pd.concat([log_of(rollout, 40, **{"key.site": site}) for site in ("north", "south", "east")])
+@pytest.mark.parametrize("mode", ["ab", "shadow"])
+def test_each_unit_counts_with_its_first_label(mode: Mode) -> None:
+    rollout = rollout_of(mode, key="site")
+    sites = ("north", "south", "east")
+    rows = pd.concat([log_of(rollout, 40, **{"key.site": site}) for site in sites], ignore_index=True)
+    rows["request_id"] = rows["request_id"] + rows["key.site"]
+    shadows = rows.assign(role="shadow", model_version="2").drop(columns=[LABEL, KNOWN_AT])
 
-    units = first_labelled(assign_arms(rows, rollout))
+    figures = compare(rollout, Evidence(assign_arms(rows, rollout), shadows))
 
-    assert set(units["unit"]) == {"site=east", "site=north", "site=south"}
-    assert len(units) == 3
-    assert (units["request_id"] == "r1").all()
+    assert set(figures.labels) == ({3} if mode == "shadow" else {1, 2})
+    assert figures.units == figures.labels
 
 
 def test_callers_who_come_back_let_a_canary_go_on() -> None:
@@ -113,7 +115,7 @@ def test_callers_who_come_back_let_a_canary_go_on() -> None:
 
     figures = compare(rollout, evidence_of(rollout, rows))
 
-    assert sum(figures.labels) <= 40
+    assert sum(figures.labels) <= 2 * 40  # a step draws anew for those that the champion had
     assert figures.labels_this_step > STEPS[1].labels
 
 
@@ -127,7 +129,7 @@ def test_requests_in_between_two_steps_are_not_counted() -> None:
     logged = counted["logged_at"] - pd.Timestamp(START)
     assert logged.min() > 20 * SECOND
     assert not logged.between(100 * SECOND, 119 * SECOND).any()
-    assert set(counted["share"]) == {0.2, 0.6}
+    assert set(counted["step"]) == {0, 1}
 
 
 def test_nothing_counts_until_a_challenger_answers() -> None:
@@ -145,7 +147,8 @@ def test_a_shadow_is_compared_on_the_same_requests() -> None:
     answers = log_of(rollout, 100)
     shadows = answers.assign(role="shadow", model_version="2", prediction=0.9).iloc[:95]
 
-    figures = compare(rollout, Evidence(answers, shadows.drop(columns=[LABEL, KNOWN_AT])))
+    scored = shadows.drop(columns=[LABEL, KNOWN_AT])
+    figures = compare(rollout, Evidence(assign_arms(answers, rollout), scored))
 
     assert figures.labels == (47, 47)
     assert figures.mean_loss == pytest.approx((0.0, 0.16))
@@ -153,17 +156,27 @@ def test_a_shadow_is_compared_on_the_same_requests() -> None:
     assert judge(rollout, figures).action == "roll_back"
 
 
-FEW, MANY, LOOKS, UNITS = 20, 100, 10, 1_000
+BEGAN: dict[Mode, tuple[datetime, ...]] = {"ab": (START,), "canary": (START, START + 300 * SECOND)}
+STEPS_OF: dict[Mode, dict[str, Any]] = {"ab": {}, "canary": {"steps": STEPS}}
+FEW, MANY, LOOKS, REQUESTS, SITES, LIMIT = 40, 1_000, 2, 1_000, 50, 100.0
 
 
 @pytest.mark.parametrize("runs", [FEW, pytest.param(MANY, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize(("mode", "key"), [("ab", "request_id"), ("ab", "site"), ("canary", "site")])
 def test_rollouts_of_the_model_itself_judged_again_and_again(mode: Mode, key: str, runs: int) -> None:
-    """Callers come back, and each has a difficulty of its own: what a test by requests would be misled by."""
+    """Few callers come back, unequally often, foreseen and served unequally well: requests would mislead."""
     random = np.random.default_rng(21)
     ended = []
     for run in range(runs):
-        rollout = rollout_of(mode, key=key, salt=f"run {run}", steps=steps_of(mode), maximum_labels=10**6)
+        rollout = rollout_of(
+            mode,
+            *BEGAN[mode],
+            key=key,
+            salt=f"run {run}",
+            maximum_labels=10**6,
+            slow_ms=LIMIT,
+            **STEPS_OF[mode],
+        )
         rows = aa_log(random, rollout)
         evidence = evidence_of(rollout, rows).answers
         looks = [evidence.iloc[: (look + 1) * len(evidence) // LOOKS] for look in range(LOOKS)]
@@ -175,31 +188,23 @@ def test_rollouts_of_the_model_itself_judged_again_and_again(mode: Mode, key: st
     assert sum("promote" in verdicts for verdicts in ended) <= alpha * runs
 
 
-def steps_of(mode: Mode) -> tuple[CanaryStep, ...]:
-    return (CanaryStep(share=0.3, labels=20),) if mode == "canary" else ()
-
-
 def aa_log(random: np.random.Generator, rollout: Rollout) -> pd.DataFrame:
-    """Answers of one model under two names; the 60 sites differ tenfold in how well they are foreseen."""
-    sites = random.integers(0, 60, UNITS)
-    deviation = 0.1 + 0.9 * random.random(60)[sites]
-    requests = [f"r{number}" for number in range(UNITS)]
-    logged_at = pd.Timestamp(START) + pd.to_timedelta(np.arange(1, UNITS + 1), unit="s")
-    units = [
-        unit_of(rollout.policy.key, request, {"site": f"s{site}"})
-        for request, site in zip(requests, sites, strict=True)
-    ]
-    mine = np.array([position(rollout.policy.salt, unit) for unit in units]) < rollout.split.share
-    return pd.DataFrame(
+    """Answers of one model under two names; sites ask unequally often and are served unequally well."""
+    often = random.pareto(1.0, SITES) + 0.1
+    sites = random.choice(SITES, REQUESTS, p=often / often.sum())
+    deviation, slowness = 0.1 + 0.9 * random.random(SITES)[sites], random.beta(0.3, 0.9, SITES)[sites]
+    requests = [f"r{number}" for number in range(REQUESTS)]
+    logged_at = pd.Timestamp(START) + pd.to_timedelta(np.arange(1, REQUESTS + 1), unit="s")
+    rows = pd.DataFrame(
         {
             "request_id": requests,
             "logged_at": logged_at,
-            "role": np.where(mine, "challenger", "champion"),
-            "model_version": np.where(mine, "2", "1"),
-            "prediction": deviation * random.standard_normal(UNITS),
-            "latency_ms": 1.0,
+            "prediction": deviation * random.standard_normal(REQUESTS),
+            "latency_ms": np.where(random.random(REQUESTS) < slowness, 2 * LIMIT, LIMIT / 2),
             "key.site": [f"s{site}" for site in sites],
             LABEL: 0.0,
             KNOWN_AT: logged_at + timedelta(hours=1),
         }
     )
+    mine = assign_arms(rows, rollout)["is_challengers"].to_numpy()
+    return rows.assign(role=np.where(mine, "challenger", "champion"), model_version=np.where(mine, "2", "1"))

@@ -33,6 +33,7 @@ def figures_of(labels: int = PLENTY, requests: int = PLENTY, **changes: Any) -> 
         "labelled_requests": labels,
         "labels_this_step": labels,
         "requests": (requests, requests),
+        "units": (requests, requests),
         "mean_loss": (0.2, 0.1),
         "labelled_share": (0.5, 0.5),
         "failures": 0,
