@@ -1,6 +1,7 @@
 """Feeds the online store along a replayed time: at each instant what its examples need, known by then."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from features.offline.asof_sql import (
 )
 from features.offline.files import source_path
 from features.online.codec import KeyEncoder, row_encoder
-from features.online.database import NewRow
+from features.online.database import KeyBytes, NewRow
 from features.online.store import online_store_of, table_name
 from features.service_plan import ViewPlan, plan_service
 from features.settings import FeatureSettings
@@ -85,10 +86,24 @@ class OnlineFeed:
 def _pending_rows(config: Any, views: tuple[ViewPlan, ...], examples: pd.DataFrame) -> Iterator[PendingRow]:
     with connect_utc() as connection:
         connection.register(ENTITY_TABLE, _entity_table(views, examples))
-        for plan in views:
-            source = view_source(plan.view, source_path(config, batch_source(plan.view)), list(plan.features))
-            found = connection.sql(first_needs(source)).to_arrow_table()
-            yield from _encode_rows(plan, table_name(config, plan.view), found)
+        for table, plans in _by_table(config, views).items():
+            # Aliases of a view share its rows, so each row holds what any of them reads.
+            features = {name: dtype for plan in plans for name, dtype in plan.features.items()}
+            first: dict[tuple[KeyBytes, int], PendingRow] = {}
+            for plan in plans:
+                source = view_source(plan.view, source_path(config, batch_source(plan.view)), list(features))
+                found = connection.sql(first_needs(source)).to_arrow_table()
+                for row in _encode_rows(replace(plan, features=features), table, found):
+                    key, event, _, _ = row[2]
+                    first[key, event] = min(row, first.get((key, event), row), key=_first_needed)
+            yield from first.values()
+
+
+def _by_table(config: Any, views: tuple[ViewPlan, ...]) -> dict[str, list[ViewPlan]]:
+    plans: dict[str, list[ViewPlan]] = {}
+    for plan in views:
+        plans.setdefault(table_name(config, plan.view), []).append(plan)
+    return plans
 
 
 def _entity_table(views: tuple[ViewPlan, ...], examples: pd.DataFrame) -> pa.Table:

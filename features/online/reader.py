@@ -114,7 +114,10 @@ class OnlineReader:
     def ask(self, rows: Sequence[Mapping[str, object]]) -> AskedRows:
         """Return what has to be fetched to answer the requests."""
         keys = {view.name: [view.encode_key(row) for row in rows] for view in self._views}
-        wanted = {view.table: [key for key in dict.fromkeys(keys[view.name]) if key] for view in self._views}
+        wanted: dict[str, list[KeyBytes]] = {}
+        for view in self._views:  # aliases of a view share its table
+            listed = [*wanted.get(view.table, ()), *keys[view.name]]
+            wanted[view.table] = [key for key in dict.fromkeys(listed) if key]
         return AskedRows(rows, keys, wanted)
 
     def answer(

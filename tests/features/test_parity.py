@@ -64,6 +64,20 @@ def test_every_served_value_is_the_historical_one(tmp_path: Path) -> None:
     assert min(count_statuses(served)[status] for status in ("present", "missing", "stale")) >= 100
 
 
+def test_a_view_under_two_aliases_is_served_under_both(tmp_path: Path) -> None:
+    # given: devices that send and receive, some the same
+    settings = build_world(tmp_path)
+    examples = make_examples(rows=600).sort_values(["event_timestamp", "example_id"])
+    examples = examples.rename(columns={"device": "sender"})
+    examples = examples.assign(receiver=examples["sender"].sample(frac=1, random_state=3).array)
+    # when
+    served = serve_in_time(settings, "transfer_v1", examples)
+    retrieved = historical_features(open_store(settings), "transfer_v1", examples)
+    # then
+    assert_equal(served, retrieved)
+    assert all(retrieved[name].notna().sum() >= 50 for name in ("level", "mode", "count"))
+
+
 def test_so_it_is_over_real_flights(tmp_path: Path) -> None:
     # given: four days of the year, some flights with an aircraft or an airline that nobody knows
     settings = FeatureSettings(var=tmp_path)

@@ -1,4 +1,4 @@
-"""A repository with every shape of view: ties, renamed columns, two keys, no key, no TTL, on-demand."""
+"""A repository with every shape of view: ties, renamed columns, two keys, none, no TTL, aliases, computed."""
 
 from datetime import timedelta
 from typing import Any
@@ -121,3 +121,10 @@ small_v1 = FeatureService(
     features=[readings, site_load[["open"]], pairing, season, request_facts, relation, load_steps],
 )
 stored_v1 = FeatureService(name="stored_v1", features=[readings, site_load, pairing])
+transfer_v1 = FeatureService(
+    name="transfer_v1",
+    features=[
+        readings.with_name("sender").with_join_key_map({"device": "sender"})[["level"]],
+        readings.with_name("receiver").with_join_key_map({"device": "receiver"})[["mode", "count"]],
+    ],
+)
