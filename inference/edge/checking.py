@@ -16,6 +16,7 @@ from inference.edge.manifest import RUNNER_FILE
 from inference.edge.runner import Runner
 from inference.edge.sample import Sample
 from training.bundle.scorer import Scorer
+from training.estimators.parity import largest_difference
 from training.matrix import Floats
 
 Row = TypeVar("Row")
@@ -44,12 +45,11 @@ def run_exported(folder: Path, sample: Sample) -> Floats:
         ) from error
 
 
-def largest_error(answers: Floats, expected: Floats) -> float:
-    """The largest difference, relative beyond a prediction of 1; infinite if the numbers of rows differ."""
+def largest_error(answers: Floats, expected: Floats, scale: float = 1.0) -> float:
+    """The largest difference, as a share of `scale` as training has it; infinite if rows are missing."""
     if answers.shape != expected.shape:
         return float("inf")
-    errors = np.abs(answers - expected) / np.maximum(1.0, np.abs(expected))
-    return float(np.nan_to_num(errors, nan=np.inf).max())
+    return largest_difference(answers, expected, scale)
 
 
 def require_parity(error: float, limit: float = PARITY_LIMIT) -> None:

@@ -30,6 +30,7 @@ from inference.errors import NoModelError
 from inference.settings import InferenceSettings
 from training.bundle.contract import CONTRACT_FILE, MODEL_FILE
 from training.bundle.reader import Bundle, read_bundle
+from training.estimators.parity import prediction_scale
 from training.problem import Problem, load_problem
 from training.registry import current, fetch_bundle, version_ref
 
@@ -82,7 +83,8 @@ def _lay_out(folder: Path, bundle: Bundle, version: str, problem: Problem) -> Ed
 
 def _check(folder: Path, bundle: Bundle, version: str, sample: Sample, choice: GraphChoice) -> EdgeManifest:
     served, answers = bundle.scorer(), run_exported(folder, sample)
-    parity_error = largest_error(answers, choice.answers)
+    scale = prediction_scale(sample.task, sample.label)
+    parity_error = largest_error(answers, choice.answers, scale)
     require_parity(parity_error)
     contract = bundle.contract
     return EdgeManifest(
@@ -101,7 +103,7 @@ def _check(folder: Path, bundle: Bundle, version: str, sample: Sample, choice: G
         parity_error=parity_error,
         parity_limit=PARITY_LIMIT,
         parity_rows=len(answers),
-        largest_difference=largest_error(answers, served.score_matrix(sample.matrix)),
+        largest_difference=largest_error(answers, served.score_matrix(sample.matrix), scale),
         bytes_served=choice.bytes_served,
         bytes_exported=len(choice.graph),
         latency_served=time_served(served, sample),

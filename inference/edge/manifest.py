@@ -15,8 +15,9 @@ class EdgeManifest(BaseModel):
     """Figures of the export; `files` maps every other file to its SHA-256.
 
     `parity_error` is the largest difference between the runner in its own process and the exported graph;
-    `largest_difference` the largest between the runner and the served model (relative beyond 1). Sizes in
-    bytes, latencies in microseconds for one row.
+    `largest_difference` the largest between the runner and the served model. Both are of probabilities, or
+    shares of the labels' spread (of the answer, where that is larger). Sizes in bytes, latencies in
+    microseconds for one row.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,5 +84,9 @@ def comparison(manifest: EdgeManifest) -> list[tuple[str, str, str]]:
             f"{manifest.latency_exported:,.0f}",
         ),
         (manifest.metric, f"{manifest.metric_served:.5f}", f"{manifest.metric_exported:.5f}"),
-        ("largest difference", "", f"{manifest.largest_difference:.2g}"),
+        (_difference(manifest.task), "", f"{manifest.largest_difference:.2g}"),
     ]
+
+
+def _difference(task: Task) -> str:
+    return "largest difference" if task == "binary" else "largest difference, in spreads of the label"

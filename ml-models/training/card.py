@@ -27,9 +27,13 @@ def _facts(problem: Problem, contract: Contract) -> str:
             f"- Data known by {contract.as_of.isoformat()}, fingerprint `{contract.data_fingerprint[:16]}`",
             f"- Asked {problem.horizon} before `{problem.event_time_field}`",
             f"- Code: `{contract.code_version}`",
-            f"- The ONNX graph answers within {contract.parity_error:.1e} of the model itself",
+            f"- The ONNX graph answers within {contract.parity_error:.1e}{_scale(problem)} of the model",
         ]
     )
+
+
+def _scale(problem: Problem) -> str:
+    return "" if problem.task == "binary" else " of the label's spread"
 
 
 def _windows(contract: Contract) -> str:

@@ -1,18 +1,25 @@
 """Rescore challenger, champion and base rate on the same fresh window, through the graphs that serve."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from training.bundle.errors import BundleError
 from training.bundle.reader import Bundle, read_bundle
 from training.bundle.scorer import Scorer
-from training.errors import ParityError
+from training.errors import ParityError, TrainingError
 from training.estimators.base import FittedModel
 from training.estimators.base_rate import BaseRateEstimator
-from training.estimators.parity import PARITY_LIMIT, PARITY_ROWS, largest_error, stress_rows
+from training.estimators.parity import (
+    PARITY_LIMIT,
+    PARITY_ROWS,
+    largest_error,
+    prediction_scale,
+    stress_rows,
+)
 from training.evaluate import Evaluation, compute_metrics, evaluate
-from training.fitting import WindowedData
+from training.fitting import Candidate, WindowedData
 from training.gate import GateVerdict, judge
 from training.matrix import MatrixError, to_matrix
 from training.metrics import Floats
@@ -25,12 +32,16 @@ SCORING_THREADS = 2
 
 @dataclass(frozen=True)
 class Exported:
-    """A model as the graph that will serve; `parity_error` is the largest difference from the model."""
+    """A model as the graph that will serve; `parity_error` is the largest difference from the model.
+
+    `left_out`: the families that were better and cannot be exported, each with the reason.
+    """
 
     model: FittedModel
     graph: bytes
     parity_error: float
     parity_rows: int
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,19 +62,36 @@ class Challenge:
     evaluation: Evaluation
 
 
-def export_model(model: FittedModel, windowed: WindowedData, seed: int) -> Exported:
+def export_best(ranked: Sequence[Candidate], problem: Problem, windowed: WindowedData, seed: int) -> Exported:
+    """Export the first of the candidates that can be; those before it are left out, with the reason.
+
+    Raises:
+        ParityError: none can be.
+    """
+    left_out: dict[str, str] = {}
+    for candidate in ranked:
+        try:
+            exported = export_model(candidate.model, problem, windowed, seed)
+        except (TrainingError, BundleError) as error:
+            left_out[candidate.model.family] = str(error)
+        else:
+            return replace(exported, left_out=left_out)
+    raise ParityError(f"no candidate can be exported: {'; '.join(left_out.values())}")
+
+
+def export_model(model: FittedModel, problem: Problem, windowed: WindowedData, seed: int) -> Exported:
     """Export to ONNX and compare with the native model on rows made to find a difference.
 
     Raises:
-        ParityError: they differ by more than `PARITY_LIMIT`.
+        ParityError: they differ by more than `PARITY_LIMIT`, on the scale of the label.
     """
-    graph = model.to_onnx()
-    rows = stress_rows(windowed.data["fit"].matrix, seed, PARITY_ROWS)
-    error = largest_error(model, graph, rows)
+    graph, fit = model.to_onnx(), windowed.data["fit"]
+    rows = stress_rows(fit.matrix, seed, PARITY_ROWS)
+    error = largest_error(model, graph, rows, prediction_scale(problem.task, fit.label))
     if not error <= PARITY_LIMIT:
         raise ParityError(
-            f"the ONNX graph of {model.family} differs from the model by {error:.2e}, {PARITY_LIMIT:.0e} is "
-            "allowed; look at the family's to_onnx"
+            f"the ONNX graph of {model.family} differs from the model by {error:.2e} of the label's scale, "
+            f"{PARITY_LIMIT:.0e} is allowed; mend the family's to_onnx, or take it out of the candidates"
         )
     return Exported(model, graph.SerializeToString(), error, len(rows))
 

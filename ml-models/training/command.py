@@ -152,7 +152,8 @@ def describe_outcome(outcome: "TrainingOutcome") -> str:
         )
         verdict = f"accepted, {became}"
     head = f"{outcome.problem} version {outcome.version} ({outcome.family}): {verdict}"
-    return "\n".join([head, *(f"  {reason}" for reason in outcome.reasons)])
+    left_out = (f"{family} is left out: {reason}" for family, reason in outcome.left_out.items())
+    return "\n".join([head, *(f"  {reason}" for reason in (*outcome.reasons, *left_out))])
 
 
 def describe_entry(entry: "HistoryEntry") -> str:

@@ -93,17 +93,17 @@ def calibrate_candidate(model: FittedModel, windowed: WindowedData, problem: Pro
     return Candidate(calibrated, evaluate(problem.task, frame, calibration.label, prediction, problem.slices))
 
 
-def choose_challenger(candidates: Sequence[Candidate], problem: Problem) -> Candidate:
-    """Return the candidate that is best on the primary metric before the gate window; the first of equals.
+def rank_candidates(candidates: Sequence[Candidate], problem: Problem) -> list[Candidate]:
+    """Return the candidates, best first on the primary metric before the gate window; equals as they came.
 
     Raises:
         UnknownMetricError: the primary metric cannot be compared.
     """
     name = problem.primary_metric
     require_comparable(problem.task, name)
-    best = candidates[0]
-    for candidate in candidates[1:]:
-        mine, theirs = candidate.evaluation.overall[name], best.evaluation.overall[name]
-        if improvement(problem.task, name, mine, theirs) > 0:
-            best = candidate
-    return best
+
+    def shortfall(candidate: Candidate) -> float:
+        worse_by = -improvement(problem.task, name, candidate.evaluation.overall[name], 0.0)
+        return float(np.nan_to_num(worse_by, nan=np.inf, posinf=np.inf, neginf=-np.inf))
+
+    return sorted(candidates, key=shortfall)

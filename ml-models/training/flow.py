@@ -36,6 +36,8 @@ def train_flow(
     logger.info("version %s %s", outcome.version, "accepted" if outcome.accepted else "refused")
     for line in outcome.reasons:
         logger.info("gate: %s", line)
+    for family, reason in outcome.left_out.items():
+        logger.warning("%s is left out: %s", family, reason)
     return outcome
 
 

@@ -21,7 +21,8 @@ class TrainingOutcome(BaseModel):
     """The registered version and the gate's verdict; whether the version is the champion now.
 
     An accepted version that was not promoted waits for its rollout. `candidates`: the primary metric of each
-    family on the calibration window. `seconds`: the time per step.
+    family on the calibration window. `left_out`: the families that were better and cannot be exported, each
+    with the reason. `seconds`: the time per step.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,6 +35,7 @@ class TrainingOutcome(BaseModel):
     verdict: GateVerdict
     promoted: bool
     candidates: dict[str, float]
+    left_out: dict[str, str] = {}
     seconds: dict[str, float]
 
     @property

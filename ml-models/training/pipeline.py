@@ -9,17 +9,17 @@ from tempfile import TemporaryDirectory
 from typing import Protocol, TypeVar
 
 from training.bundle.contract import CONTRACT_FILE, Contract, file_digest
-from training.challenge import Challenge, Champion, Exported, export_model, hold_gate, open_champion
+from training.challenge import Challenge, Champion, Exported, export_best, hold_gate, open_champion
 from training.dataset import TrainingSet, build_training_set, validate_training_set
 from training.estimators.base import Estimator
 from training.fitting import (
     Candidate,
     WindowedData,
     calibrate_candidate,
-    choose_challenger,
     divide_into_windows,
     fit_candidate,
     load_candidates,
+    rank_candidates,
     shuffle_training_labels,
 )
 from training.lineage import TrainingRecord, recorded_training
@@ -106,8 +106,8 @@ def _run(training: Training) -> TrainingOutcome:
     training.record.fingerprint = training_set.fingerprint
     windowed = run("validate", lambda: _validate(training, training_set))
     candidates = [_fit(training, windowed, it) for it in load_candidates(training.problem.candidates)]
-    chosen = run("evaluate", lambda: choose_challenger(candidates, training.problem))
-    exported = run("export", lambda: export_model(chosen.model, windowed, training.settings.seed))
+    ranked = run("evaluate", lambda: rank_candidates(candidates, training.problem))
+    exported = run("export", lambda: _export(training, ranked, windowed))
     champion = open_champion(training.settings, current(training.settings, training.problem.name))
     challenge = run("gate", lambda: hold_gate(training.problem, windowed, exported, champion))
     return _deliver(training, windowed, exported, challenge, champion, candidates)
@@ -135,6 +135,14 @@ def _fit(training: Training, windowed: WindowedData, estimator: Estimator) -> Ca
         log.log_evaluation(candidate.evaluation, "calibration/")
         log.log_metrics(candidate.model.feature_importance(), "importance/")
     return candidate
+
+
+def _export(training: Training, ranked: list[Candidate], windowed: WindowedData) -> Exported:
+    exported = export_best(ranked, training.problem, windowed, training.settings.seed)
+    for family, reason in exported.left_out.items():
+        logger.warning("%s is left out: %s", family, reason)
+    training.log.set_tags({f"left_out.{family}": reason for family, reason in exported.left_out.items()})
+    return exported
 
 
 def _deliver(
@@ -168,6 +176,7 @@ def _deliver(
         verdict=verdict,
         promoted=promoted,
         candidates=_primary_metrics(candidates, training.problem),
+        left_out=dict(exported.left_out),
         seconds=run.seconds,
     )
 

@@ -8,21 +8,24 @@ import pytest
 
 from tests.second_problem.problem import CANDIDATES, PROBLEM
 from tests.training.conftest import BEFORE_THE_SHIFT, TrainedWorld
-from training.challenge import export_model, hold_gate, open_champion
+from training.challenge import export_best, export_model, hold_gate, open_champion
+from training.command import describe_outcome
 from training.dataset import build_training_set
 from training.errors import ParityError, TrainingError, UnknownMetricError
-from training.estimators.base import FittedModel
+from training.estimators.base import Dataset, FittedModel
 from training.evaluate import Evaluation
 from training.fitting import (
     Candidate,
     WindowedData,
-    choose_challenger,
     divide_into_windows,
     fit_candidate,
     load_candidates,
+    rank_candidates,
 )
 from training.matrix import FeatureMatrix, Floats
-from training.registry import fetch_bundle, version_ref
+from training.outcome import TrainingRequest
+from training.pipeline import train
+from training.registry import fetch_bundle, open_client, version_ref
 from training.settings import TrainingSettings
 
 
@@ -36,18 +39,20 @@ def model(windowed: WindowedData) -> FittedModel:
     return fit_candidate(CANDIDATES[1], windowed, seed=1)
 
 
-def candidate(model: FittedModel, rmse: float) -> Candidate:
+def candidate(model: Any, rmse: float) -> Candidate:
     return Candidate(model, Evaluation(overall={"rmse": rmse}, slices={}))
 
 
-def test_the_best_is_chosen_and_the_first_of_equals(model: FittedModel) -> None:
-    offered = [candidate(model, rmse) for rmse in (3.0, float("nan"), 2.0, 2.0)]
-    assert choose_challenger(offered, PROBLEM) is offered[2]
+def test_the_best_comes_first_and_what_has_no_figure_last() -> None:
+    figures = (float("nan"), 3.0, 2.0, 2.0)
+    offered = [candidate(Drifting(number), rmse) for number, rmse in enumerate(figures)]
+    ranked = [one.model for one in rank_candidates(offered, PROBLEM)]
+    assert ranked == [offered[number].model for number in (2, 3, 1, 0)]
 
 
 def test_a_problem_with_an_unusable_metric_is_refused(model: FittedModel) -> None:
     with pytest.raises(UnknownMetricError):
-        choose_challenger([candidate(model, 1.0)], PROBLEM.model_copy(update={"primary_metric": "roc_auc"}))
+        rank_candidates([candidate(model, 1.0)], PROBLEM.model_copy(update={"primary_metric": "roc_auc"}))
 
 
 @pytest.mark.parametrize(
@@ -70,20 +75,55 @@ NONE: tuple[()] = ()
 class Drifting:
     """A model whose export is not what it answers."""
 
-    model: FittedModel
+    model: Any
     family: str = "drifting"
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.model, name)
 
     def predict(self, matrix: FeatureMatrix) -> Floats:
-        return self.model.predict(matrix) + 0.01
+        answers: Floats = self.model.predict(matrix)
+        return answers + 0.01
+
+    def calibrate(self, calibration: Dataset) -> "Drifting":
+        return Drifting(self.model.calibrate(calibration))
+
+
+@dataclass(frozen=True)
+class DriftingEstimator:
+    """The best family of all, were it not for its export."""
+
+    family: str = "drifting"
+
+    def fit(self, *given: Any, **named: Any) -> Any:
+        return Drifting(CANDIDATES[2].fit(*given, **named))
+
+
+HALF_EXPORTABLE = (DriftingEstimator(), CANDIDATES[1])
+
+
+def test_a_family_that_cannot_be_exported_is_left_out_and_the_training_goes_on(
+    settings: TrainingSettings,
+) -> None:
+    halved = PROBLEM.model_copy(update={"candidates": f"{__name__}:HALF_EXPORTABLE"})
+    # when the better one of two families fails to export
+    outcome = train(settings, halved, TrainingRequest(as_of=BEFORE_THE_SHIFT, reason="half a choice"))
+    # then the other one is registered, and it is said why
+    assert outcome.family == "linear"
+    assert "differs from the model" in outcome.left_out["drifting"]
+    assert "drifting is left out: the ONNX graph" in describe_outcome(outcome)
+    assert "left_out.drifting" in open_client(settings).get_run(outcome.run_id).data.tags
+
+
+def test_a_training_fails_where_no_family_can_be_exported(windowed: WindowedData, model: FittedModel) -> None:
+    with pytest.raises(ParityError, match="no candidate can be exported"):
+        export_best([candidate(Drifting(model), 1.0)], PROBLEM, windowed, seed=1)
 
 
 def test_an_export_that_answers_differently_is_refused(windowed: WindowedData, model: FittedModel) -> None:
     drifting: Any = Drifting(model)
     with pytest.raises(ParityError, match="drifting"):
-        export_model(drifting, windowed, seed=1)
+        export_model(drifting, PROBLEM, windowed, seed=1)
 
 
 def test_a_champion_that_cannot_be_opened_is_reported_and_not_a_rival(
@@ -94,7 +134,7 @@ def test_a_champion_that_cannot_be_opened_is_reported_and_not_a_rival(
     (fetch_bundle(settings, ref) / "model.onnx").write_bytes(b"damaged")
     # when the gate is held
     challenge = hold_gate(
-        PROBLEM, windowed, export_model(model, windowed, seed=1), open_champion(settings, ref)
+        PROBLEM, windowed, export_model(model, PROBLEM, windowed, seed=1), open_champion(settings, ref)
     )
     # then the base rate is the only rival, and the reasons say why
     assert challenge.verdict.champion is None
@@ -105,7 +145,7 @@ def test_a_champion_of_other_features_is_reported(
     world: TrainedWorld, windowed: WindowedData, model: FittedModel
 ) -> None:
     # given a feature that the champion reads and the training set no longer has
-    exported = export_model(model, windowed, seed=1)
+    exported = export_model(model, PROBLEM, windowed, seed=1)
     champion = open_champion(world.settings, version_ref(world.settings, PROBLEM.name, "3"))
     narrower = replace(
         windowed.training_set, frame=windowed.training_set.frame.drop(columns="rides_last_day")

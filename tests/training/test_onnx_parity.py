@@ -1,5 +1,6 @@
 """Each family's graph answers as its native model does, on rows made to find a difference."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,17 @@ import pytest
 
 from tests.training.tabular_rows import COLUMNS, ESTIMATORS, make_matrix, make_rows
 from training.bundle.scorer import Scorer
+from training.estimators.base import Dataset
+from training.estimators.calibration import Calibration
 from training.estimators.onnx_graphs import IR_VERSION, ML_DOMAIN, ML_OPSET, OPSET
-from training.estimators.parity import PARITY_LIMIT, PARITY_ROWS, UNKNOWN_CATEGORY, largest_error, stress_rows
+from training.estimators.parity import (
+    PARITY_LIMIT,
+    PARITY_ROWS,
+    UNKNOWN_CATEGORY,
+    largest_error,
+    prediction_scale,
+    stress_rows,
+)
 from training.matrix import FeatureMatrix
 
 CASES = [(task, make) for task in ("binary", "regression") for make in ESTIMATORS]
@@ -22,6 +32,24 @@ def test_graph_agrees_with_native_model_after_calibration(task, make):
     rows = stress_rows(make_matrix(4_000, 0), seed=5)
     assert len(rows) == PARITY_ROWS
     assert largest_error(model, model.to_onnx(), rows) <= PARITY_LIMIT
+
+
+@pytest.mark.parametrize("spread", [3e-3, 3e5])
+@pytest.mark.parametrize("make", ESTIMATORS)
+def test_parity_is_judged_on_the_scale_of_the_label(make, spread):
+    """Labels around zero, so that float32 rounds answers of any size to what is small for the label only."""
+
+    def rows(count=4_000, seed=0):
+        given = make_rows("regression", count, seed)
+        return Dataset(given.matrix, (given.label - 1_000) / 100 * spread)
+
+    train, odd = rows(), stress_rows(make_matrix(4_000, 0), seed=5)
+    model = make("regression").fit(train, rows(1_000, 2), COLUMNS, seed=1).calibrate(rows(1_000, 3))
+    scale = prediction_scale("regression", train.label)
+    assert largest_error(model, model.to_onnx(), odd, scale) <= PARITY_LIMIT
+    # and a graph that is off by a thousandth of that is found out
+    moved = replace(model, calibration=Calibration("regression", intercept=spread / 1_000))
+    assert largest_error(moved, model.to_onnx(), odd, scale) > PARITY_LIMIT
 
 
 def test_a_wrong_graph_is_found_out():

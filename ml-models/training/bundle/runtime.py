@@ -7,15 +7,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
-import numpy as np
-
 from training.bundle.contract import NATIVE_FOLDER, REFERENCE_FILE
 from training.bundle.providers import Device
 from training.bundle.reader import Bundle
-from training.bundle.scorer import MatrixScorer, Scorer
+from training.bundle.scorer import MatrixScorer
 from training.errors import TrainingError
-from training.estimators.parity import PARITY_LIMIT, stress_rows
-from training.matrix import FeatureMatrix, Floats, to_matrix
+from training.estimators.parity import PARITY_LIMIT, largest_difference, prediction_scale, stress_rows
+from training.matrix import FeatureMatrix, to_matrix
 
 NetworkRuntime = Literal["onnx", "torch"]
 
@@ -53,7 +51,8 @@ def _open_torch(bundle: Bundle, device: Device) -> MatrixScorer:
     if not all(map(find_spec, NEEDED)):
         raise NativeRefusedError(f"{' and '.join(NEEDED)} are not both installed")
     network: MatrixScorer = import_module(TORCH_MODULE).TorchNetwork(_load_native(bundle), device)
-    error = _largest_difference(network, bundle.scorer(), _rows_to_check(bundle))
+    rows, scale = _rows_to_check(bundle)
+    error = largest_difference(network.score_matrix(rows), bundle.scorer().score_matrix(rows), scale)
     if error > PARITY_LIMIT:
         raise NativeRefusedError(
             f"its answers differ from the graph's by {error:.1e}, more than {PARITY_LIMIT:.0e}"
@@ -70,15 +69,11 @@ def _load_native(bundle: Bundle) -> object:
         return import_module("training.estimators.native").load_native(folder)
 
 
-def _rows_to_check(bundle: Bundle) -> FeatureMatrix:
+def _rows_to_check(bundle: Bundle) -> tuple[FeatureMatrix, float]:
+    """Rows made to find a difference, and the scale that it is judged on."""
     import pandas as pd  # takes longer than the rest of this file, and only a network in PyTorch needs it
 
+    contract = bundle.contract
     frame = pd.read_parquet(BytesIO(bundle.read(REFERENCE_FILE)))
-    reference = to_matrix(frame, bundle.contract.columns)
-    return stress_rows(reference, SEED, CHECKED_ROWS)
-
-
-def _largest_difference(network: MatrixScorer, graph: Scorer, rows: FeatureMatrix) -> float:
-    expected: Floats = graph.score_matrix(rows)
-    errors = np.abs(network.score_matrix(rows) - expected) / np.maximum(1.0, np.abs(expected))
-    return float(np.nan_to_num(errors, nan=np.inf).max())
+    scale = prediction_scale(contract.task, frame[contract.label].to_numpy(dtype="float64"))
+    return stress_rows(to_matrix(frame, contract.columns), SEED, CHECKED_ROWS), scale

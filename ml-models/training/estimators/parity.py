@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from training.bundle.scorer import Scorer
-from training.matrix import MISSING_CATEGORY, FeatureMatrix
+from training.matrix import MISSING_CATEGORY, FeatureMatrix, Floats
+from training.problem import Task
 
 if TYPE_CHECKING:
     import onnx
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 PARITY_ROWS = 10_000
 PARITY_LIMIT = 1e-5
+SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
 UNKNOWN_CATEGORY = "\u2302 never seen"
 EXTREMES = np.array([np.inf, -np.inf, 3.4e38, -3.4e38, 1e9, -1e9, 1e-30, -0.0, 0.0], dtype=np.float32)
 CHANGED_SHARE = 0.08
@@ -39,13 +41,23 @@ def stress_rows(matrix: FeatureMatrix, seed: int, rows: int = PARITY_ROWS) -> Fe
     return FeatureMatrix(categorical, numeric)
 
 
-def largest_error(model: FittedModel, graph: onnx.ModelProto, rows: FeatureMatrix) -> float:
-    """The largest difference between native and exported predictions.
+def prediction_scale(task: Task, label: Floats) -> float:
+    """What a difference is a share of: 1 for probabilities, otherwise the spread of the labels (N,)."""
+    return 1.0 if task == "binary" else float(np.std(label))
 
-    Differences are absolute up to a prediction of 1 (so always, for probabilities) and relative beyond. A
-    prediction that is not a number counts as infinitely wrong.
+
+def largest_difference(answers: Floats, expected: Floats, scale: float) -> float:
+    """The largest difference as a share of `scale`, or of the expected answer where that is larger.
+
+    float32 holds seven digits of an answer, whatever its size. One that is no number is infinitely wrong.
     """
-    native = model.predict(rows)
-    exported = Scorer(graph.SerializeToString(), threads=2).score_matrix(rows)
-    errors = np.abs(native - exported) / np.maximum(1.0, np.abs(native))
+    errors = np.abs(answers - expected) / np.maximum(max(scale, SMALLEST_SCALE), np.abs(expected))
     return float(np.nan_to_num(errors, nan=np.inf).max())
+
+
+def largest_error(
+    model: FittedModel, graph: onnx.ModelProto, rows: FeatureMatrix, scale: float = 1.0
+) -> float:
+    """The largest difference between native and exported predictions, by `largest_difference`."""
+    exported = Scorer(graph.SerializeToString(), threads=2).score_matrix(rows)
+    return largest_difference(exported, model.predict(rows), scale)
