@@ -36,6 +36,7 @@ def create_app(settings: InferenceSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.running = await run_sync(start_state, settings, problem, schema)
+        app.state.access = app.state.running.access
         yield
         await run_sync(app.state.running.close)
 
@@ -44,7 +45,7 @@ def create_app(settings: InferenceSettings) -> FastAPI:
         app.include_router(routes.router)
     for router in ROUTERS:
         app.include_router(router)
-    app.add_middleware(AccessMiddleware, refuse=refusal_at)
+    app.add_middleware(AccessMiddleware, refuse=refusal_at, open_metrics=settings.open_metrics)
     hot = {("POST", predict.PATH): predict.HOT, **hot_routes(problem)}
     app.state.hot_paths = HotPaths(hot, refusal_at)
     app.add_middleware(FrontDoor, hot_paths=app.state.hot_paths)

@@ -50,7 +50,7 @@ def start_state(settings: InferenceSettings, problem: Problem, schema: RequestSc
         AccessConfigurationError: what guards the service cannot work as it is configured.
         PseudonymKeyError: personal fields cannot be logged safely.
     """
-    access = AccessControl.configured(settings)
+    access = AccessControl.configured(settings, settings.serve_host)
     metrics = ServiceMetrics(Prices.declared(settings))
     observer = open_observer(settings, metrics)
     log = PredictionLog(

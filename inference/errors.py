@@ -85,6 +85,12 @@ class BodyTooLargeError(InferenceError):
     status, code = 413, "body_too_large"
 
 
+class UnsupportedMediaTypeError(InferenceError):
+    """The body is in a format or an encoding that is not read here."""
+
+    status, code = 415, "unsupported_media_type"
+
+
 class RequestIdConflictError(InferenceError):
     """A request id was answered before for other fields."""
 

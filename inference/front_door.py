@@ -21,6 +21,7 @@ from inference.application_state import ApplicationState
 from inference.call import Call
 from inference.errors import UNEXPECTED, InferenceError, OverloadedError
 from inference.hot_path.micro_batching import Receiver
+from inference.media_type import JSON_ONLY, MediaTypes, require_media_type
 from inference.observability.observer import RequestObserver, answer_headers
 from inference.observability.request_ids import HEADER, current_request_id
 from inference.prediction_log.answered import Answer
@@ -55,7 +56,7 @@ Begin = Callable[[ApplicationState, Call, bytes, Receiver[HotResponse]], Awaitab
 
 @dataclass(frozen=True, slots=True)
 class HotRoute:
-    """Who answers a hot path, and the door and the route that it counts under.
+    """Who answers a hot path, the door and the route that it counts under, and what it reads.
 
     The handler raises `InferenceError` for what it refuses, and finds the call's facts with `call_of`.
     `begin` does the same with a body that is there already: it tells the receiver, or gives what to await.
@@ -65,6 +66,7 @@ class HotRoute:
     door: str
     route: str
     begin: Begin | None = None
+    media_types: MediaTypes = JSON_ONLY
 
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -118,6 +120,7 @@ class HotPaths:
         began = perf_counter()
         try:
             caller = state.access.check(headers, "predict")
+            require_media_type(headers, hot.media_types)
         except Exception as error:
             return self.failed(hot, Call(started, hot.door, None, named, trace=trace), path, error)
         state.metrics.observe("access", perf_counter() - began)
@@ -235,6 +238,7 @@ async def answer_through(request: Request, hot: HotRoute) -> Response:
         InferenceError: what the handler raises, for the application to answer.
     """
     state: ApplicationState = request.app.state.running
+    require_media_type(request.scope["headers"], hot.media_types)
     request.scope[CALL] = replace(call_of(request.scope), door=hot.door)
     return to_response(await hot.handler(state, request.scope, request.receive))
 
@@ -267,7 +271,7 @@ def unexpected(error: Exception) -> InferenceError:
 
 def _admission(state: ApplicationState, scope: Scope) -> AbstractContextManager[None]:
     """What lets this request in: probes, administration and whatever only reads are always let in."""
-    asks = scope["method"] == "POST" and required_scope(scope["path"]) == "predict"
+    asks = scope["method"] == "POST" and required_scope(scope["path"]) in ("predict", "events")
     return state.admission if asks else nullcontext()
 
 

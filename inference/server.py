@@ -65,7 +65,7 @@ def serve(settings: InferenceSettings) -> None:
         WorkersError: one of several workers cannot, or did not end as it should.
     """
     log_as(settings.log_format)
-    require_guarded(settings)
+    require_guarded(settings, settings.serve_host)
     listening = take_port(settings.serve_host, settings.serve_port)
     if settings.serve_workers > 1:
         from inference.workers.service import serve_with_workers

@@ -1,13 +1,16 @@
 """How the service listens, follows the registry and logs: the one place of its configuration."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
 
 from features.settings import REPOSITORY
 from training.registry import Alias
 from training.settings import TrainingSettings
+
+HostName = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9._-]+|[0-9A-Fa-f:]+)$")]
 
 
 class InferenceSettings(TrainingSettings):
@@ -71,6 +74,10 @@ class InferenceSettings(TrainingSettings):
     allow_anonymous: bool = Field(
         default=False, description="Whether others than this machine may call without credentials."
     )
+    allowed_hosts: Annotated[tuple[HostName, ...], NoDecode] = Field(
+        default=(),
+        description="Names, besides loopback's, that anonymous callers may call the service by; * for any.",
+    )
     open_metrics: bool = Field(default=False, description="Whether /metrics is answered without credentials.")
     rate_limit: float | None = Field(
         default=None, gt=0, description="Requests a second that each caller may send; any number if not set."
@@ -116,6 +123,12 @@ class InferenceSettings(TrainingSettings):
         gt=0,
         description="How long a request may take to arrive, from its first byte to its last.",
     )
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        """Take names with commas or spaces between them."""
+        return value.replace(",", " ").split() if isinstance(value, str) else value
 
     @field_validator("api_keys", "log_fallback")
     @classmethod

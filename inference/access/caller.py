@@ -5,7 +5,7 @@ from typing import Final, Literal, get_args
 
 from inference.access.rate_limit import RateLimit
 
-Scope = Literal["predict", "admin"]
+Scope = Literal["predict", "events", "admin"]
 SCOPES: Final[frozenset[Scope]] = frozenset(get_args(Scope))
 
 

@@ -23,7 +23,7 @@ Name = Annotated[str, typer.Argument(help="What the key is called: lower-case le
 @keys_app.command(name="create")
 def create_key(
     name: Name,
-    scope: Annotated[list[str] | None, typer.Option(help="predict or admin; give it twice for both.")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="predict, events or admin; once for each.")] = None,
     days: Annotated[
         float | None, typer.Option(min=0, help="Days for which it holds; for ever if not given.")
     ] = None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
+from math import inf
 from time import time
 from typing import Final, Protocol, Self
 
@@ -10,6 +11,7 @@ from inference.access.errors import ForbiddenError, UnauthenticatedError
 from inference.access.exposure import require_whole
 from inference.access.key_ring import KeyRing
 from inference.access.rate_limit import Rate, RateLimit
+from inference.access.trusted_hosts import TrustedHosts
 from inference.settings import InferenceSettings
 
 AUTHORIZATION: Final = b"authorization"
@@ -40,20 +42,26 @@ class Authority(Protocol):
 
 
 class AccessControl:
-    """Lets callers in by API key or bearer token; without either configured, everybody.
+    """Lets callers in by API key or bearer token; without either configured, everybody but foreign pages.
 
     A token is verified once and known by its SHA-256 from then on, so that neither the token itself is kept
     nor a signature checked on the way of each request.
     """
 
-    def __init__(self, authorities: Iterable[Authority] = (), everybody: Rate | None = None) -> None:
-        """`everybody`: the rate of all together, where no authority tells callers apart."""
+    def __init__(
+        self,
+        authorities: Iterable[Authority] = (),
+        everybody: Rate | None = None,
+        hosts: TrustedHosts | None = None,
+    ) -> None:
+        """`everybody`: the rate of all together, and `hosts`: whom they call, where none tells them apart."""
         self._authorities = tuple(authorities)
-        self._everybody = RateLimit(everybody) if everybody and not self._authorities else None
+        self._anybody = Grant(ANYBODY, inf, RateLimit(everybody) if everybody else None)
+        self._hosts = hosts or TrustedHosts()
 
     @classmethod
-    def configured(cls, settings: InferenceSettings) -> Self:
-        """Read the keys, and begin to follow their file and the issuer.
+    def configured(cls, settings: InferenceSettings, host: str) -> Self:
+        """Read the keys, and begin to follow their file and the issuer. `host`: the address listened on.
 
         Raises:
             AccessConfigurationError: half of it is configured, or the keys cannot be read.
@@ -68,7 +76,7 @@ class AccessControl:
             from inference.access.token_verifier import TokenVerifier
 
             authorities.append(TokenVerifier(Issuer(settings.oidc_issuer), settings.oidc_audience, default))
-        return cls(authorities, default)
+        return cls(authorities, default, TrustedHosts((host, *settings.allowed_hosts)))
 
     @property
     def guarded(self) -> bool:
@@ -90,26 +98,38 @@ class AccessControl:
         Raises:
             UnauthenticatedError: no valid credentials.
             ForbiddenError: valid ones that lack the scope.
+            ForeignHostError, ForeignOriginError: a page may have sent it, and none are asked for.
             RateLimitedError: too many calls.
             IssuerUnavailableError: a token that cannot be checked just now.
         """
-        if not self._authorities:
-            if self._everybody is not None:
-                self._everybody.take()
-            return ANYBODY
-        token = presented_token(headers)
-        digest = sha256(token).digest()
-        grant = self._known(digest) or self._verify(token, digest)
+        grant = self._grant(headers)
         if scope not in grant.caller.scopes:
             raise ForbiddenError(scope)
         if grant.limit is not None:
             grant.limit.take()
         return grant.caller
 
+    def check_source(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Check no more than where a request comes from: for what asks nobody for credentials.
+
+        Raises:
+            ForeignHostError, ForeignOriginError: as above.
+        """
+        if not self._authorities:
+            self._hosts.check(headers)
+
     def close(self) -> None:
         """Stop what runs in the background."""
         for authority in self._authorities:
             authority.close()
+
+    def _grant(self, headers: Iterable[tuple[bytes, bytes]]) -> Grant:
+        if not self._authorities:
+            self._hosts.check(headers)
+            return self._anybody
+        token = presented_token(headers)
+        digest = sha256(token).digest()
+        return self._known(digest) or self._verify(token, digest)
 
     def _known(self, digest: bytes) -> Grant | None:
         for authority in self._authorities:

@@ -1,6 +1,6 @@
 """Says in OpenAPI which credentials each path asks for, and how a refusal looks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -10,6 +10,7 @@ from inference.access.path_scopes import required_scope
 from inference.settings import InferenceSettings
 
 RefusalDocument = Callable[[str], type[BaseModel]]
+Refusals = Mapping[str, tuple[str, str | None]]
 
 API_KEY_SCHEME: Final = "apiKey"
 BEARER_SCHEME: Final = "bearerToken"
@@ -26,12 +27,15 @@ SCHEMES: Final[dict[str, Any]] = {
         "description": "An API key, or a token of the issuer that the service trusts.",
     },
 }
-REFUSALS: Final = {
+REFUSALS: Final[Refusals] = {
     "401": ("No credentials, or none that hold.", "WWW-Authenticate"),
     "403": ("The credentials lack the scope.", "WWW-Authenticate"),
 }
-TOO_MANY: Final = {"429": ("More requests than the caller may send.", "Retry-After")}
-AWAY: Final = {"503": ("The token cannot be checked just now, or the service is not ready.", "Retry-After")}
+FOREIGN: Final[Refusals] = {"403": ("A page of another site sent it, or it is for another host.", None)}
+TOO_MANY: Final[Refusals] = {"429": ("More requests than the caller may send.", "Retry-After")}
+AWAY: Final[Refusals] = {
+    "503": ("The token cannot be checked just now, or the service is not ready.", "Retry-After")
+}
 
 
 def describe_access(app: FastAPI, settings: InferenceSettings, refusal: RefusalDocument) -> None:
@@ -63,19 +67,19 @@ def _describe(document: dict[str, Any], settings: InferenceSettings, refusal: Re
             _add_refusals(operation["responses"], refusals, refusal(path).__name__)
 
 
-def _refusals(settings: InferenceSettings, guarded: bool) -> dict[str, tuple[str, str]]:
+def _refusals(settings: InferenceSettings, guarded: bool) -> Refusals:
     if not guarded:
-        return {}
+        return FOREIGN
     return {**REFUSALS, **(AWAY if settings.oidc_issuer else {})}
 
 
-def _add_refusals(responses: dict[str, Any], refusals: dict[str, tuple[str, str]], model: str) -> None:
+def _add_refusals(responses: dict[str, Any], refusals: Refusals, model: str) -> None:
     for status, (description, header) in refusals.items():
         responses.setdefault(
             status,
             {
                 "description": description,
-                "headers": {header: {"schema": {"type": "string"}}},
+                **({"headers": {header: {"schema": {"type": "string"}}}} if header else {}),
                 "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}}},
             },
         )

@@ -31,6 +31,30 @@ class ForbiddenError(InferenceError):
         )
 
 
+class ForeignHostError(InferenceError):
+    """An anonymous request for a host that is not the service's own, as a page's is after DNS rebinding."""
+
+    status, code = 403, "foreign_host"
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"{host!r} is no name of this service; call it by its own, add this one to "
+            "ROUNDTRIP_ALLOWED_HOSTS, or have callers send credentials (ROUNDTRIP_API_KEYS)"
+        )
+
+
+class ForeignOriginError(InferenceError):
+    """An anonymous request that a page of another site sent."""
+
+    status, code = 403, "foreign_origin"
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(
+            f"a page of {origin!r} may not call this service unless callers send credentials; "
+            "set ROUNDTRIP_API_KEYS (`python -m inference keys create NAME`)"
+        )
+
+
 class RateLimitedError(InferenceError):
     """The caller asks more often than it may; `Retry-After` says when to ask again."""
 

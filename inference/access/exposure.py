@@ -6,8 +6,8 @@ from inference.access.loopback import is_loopback
 from inference.settings import InferenceSettings
 
 
-def require_guarded(settings: InferenceSettings) -> None:
-    """Check, before the port opens, that credentials are asked for wherever other machines may call.
+def require_guarded(settings: InferenceSettings, host: str) -> None:
+    """Check, before a port of `host` opens, that credentials are asked for wherever other machines may call.
 
     Raises:
         AccessConfigurationError: nothing is configured and the address is not loopback, without
@@ -16,13 +16,11 @@ def require_guarded(settings: InferenceSettings) -> None:
     require_whole(settings)
     if settings.api_keys is not None:
         read_keys(settings.api_keys)
-    elif (
-        settings.oidc_issuer is None and not settings.allow_anonymous and not is_loopback(settings.serve_host)
-    ):
+    elif settings.oidc_issuer is None and not settings.allow_anonymous and not is_loopback(host):
         raise AccessConfigurationError(
-            f"{settings.serve_host} is open to other machines, and nothing asks callers who they are; "
+            f"{host} is open to other machines, and nothing asks callers who they are; "
             "set ROUNDTRIP_API_KEYS (`python -m inference keys create NAME`) or ROUNDTRIP_OIDC_ISSUER, "
-            "serve on 127.0.0.1, or say ROUNDTRIP_ALLOW_ANONYMOUS=true where something in front does"
+            "listen on 127.0.0.1, or say ROUNDTRIP_ALLOW_ANONYMOUS=true where something in front does"
         )
 
 

@@ -5,29 +5,23 @@ from typing import Final
 from inference.access.caller import Scope
 
 METRICS: Final = "/metrics"
-# That the service is up, and how it is spoken to: what a probe and a newcomer ask before they have a key.
-OPEN_PATHS: Final = frozenset(
-    {
-        "/health/live",
-        "/health/ready",
-        "/v2/health/live",
-        "/v2/health/ready",
-        "/ping",
-        "/health",
-        "/docs",
-        "/openapi.json",
-    }
+# That the service is up: what probes ask, which send whatever address they were given as Host.
+HEALTH_PATHS: Final = frozenset(
+    {"/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready", "/ping", "/health"}
 )
-# What a caller needs to be answered: predictions, events, and what describes the model that answers.
+# And how it is spoken to: what a newcomer asks before they have a key.
+OPEN_PATHS: Final = HEALTH_PATHS | {"/docs", "/openapi.json"}
+# What a caller needs to be answered: predictions, and what describes the model that answers.
 PREDICT_ROOTS: Final = (
     "/v1/predict",
-    "/v1/events",
     "/v1/model",
     "/v1/models",
     "/v2",
     "/invocations",
     "/version",
 )
+# Whoever writes events moves the features that everybody's predictions are made from.
+EVENTS_ROOTS: Final = ("/v1/events",)
 # Loading and unloading models by hand lies below the protocol's own root.
 ADMIN_ROOTS: Final = ("/v2/repository",)
 
@@ -36,6 +30,8 @@ def required_scope(path: str, open_metrics: bool = False) -> Scope | None:
     """The scope that a path asks for, whatever the verb; `None`: no credentials."""
     if path in OPEN_PATHS or (open_metrics and path == METRICS):
         return None
+    if _is_below(path, EVENTS_ROOTS):
+        return "events"
     if _is_below(path, PREDICT_ROOTS) and not _is_below(path, ADMIN_ROOTS):
         return "predict"
     return "admin"

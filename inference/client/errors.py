@@ -63,6 +63,12 @@ class BodyTooLargeError(RefusedError):
     code = "body_too_large"
 
 
+class UnsupportedMediaTypeError(RefusedError):
+    """The body is not in a format that the service reads."""
+
+    code = "unsupported_media_type"
+
+
 class RequestIdConflictError(RefusedError):
     """An instance's request id was answered before for other fields; give each instance its own."""
 
@@ -91,6 +97,18 @@ class ForbiddenError(RefusedError):
     """The credentials lack the scope that this needs."""
 
     code = "forbidden"
+
+
+class ForeignHostError(RefusedError):
+    """The service asks for no credentials, and does not answer to this name; call it by its own."""
+
+    code = "foreign_host"
+
+
+class ForeignOriginError(RefusedError):
+    """The service asks for no credentials, and the request names another site's page as its origin."""
+
+    code = "foreign_origin"
 
 
 class RateLimitedError(RefusedError):

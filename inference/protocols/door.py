@@ -11,10 +11,11 @@ from starlette.types import Receive, Scope
 from inference.application_state import ApplicationState
 from inference.body import read_body
 from inference.call import Call
-from inference.errors import InferenceError
-from inference.front_door import Handler, HotResponse, call_of
+from inference.errors import InferenceError, UnsupportedMediaTypeError
+from inference.front_door import Handler, HotResponse, HotRoute, call_of
+from inference.media_type import MediaTypes
 from inference.prediction_log.answered import Answer
-from inference.protocols.errors import UnsupportedMediaTypeError, foreign_status
+from inference.protocols.errors import foreign_status
 from inference.protocols.served_address import Address
 
 VERSION_HEADER: Final = "x-model-version"
@@ -38,11 +39,20 @@ class Door(Protocol):
     def name(self) -> str:
         """As `Call.door` has it."""
 
+    @property
+    def media_types(self) -> MediaTypes:
+        """The content types that it reads."""
+
     async def predict(self, state: ApplicationState, asked: Asked, call: Call) -> HotResponse:
         """Answer a prediction request. Raises `InferenceError`."""
 
     def refuse(self, error: InferenceError) -> HotResponse:
         """The error as this protocol says it."""
+
+
+def route_of(door: Door, address: Address, route: str) -> HotRoute:
+    """The route, by the path as it is counted, whose requests mean this model and go to a door."""
+    return HotRoute(handler_of(door, address), door.name, route, media_types=door.media_types)
 
 
 def handler_of(door: Door, address: Address) -> Handler:

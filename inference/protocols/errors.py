@@ -41,12 +41,6 @@ class UnsupportedOperationError(InferenceError):
     status, code = 400, "unsupported_operation"
 
 
-class UnsupportedMediaTypeError(InferenceError):
-    """The body is in a format or an encoding that this door does not read."""
-
-    status, code = 415, "unsupported_media_type"
-
-
 class MalformedTensorError(InvalidRequestError):
     """A tensor contradicts itself: its shape, its datatype and its contents do not fit each other."""
 

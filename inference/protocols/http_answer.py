@@ -4,15 +4,14 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from inference.front_door import HotRoute, answer_through
-from inference.protocols.door import Door, handler_of
+from inference.front_door import answer_through
+from inference.protocols.door import Door, route_of
 from inference.protocols.served_address import Address
 
 
 async def answer_request(door: Door, request: Request, address: Address) -> Response:
     """Answer a prediction request. Raises `InferenceError`, which the application answers."""
-    route = HotRoute(handler_of(door, address), door.name, request.scope["route"].path)
-    return await answer_through(request, route)
+    return await answer_through(request, route_of(door, address, request.scope["route"].path))
 
 
 def address_of(request: Request) -> Address:

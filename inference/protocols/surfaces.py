@@ -5,7 +5,7 @@ from typing import Final
 from fastapi import APIRouter
 
 from inference.front_door import HotRoute
-from inference.protocols.door import Door, handler_of
+from inference.protocols.door import Door, route_of
 from inference.protocols.mlflow_scoring import routes as mlflow_scoring
 from inference.protocols.mlflow_scoring.door import MLFLOW
 from inference.protocols.open_inference import routes as open_inference
@@ -32,6 +32,6 @@ def hot_routes(problem: Problem) -> dict[tuple[str, str], HotRoute]:
     """The prediction paths of the problem's model, by method and path."""
     address = Address(problem.name)
     return {
-        ("POST", route.format(name=problem.name)): HotRoute(handler_of(door, address), door.name, route)
+        ("POST", route.format(name=problem.name)): route_of(door, address, route)
         for route, door in PREDICTING.items()
     }

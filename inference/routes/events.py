@@ -12,6 +12,7 @@ from inference.application_state import state_of
 from inference.body import read_body
 from inference.errors import ErrorDocument
 from inference.event_intake import EventIntake
+from inference.media_type import JSON_ONLY, require_media_type
 from inference.responses import Document, describe_refusals
 
 REFUSALS: Final = {
@@ -19,6 +20,7 @@ REFUSALS: Final = {
     404: "The feature repository takes no events.",
     409: "An event id was taken before for another event.",
     413: "Too many events, or too many bytes.",
+    415: "Another content type than JSON.",
     422: "An event is not as the schema says, or cannot be true; `items` names each wrong field.",
     503: "Events cannot be made durable here, or too many wait; `Retry-After` says when to ask again.",
 }
@@ -64,6 +66,7 @@ router = APIRouter(prefix="/v1/events", tags=["events"], lifespan=_lifespan)
 async def create_events(request: Request) -> ReceiptDocument:
     """Take one or many events in, all or none. What is acknowledged survives the death of the service."""
     state, threads = state_of(request), request.app.state.event_threads
+    require_media_type(request.scope["headers"], JSON_ONLY)
     body = await read_body(request.scope, request.receive, state.settings.max_body_bytes)
     with state.admission.apart(1):
         receipt = await threads.run(_intake(request).take, body)

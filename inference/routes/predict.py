@@ -29,6 +29,7 @@ REFUSALS: Final = {
     400: "The body is no JSON.",
     409: "A request id was answered before for other fields.",
     413: "Too many instances, or too many bytes.",
+    415: "Another content type than JSON.",
     422: "Not a request as described; `items` names each wrong field.",
     503: "No model yet, a broken feature repository, no prediction log, or more is asked than can be "
     "answered soon; `Retry-After` says when to ask again, where that is known.",

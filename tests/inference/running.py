@@ -21,6 +21,7 @@ from tests.forked import fork_off
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
+SAYS_JSON = {"content-type": "application/json"}
 
 
 def wait_until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
@@ -35,7 +36,7 @@ def wait_until(condition: Callable[[], Any], what: str, patience: float = PATIEN
 
 @contextmanager
 def running_server(settings: InferenceSettings, ready: bool = True) -> Iterator[httpx.Client]:
-    """A uvicorn server on a free port in this process; a client of it."""
+    """A uvicorn server on a free port in this process; a client of it, whose bodies are JSON."""
     listening = take_port("127.0.0.1", 0)
     app = create_app(settings)
     http = hot_connection(app, settings.max_body_bytes)
@@ -44,7 +45,8 @@ def running_server(settings: InferenceSettings, ready: bool = True) -> Iterator[
     thread.start()
     try:
         wait_until(lambda: server.started, "the server")
-        with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=30) as client:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with httpx.Client(base_url=url, headers=SAYS_JSON, timeout=30) as client:
             if ready:
                 wait_until(lambda: client.get("/health/ready").status_code == 200, "a model")
             yield client

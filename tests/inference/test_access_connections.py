@@ -13,7 +13,7 @@ import pytest
 from inference.access.patient_connection import LARGEST_HEAD
 from inference.server import LARGEST_STRANGERS_BODY
 from tests.inference.callers import bearer, new_key
-from tests.inference.running import ServerProcess, is_live, wait_until
+from tests.inference.running import SAYS_JSON, ServerProcess, is_live, wait_until
 from tests.inference.world import instance, world_settings
 
 PATIENCE = 0.5
@@ -73,7 +73,7 @@ BODIES = {
     "path", ["/v1/predict", "/v1/predict?again", "/invocations", "/v2/models/parking/infer"]
 )
 def test_every_way_to_a_prediction_asks_who_calls(url: str, token: str, path: str, length: str) -> None:
-    with httpx.Client(base_url=url, timeout=30) as client:
+    with httpx.Client(base_url=url, headers=SAYS_JSON, timeout=30) as client:
         statuses = [
             client.post(path, content=BODIES[length], headers=headers).status_code
             for headers in ({}, bearer("rt_caller.wrong"), {"X-API-Key": token[:-1]}, bearer(token))

@@ -230,7 +230,7 @@ def test_half_a_configuration_is_refused(tmp_path: Path) -> None:
     half = world_settings(tmp_path, oidc_issuer="https://issuer.example")
 
     with pytest.raises(AccessConfigurationError, match="ROUNDTRIP_OIDC_AUDIENCE"):
-        AccessControl.configured(half)
+        AccessControl.configured(half, half.serve_host)
 
 
 def test_the_file_is_the_one_that_the_setting_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,7 @@ def tokens(guarded: InferenceSettings) -> dict[str, str]:
     assert path is not None
     return {
         "predict": new_key(path, "caller"),
+        "events": new_key(path, "teller", ["events"]),
         "admin": new_key(path, "keeper", ["admin"]),
         "revoked": new_key(path, "leaver"),
         "limited": new_key(path, "limited", rate=Rate(per_second=0.01, burst=2)),
@@ -178,16 +179,16 @@ def test_on_a_laptop_nothing_is_asked_for(shared_service: httpx.Client) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "example.internal"])
 def test_a_service_that_strangers_reach_does_not_start_unguarded(tmp_path: Path, host: str) -> None:
     with pytest.raises(AccessConfigurationError, match="ROUNDTRIP_API_KEYS"):
-        require_guarded(world_settings(tmp_path, serve_host=host))
+        require_guarded(world_settings(tmp_path, serve_host=host), host)
 
-    require_guarded(world_settings(tmp_path, serve_host=host, allow_anonymous=True))
+    require_guarded(world_settings(tmp_path, serve_host=host, allow_anonymous=True), host)
     new_key(tmp_path / "keys.json", "ada")
-    require_guarded(world_settings(tmp_path, serve_host=host, api_keys=tmp_path / "keys.json"))
+    require_guarded(world_settings(tmp_path, serve_host=host, api_keys=tmp_path / "keys.json"), host)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.8.9.1"])
 def test_loopback_may_be_open(tmp_path: Path, host: str) -> None:
-    require_guarded(world_settings(tmp_path, serve_host=host))
+    require_guarded(world_settings(tmp_path, serve_host=host), host)
 
 
 def test_metrics_may_be_opened_by_a_setting() -> None:

@@ -250,7 +250,7 @@ def test_keys_and_tokens_are_taken_side_by_side(issuer: str, token: str, tmp_pat
     path = tmp_path / "keys.json"
     key = new_key(path, "ada")
     settings = world_settings(tmp_path, api_keys=path, oidc_issuer=issuer, oidc_audience=AUDIENCE)
-    access = AccessControl.configured(settings)
+    access = AccessControl.configured(settings, settings.serve_host)
 
     wait_until(lambda: is_let_in(access, token), "the issuer's keys", SOON)
     assert access.check(as_asgi(key), "predict").id == "key:ada"

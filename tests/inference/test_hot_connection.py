@@ -30,7 +30,8 @@ def body(name: str) -> bytes:
 
 
 def request(content: bytes, *headers: bytes, path: bytes = b"/v1/predict", version: bytes = b"1.1") -> bytes:
-    lines = [b"POST " + path + b" HTTP/" + version, b"host: localhost", *headers]
+    named = (b"host: localhost", b"content-type: application/json")
+    lines = [b"POST " + path + b" HTTP/" + version, *named, *headers]
     if not any(line.startswith((b"transfer-encoding", b"content-length")) for line in headers):
         lines.append(b"content-length: %d" % len(content))
     return b"\r\n".join([*lines, b"", b""]) + content

@@ -20,7 +20,7 @@ from inference.app import create_app
 from inference.prediction_log.reader import read_predictions
 from inference.settings import InferenceSettings
 from tests.inference.bundles import LogModel
-from tests.inference.running import running_server, wait_until
+from tests.inference.running import SAYS_JSON, running_server, wait_until
 from tests.inference.test_hot_path_given import given
 from tests.inference.world import NOON, add_model, add_version, instance, set_champion, world_settings
 
@@ -52,7 +52,7 @@ def both_ways(module_settings: InferenceSettings) -> Iterator[TestClient]:
     app = create_app(module_settings)
     lifespan: Any = app.router.lifespan_context
     outer = Starlette(routes=[Mount(MOUNTED, app), Mount("", app)], lifespan=lambda _: lifespan(app))
-    with TestClient(outer, raise_server_exceptions=False) as client:
+    with TestClient(outer, "http://127.0.0.1", raise_server_exceptions=False, headers=SAYS_JSON) as client:
         wait_until(lambda: client.get("/health/ready").status_code == 200, "a model")
         yield client
 

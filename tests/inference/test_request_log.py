@@ -21,7 +21,7 @@ from inference.observability.request_ids import RequestIds, current_request_id
 from inference.observability.request_log import WAITING_LINES, RequestLog, RequestLogLevel
 from inference.prediction_log.answered import Answer
 from inference.settings import InferenceSettings
-from tests.inference.running import ROOT, is_ready, running_server, started_command, wait_until
+from tests.inference.running import ROOT, SAYS_JSON, is_ready, running_server, started_command, wait_until
 from tests.inference.world import instance
 
 CALL = Call(perf_counter(), "grpc", "key-1", "request-1")
@@ -170,7 +170,7 @@ def test_everything_that_a_json_service_says_is_json(
         monkeypatch.setenv(f"ROUNDTRIP_{name}", value)
     with started_command(ROOT / "inference" / "__main__.py", settings) as (process, url):
         wait_until(lambda: is_ready(url), "a model")
-        httpx.post(f"{url}/v1/predict", content=b"{", headers={"x-request-id": "order-19"})
+        httpx.post(f"{url}/v1/predict", content=b"{", headers={**SAYS_JSON, "x-request-id": "order-19"})
         process.send_signal(signal.SIGTERM)
         said, _ = process.communicate(timeout=60)
 

@@ -9,7 +9,7 @@ import pytest
 
 from inference.access.caller import Scope
 from tests.inference.callers import bearer, new_key
-from tests.inference.running import ROOT, started_command, wait_until
+from tests.inference.running import ROOT, SAYS_JSON, started_command, wait_until
 from tests.inference.world import add_version, instance, set_champion, world_settings
 from training.errors import RegistryUnavailableError
 from training.registry import current
@@ -63,7 +63,7 @@ def traces(built_world: Path, tmp_path_factory: pytest.TempPathFactory, secrets:
 def ask_in_every_way(url: str, secrets: dict[str, str]) -> bytes:
     """Everything that is answered to callers who present their secrets where they belong and where not."""
     answers: list[httpx.Response] = []
-    with httpx.Client(base_url=url, timeout=30) as client:
+    with httpx.Client(base_url=url, headers=SAYS_JSON, timeout=30) as client:
         wait_until(lambda: client.get("/health/ready").status_code == 200, "a model")
         for token in secrets.values():
             for headers in ({**bearer(token)}, {"X-API-Key": token}, bearer(f"{token[:-2]}xx")):

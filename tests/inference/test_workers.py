@@ -92,9 +92,9 @@ def test_two_workers_count_log_and_end_as_one(command: ServeCommand, settings: I
 def test_an_open_request_is_answered_before_the_end(command: ServeCommand) -> None:
     # given: a request whose body a worker waits for
     body = json.dumps(instance(request_id="open")).encode()
-    head = f"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n"
+    head = "POST /v1/predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     with socket.create_connection(("127.0.0.1", command.port), timeout=PATIENCE) as caller:
-        caller.sendall(f"{head}expect: 100-continue\r\n\r\n".encode())
+        caller.sendall(f"{head}content-length: {len(body)}\r\nexpect: 100-continue\r\n\r\n".encode())
         assert caller.recv(1_024).startswith(b"HTTP/1.1 100")
         assert command.process is not None
         # when

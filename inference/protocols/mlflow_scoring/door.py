@@ -7,10 +7,11 @@ from typing import Final
 
 from inference.application_state import ApplicationState
 from inference.call import Call
-from inference.errors import InferenceError
+from inference.errors import InferenceError, UnsupportedMediaTypeError
 from inference.front_door import HotResponse
+from inference.media_type import MediaTypes
 from inference.protocols.door import Asked, json_answer, json_refusal, require_plain
-from inference.protocols.errors import UnsupportedMediaTypeError, one_message
+from inference.protocols.errors import one_message
 from inference.protocols.mlflow_scoring.csv_frame import read_csv
 from inference.protocols.mlflow_scoring.json_frame import read_json
 from inference.protocols.questions import read_questions
@@ -39,6 +40,7 @@ class MlflowDoor:
     """MLflow's scoring call."""
 
     name: Final = "mlflow"
+    media_types: Final[MediaTypes] = frozenset(map(str.encode, READERS))
 
     async def predict(self, state: ApplicationState, asked: Asked, call: Call) -> HotResponse:
         """Answer a scoring request."""

@@ -7,10 +7,16 @@ from inference.application_state import ApplicationState
 from inference.call import Call
 from inference.errors import InferenceError
 from inference.front_door import HotResponse
+from inference.media_type import JSON_ONLY, UNNAMED, MediaTypes
 from inference.protocols.door import Asked, answer_headers, json_refusal, require_plain
 from inference.protocols.errors import one_message
 from inference.protocols.open_inference.infer_request import InferLimits
-from inference.protocols.open_inference.json_messages import HEADER_LENGTH, read_request, write_response
+from inference.protocols.open_inference.json_messages import (
+    HEADER_LENGTH,
+    OCTETS,
+    read_request,
+    write_response,
+)
 from inference.protocols.questions import read_questions
 from inference.protocols.served_address import addressed_model, require_version, signatures_of
 
@@ -19,6 +25,7 @@ class OpenInferenceDoor:
     """The Open Inference Protocol v2 over HTTP."""
 
     name: Final = "open_inference"
+    media_types: Final[MediaTypes] = JSON_ONLY | {OCTETS, UNNAMED}
 
     async def predict(self, state: ApplicationState, asked: Asked, call: Call) -> HotResponse:
         """Answer an inference request."""

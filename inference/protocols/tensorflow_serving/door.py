@@ -15,6 +15,7 @@ from inference.call import Call
 from inference.errors import InferenceError, InvalidRequestError
 from inference.front_door import HotResponse
 from inference.json_object import read_object
+from inference.media_type import JSON_ONLY, UNNAMED, MediaTypes
 from inference.protocols.door import Asked, json_answer, json_refusal, require_plain
 from inference.protocols.errors import one_message
 from inference.protocols.questions import read_questions
@@ -31,6 +32,7 @@ class TensorFlowServingDoor:
     """TensorFlow Serving's predict call."""
 
     name: Final = "tensorflow_serving"
+    media_types: Final[MediaTypes] = JSON_ONLY | {UNNAMED}
 
     async def predict(self, state: ApplicationState, asked: Asked, call: Call) -> HotResponse:
         """Answer a predict request."""
