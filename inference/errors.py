@@ -92,7 +92,7 @@ class UnsupportedMediaTypeError(InferenceError):
 
 
 class RequestIdConflictError(InferenceError):
-    """A request id was answered before for other fields."""
+    """A request id was answered before for another request of the same caller."""
 
     status, code = 409, "request_id_reused"
 

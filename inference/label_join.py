@@ -11,10 +11,10 @@ KNOWN_AT: Final = "known_at"
 
 
 def join_labels(predictions: pd.DataFrame, labels: pd.DataFrame, label: Label) -> pd.DataFrame:
-    """Add `label` (float64, NaN when unknown) and `known_at` to logged answers, one row per `request_id`.
+    """Add `label` (float64, NaN when unknown) and `known_at` to logged answers.
 
-    Predictions join on `request_id`, labels on `example_id`. What was scored unseen is left out: it is no
-    answer. `labels` holds what was known as of the evaluation.
+    Predictions join on `request_id`, labels on `example_id`: callers who name one example each get its label.
+    What was scored unseen is left out: it is no answer. `labels` holds what was known as of the evaluation.
     """
     answers = predictions[predictions["role"] != "shadow"]
     known = pd.DataFrame(
@@ -24,4 +24,4 @@ def join_labels(predictions: pd.DataFrame, labels: pd.DataFrame, label: Label) -
             KNOWN_AT: labels[KNOWN_AT],
         }
     )
-    return answers.merge(known, on="request_id", how="left", validate="one_to_one")
+    return answers.merge(known, on="request_id", how="left", validate="many_to_one")

@@ -35,13 +35,14 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     """One instance to be answered: the fields (timestamps UTC) and the instant whose knowledge counts.
 
     `features` are given by the caller, by name or as the row of the one model that may answer, and `fields`
-    may be empty then. `None`: they are looked up online by `fields`.
+    may be empty then. `None`: they are looked up online by `fields`. `is_timed`: the caller set the instant.
     """
 
     request_id: str
     fields: Mapping[str, object]
     as_of: datetime
     features: Features | None = None
+    is_timed: bool = False
 
 
 class RequestSchema:
@@ -85,7 +86,7 @@ class RequestSchema:
         if parts is None:
             parts = [self._parts(instance) for instance in self._validated(body)]
         return [
-            Question(request_id or new_id(), fields, asked_for or now, features)
+            Question(request_id or new_id(), fields, asked_for or now, features, asked_for is not None)
             for fields, features, request_id, asked_for in parts
         ]
 

@@ -49,7 +49,7 @@ class InferenceSettings(TrainingSettings):
     seal_rows: int = Field(default=10_000, ge=1, description="Journal lines after which a segment is sealed.")
     seal_seconds: float = Field(default=30.0, gt=0, description="Seconds after which a segment is sealed.")
     remembered_requests: int = Field(
-        default=20_000, ge=1, description="Request ids whose answers a retry gets again."
+        default=20_000, ge=1, description="Requests, of the last day, whose answers a retry gets again."
     )
     log_fallback: Path | None = Field(
         default=None,

@@ -9,13 +9,14 @@ import pyarrow.compute as pc
 from features.schema import FeatureColumn
 from inference.batch.job import EVENT_TIMESTAMP
 from inference.errors import BatchInputError
+from inference.prediction_log.journal import BATCH
 from inference.prediction_log.pseudonyms import Pseudonyms
 from inference.prediction_log.schema import FIELD_TYPES, MISSING, PRESENT, arrow_schema
 from training.matrix import Floats
 from training.problem import Problem, RequestField
 
 EXAMPLE_ID = "example_id"
-ROLE, SOURCE = "champion", "batch"
+ROLE = "champion"
 
 
 def require_loggable(names: Sequence[str], problem: Problem) -> None:
@@ -52,7 +53,7 @@ def log_rows(
         "logged_at": pa.repeat(datetime.now(UTC), count),
         "model_version": _constant(version, count),
         "role": _constant(ROLE, count),
-        "source": _constant(SOURCE, count),
+        "source": _constant(BATCH, count),
         "prediction": pa.array(predictions),
     }
     for field in problem.fields:
@@ -61,7 +62,7 @@ def log_rows(
         values, without_value = _feature(rows.column(column.name), column)
         arrays[f"feature.{column.name}"] = values
         arrays[f"status.{column.name}"] = _dictionary(without_value.cast(pa.int8()), (PRESENT, MISSING))
-    arrays["latency_ms"] = pa.nulls(count, pa.float64())
+    arrays["latency_ms"], arrays["caller"] = pa.nulls(count, pa.float64()), pa.nulls(count, pa.string())
     return _in_schema(arrays, arrow_schema(columns, problem))
 
 

@@ -70,7 +70,7 @@ class UnsupportedMediaTypeError(RefusedError):
 
 
 class RequestIdConflictError(RefusedError):
-    """An instance's request id was answered before for other fields; give each instance its own."""
+    """An instance's request id was answered before for another request; give each instance its own."""
 
     code = "request_id_reused"
 

@@ -21,8 +21,9 @@ from inference.hot_path.asked import Asked, BatchKey
 from inference.hot_path.log_lines import log_lines
 from inference.hot_path.stages import BatchStages
 from inference.observability.metrics import ServiceMetrics
-from inference.prediction_log.answered import Answer, Reason
+from inference.prediction_log.answered import Answer, Reason, answer_of
 from inference.prediction_log.errors import LogWriteError, RequestIdReusedError
+from inference.prediction_log.journal import LoggedPrediction
 from inference.prediction_log.journal_places import RETRY_SECONDS
 from inference.prediction_log.writer import PredictionLog
 
@@ -39,7 +40,7 @@ class Answering:
         FeaturesUnavailableError: the feature repository does not compute what it declares.
         ScoringError: an answer is no number.
         LogUnavailableError: the answers cannot be logged, so they are not given.
-        RequestIdConflictError: a request id was answered before for other fields.
+        RequestIdConflictError: a request id was answered before for another request of the same caller.
         ExplanationUnavailableError: reasons are asked for, and this version has none.
     """
 
@@ -52,7 +53,7 @@ class Answering:
         self._admission.begun(len(batch))
         stages = BatchStages(self._metrics, batch, began)
         if key.given:
-            return self._score_and_log(batch, _given_rows(batch), stages)
+            return self._answers(batch, self._score_and_log(batch, _given_rows(batch), stages))
         return self._look_up_and_answer(key.model, batch, stages)
 
     def answer_blocking(self, asked: Asked) -> Answers:
@@ -61,8 +62,14 @@ class Answering:
         rows = _read_blocking(asked, stages)
         # First, so that what cannot be explained is not logged as answered.
         reasons = _find_reasons(asked.key.model, rows, stages) if asked.call.explain else None
-        [answers] = self._score_and_log([asked], rows, stages)
-        return answers if reasons is None else _with_reasons(answers, reasons)
+        lines = self._score_and_log([asked], rows, stages)
+        [answers] = self._answers([asked], lines)
+        if reasons is None:
+            return answers
+        logged = list(map(_logged_row, lines))
+        if logged != rows:  # a retry: what was looked up for it may be something else by now
+            reasons = _find_reasons(asked.key.model, logged, stages)
+        return _with_reasons(answers, reasons)
 
     def score_along(self, asked: Asked) -> None:
         """Score and log in a worker thread what another model answers."""
@@ -83,15 +90,20 @@ class Answering:
             )
         rows = list(map(model.inputs.served, served))
         stages.took("features", began, perf_counter())
-        return self._score_and_log(batch, rows, stages)
+        return self._answers(batch, self._score_and_log(batch, rows, stages))
 
     def _score_and_log(
         self, batch: Sequence[Asked], rows: Sequence[FeatureRow], stages: BatchStages
-    ) -> list[Answers]:
+    ) -> Sequence[LoggedPrediction]:
         predictions = _score(batch[0].key.model, rows, stages)
         began = perf_counter()
-        answers = self._log_answers(batch, rows, predictions)
+        lines = self._log_lines(batch, rows, predictions)
         stages.took("log", began, perf_counter())
+        return lines
+
+    def _answers(self, batch: Sequence[Asked], lines: Sequence[LoggedPrediction]) -> list[Answers]:
+        layout = batch[0].key.model.layout
+        answers = tuple([answer_of(line, layout) for line in lines])
         self._count(batch, answers)
         return list(_divided(answers, batch))
 
@@ -102,9 +114,9 @@ class Answering:
             for asked, own in zip(batch, _divided(answers, batch), strict=True):
                 self._metrics.count_answers(own, asked.call.door)
 
-    def _log_answers(
+    def _log_lines(
         self, batch: Sequence[Asked], rows: Sequence[FeatureRow], predictions: Sequence[float]
-    ) -> Answers:
+    ) -> Sequence[LoggedPrediction]:
         lines = log_lines(batch, rows, predictions)
         try:
             return self._log.append(lines, batch[0].key.model.layout)
@@ -133,6 +145,10 @@ def _find_reasons(
     reasons = model.explainer.explain(model.inputs.matrix(rows))
     stages.took("explain", began, perf_counter())
     return reasons
+
+
+def _logged_row(line: LoggedPrediction) -> FeatureRow:
+    return FeatureRow(line.texts, line.numbers, line.statuses, line.ages)
 
 
 def _with_reasons(answers: Answers, reasons: Sequence[tuple[Reason, ...]]) -> Answers:

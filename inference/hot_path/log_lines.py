@@ -16,7 +16,7 @@ def log_lines(
     model, role, given = batch[0].key
     logged_at, now = datetime.now(UTC), perf_counter()
     questions = [
-        (question, round((now - asked.call.started) * 1_000, 3))
+        (question, round((now - asked.call.started) * 1_000, 3), asked.call.caller)
         for asked in batch
         for question in asked.questions
     ]
@@ -35,8 +35,10 @@ def log_lines(
             numbers=row.numbers,
             statuses=row.statuses,
             ages=row.ages,
+            caller=caller,
+            is_timed=question.is_timed,
         )
-        for (question, latency), row, prediction in zip(questions, rows, predictions, strict=True)
+        for (question, latency, caller), row, prediction in zip(questions, rows, predictions, strict=True)
     ]
 
 

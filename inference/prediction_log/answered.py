@@ -1,19 +1,22 @@
-"""The request ids answered lately, so that a retry gets the answer that stands in the log."""
+"""The requests answered lately, so that a retry gets the answer that stands in the log."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 import msgspec
 
-from inference.prediction_log.journal import Layout, LoggedPrediction
-from inference.prediction_log.schema import DEFAULT, MISSING, PRESENT, STALE
+from inference.packed_numbers import NUMBER
+from inference.prediction_log.journal import GIVEN, Layout, LoggedPrediction
+from inference.prediction_log.schema import CATEGORICAL, DEFAULT, MISSING, PRESENT, STALE
 from inference.serving_set import Role
 
 FLAGGED = (MISSING, STALE, DEFAULT)
 # The same few features are missing again and again: so many different patterns are remembered.
 PATTERNS = 4_096
 NOTHING_FLAGGED: tuple[tuple[str, ...], ...] = ((), (), ())
+# The caller and the id that it chose: nobody gets, or is refused for, what another caller asked.
+Identity = tuple[str | None, str]
 
 
 class Reason(msgspec.Struct, frozen=True, gc=False):
@@ -70,37 +73,66 @@ def _flagged(statuses: tuple[str, ...], layout: Layout) -> tuple[tuple[str, ...]
 
 
 class AnsweredRequests:
-    """The last answer to each of the last `limit` request ids. Its owner holds a lock.
+    """The lines that answered the last `limit` requests. Its owner holds a lock.
 
     What is only scored unseen is no answer, and not remembered.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._answers: OrderedDict[str, tuple[int, Answer]] = OrderedDict()
+        self._lines: OrderedDict[Identity, tuple[LoggedPrediction, Layout]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._answers)
+        return len(self._lines)
 
-    def are_new(self, request_ids: Sequence[str]) -> bool:
+    def are_new(self, entries: Sequence[LoggedPrediction]) -> bool:
         """Whether none of them is remembered, and none is there twice."""
-        return self._answers.keys().isdisjoint(request_ids) and len(set(request_ids)) == len(request_ids)
+        identities = {identity_of(entry) for entry in entries}
+        return len(identities) == len(entries) and self._lines.keys().isdisjoint(identities)
 
-    def recall(self, entry: LoggedPrediction) -> Answer | None:
-        """The answer that this model version gave to this request id, if it is still remembered."""
-        found = self._answers.get(entry.request_id)
-        return found[1] if found and found[1].model_version == entry.model_version else None
+    def recall(self, entry: LoggedPrediction) -> LoggedPrediction | None:
+        """The line with which this model version answered this request, if it is still remembered."""
+        found = self._lines.get(identity_of(entry))
+        return found[0] if found and found[0].model_version == entry.model_version else None
 
-    def asked_otherwise(self, entry: LoggedPrediction) -> bool:
-        """Whether this request id was answered for other fields than the entry's."""
-        found = self._answers.get(entry.request_id)
-        return found is not None and found[0] != hash(entry.asked)
+    def was_another(self, entry: LoggedPrediction, layout: Layout) -> bool:
+        """Whether another request than the entry's was answered under its id."""
+        found = self._lines.get(identity_of(entry))
+        return found is not None and not is_same_request((entry, layout), found)
 
-    def remember(self, entries: Iterable[LoggedPrediction], answers: Iterable[Answer]) -> None:
-        """Keep the entries' answers; beyond the limit those given longest ago are forgotten."""
-        known = self._answers
-        for entry, answer in zip(entries, answers, strict=True):
-            known[entry.request_id] = (hash(entry.asked), answer)
-            known.move_to_end(entry.request_id)
+    def remember(self, entries: Iterable[LoggedPrediction], layout: Layout) -> None:
+        """Keep the lines; beyond the limit those written longest ago are forgotten."""
+        known = self._lines
+        for entry in entries:
+            identity = identity_of(entry)
+            known[identity] = (entry, layout)
+            known.move_to_end(identity)
         while len(known) > self._limit:
             known.popitem(last=False)
+
+
+def identity_of(entry: LoggedPrediction) -> Identity:
+    """By what a retry is recognised."""
+    return entry.caller, entry.request_id
+
+
+def is_same_request(one: tuple[LoggedPrediction, Layout], other: tuple[LoggedPrediction, Layout]) -> bool:
+    """Whether two lines were asked for alike, in all that decides an answer.
+
+    The requests themselves are compared, for which no digest need be made of each that comes only once.
+    """
+    return _request_of(*one) == _request_of(*other)
+
+
+def _request_of(entry: LoggedPrediction, layout: Layout) -> tuple[object, ...]:
+    fields = dict(zip((name for name, _ in layout.keys), entry.keys, strict=True))
+    features = dict(_named_features(entry, layout)) if entry.source == GIVEN else None
+    return fields, features, entry.prediction_time if entry.is_timed else None
+
+
+def _named_features(entry: LoggedPrediction, layout: Layout) -> Iterator[tuple[str, str | bytes | None]]:
+    """By name: another version of the model may read them in another order."""
+    size, texts = NUMBER.itemsize, iter(entry.texts)
+    numbers = iter([entry.numbers[at : at + size] for at in range(0, len(entry.numbers), size)])
+    for name, kind in layout.features:
+        yield name, next(texts) if kind == CATEGORICAL else next(numbers)

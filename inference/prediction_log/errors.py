@@ -39,13 +39,13 @@ class SealingError(PredictionLogError):
 
 
 class RequestIdReusedError(PredictionLogError):
-    """A request id came back with other fields than it was first answered for."""
+    """A request id came back from the same caller with another request than it was first answered for."""
 
     def __init__(self, request_ids: tuple[str, ...]) -> None:
         self.request_ids = request_ids
         super().__init__(
-            f"request_id {', '.join(map(repr, request_ids))} was already answered for other fields. "
-            "Send a new request_id, or repeat the first request unchanged."
+            f"request_id {', '.join(map(repr, request_ids))} was already answered for other fields, features "
+            "or another prediction time. Send a new request_id, or repeat the first request unchanged."
         )
 
 

@@ -20,14 +20,17 @@ from training.problem import FieldType
 
 JOURNAL = "journal"
 # Since the second, a line may leave out statuses and ages that are all the same; since the third, its numbers
-# are packed.
-VERSIONS: Final = (1, 2, 3)
+# are packed; since the fourth, it says who asked, and whether its time was asked for.
+VERSIONS: Final = (1, 2, 3, 4)
 PACKED_SINCE: Final = 3
 SUFFIX = ".jsonl"
+# How a segment's name begins: with when it was opened, in UTC, so that names sort by age.
+NAME_TIME: Final = "%Y%m%dT%H%M%S%f"
 Scalar = str | int | float | None
-# Where features came from: looked up by the service, or given by the caller.
+# Where features came from: looked up by the service, given by the caller, or read by a bulk run.
 ONLINE = "online"
 GIVEN = "given"
+BATCH = "batch"
 
 
 class Layout(msgspec.Struct, frozen=True, cache_hash=True):
@@ -66,17 +69,15 @@ class LoggedPrediction(Line, frozen=True, array_like=True, gc=False):
 
     `texts` are its categorical features, `None` where missing, and `numbers` the others, packed: in the line,
     as Base64. `ages` are seconds. Without `statuses` every feature is present; without `ages` none is known.
+    `caller` as `Call` has it; `is_timed`: the caller gave the prediction time.
     """
 
     texts: tuple[str | None, ...]
     numbers: bytes
     statuses: tuple[str, ...]
     ages: tuple[float | None, ...]
-
-    @property
-    def asked(self) -> tuple[object, ...]:
-        """What the caller said, by which a retry is told from another question."""
-        return (self.keys, self.texts, self.numbers) if self.source == GIVEN else (self.keys,)
+    caller: str | None = None
+    is_timed: bool = False
 
 
 class UnpackedPrediction(Line, frozen=True, array_like=True, gc=False):
@@ -122,7 +123,7 @@ class Segment:
     @classmethod
     def create(cls, folder: Path, layout: Layout) -> Self:
         """Create a locked segment that holds only its header; it gets its name once the header is in it."""
-        name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}"
+        name = f"{datetime.now(UTC):{NAME_TIME}}-{uuid4().hex[:8]}"
         path = folder / JOURNAL / f"{name}{SUFFIX}"
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".draft")

@@ -34,6 +34,7 @@ Scalar = str | int | float | None
 KEY_BYTES: Final = 32
 SHORTEST_KEY: Final = 32  # characters: 128 bits in hexadecimal
 PSEUDONYM_BYTES: Final = 16
+CALLER: Final = ""  # no field has this name
 OWNER_ONLY: Final = 0o600
 
 
@@ -64,6 +65,10 @@ class Pseudonyms:
         """The pseudonym of a value of a field, to find what is logged about it: 32 hexadecimal digits."""
         text = f"{field}\0{_text(value)}".encode()
         return digest(self._key, text, "sha256")[:PSEUDONYM_BYTES].hex()
+
+    def of_caller(self, caller: str | None) -> str | None:
+        """The pseudonym of who asked: a token's subject may be a person."""
+        return None if caller is None else self.of(CALLER, caller)
 
     def conceal(self, values: Sequence[Scalar]) -> tuple[Scalar, ...]:
         """The values of a request's fields, in the problem's order, the personal ones as pseudonyms."""

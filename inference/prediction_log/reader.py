@@ -1,7 +1,7 @@
-"""Reading the prediction log: one answer per request id, from sealed partitions and the unsealed journal."""
+"""Reading the prediction log: each request's one answer, from sealed partitions and the unsealed journal."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -12,22 +12,30 @@ import pyarrow.parquet as pq
 
 from features.settings import FeatureSettings
 from inference.prediction_log.errors import CorruptLogError
-from inference.prediction_log.journal import read_segment, segments
-from inference.prediction_log.schema import FIXED_FIELDS, VERSION_KEY, check_version, log_folder
+from inference.prediction_log.journal import BATCH, read_segment, segments
+from inference.prediction_log.schema import (
+    FIXED_FIELDS,
+    RETRY_WINDOW,
+    VERSION_KEY,
+    check_version,
+    log_folder,
+)
 from inference.prediction_log.sealing import to_table
 
-RETRY_WINDOW: Final = timedelta(days=1)
 SHADOW: Final = "shadow"
+# What tells one request from another: callers choose their ids without knowing each other's.
+REQUEST: Final = ("caller", "request_id")
 
 
 def read_predictions(settings: FeatureSettings, start: datetime, end: datetime) -> pd.DataFrame:
-    """Return every logged answer with `start <= prediction_time < end`, one row per `request_id`.
+    """Return every logged answer with `start <= prediction_time < end`, one per `caller` and `request_id`.
 
     Answers are the champion's and a challenger's; what was only scored along is read by `read_shadows`.
 
     Columns as in `schema.arrow_schema` (the union over segments, null where a segment had no such feature);
-    times are UTC; ordered by `prediction_time`, then `request_id`. Of a request id that was logged twice
-    within `RETRY_WINDOW`, the first (by `logged_at`) counts. An empty log gives an empty frame with the fixed
+    times are UTC; ordered by `prediction_time`, then `request_id`. Of what was logged twice within
+    `RETRY_WINDOW`, the first (by `logged_at`) counts; a bulk run and a caller never both have a `request_id`,
+    since it names one event to them. An empty log gives an empty frame with the fixed
     columns.
 
     Raises:
@@ -36,24 +44,32 @@ def read_predictions(settings: FeatureSettings, start: datetime, end: datetime) 
     """
     table = _read_window(log_folder(settings), start - RETRY_WINDOW, end)
     answers = table.filter(pc.not_equal(table["role"], SHADOW))
-    return _first_of_each(answers, ["request_id"], start)
+    return _first_of_each(answers, [], start)
 
 
 def read_shadows(settings: FeatureSettings, start: datetime, end: datetime) -> pd.DataFrame:
-    """Return what a model version scored unseen, one row per `request_id` and `model_version`.
+    """Return what a model version scored unseen, one per `caller`, `request_id` and `model_version`.
 
     Columns, order and errors as of `read_predictions`, which has the answer to the same request.
     """
     table = _read_window(log_folder(settings), start - RETRY_WINDOW, end)
     shadows = table.filter(pc.equal(table["role"], SHADOW))
-    return _first_of_each(shadows, ["request_id", "model_version"], start)
+    return _first_of_each(shadows, ["model_version"], start)
 
 
-def _first_of_each(table: pa.Table, identity: Sequence[str], start: datetime) -> pd.DataFrame:
+def _first_of_each(table: pa.Table, further: Sequence[str], start: datetime) -> pd.DataFrame:
     frame: pd.DataFrame = table.sort_by([("logged_at", "ascending")]).to_pandas()
-    frame = frame.drop_duplicates(list(identity), keep="first")
+    frame = _without_doubled_bulk(frame.drop_duplicates([*REQUEST, *further], keep="first"))
     frame = frame[frame["prediction_time"] >= pd.Timestamp(start)]
     return frame.sort_values(["prediction_time", "request_id"], ignore_index=True)
+
+
+def _without_doubled_bulk(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows, oldest first, without those whose id a bulk run had before callers did, or after."""
+    is_bulk = frame["source"] == BATCH
+    if is_bulk.all() or not is_bulk.any():
+        return frame
+    return frame[is_bulk == is_bulk.groupby(frame["request_id"]).transform("first")]
 
 
 def _read_window(folder: Path, start: datetime, end: datetime) -> pa.Table:

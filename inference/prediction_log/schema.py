@@ -1,6 +1,7 @@
 """The prediction log's versioned schema: wide columns, one row per answered request."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,9 @@ from features.settings import FeatureSettings
 from inference.prediction_log.errors import UnknownLogVersionError
 from training.problem import FieldType, Problem, RequestField
 
-SCHEMA_VERSION: Final = 1
+# The second says who asked.
+KNOWN_VERSIONS: Final = (1, 2)
+SCHEMA_VERSION: Final = KNOWN_VERSIONS[-1]
 VERSION_KEY: Final = b"roundtrip.prediction_log.schema_version"
 # What `status.*` says; answers name the features with any of the others.
 PRESENT: Final = "present"
@@ -20,6 +23,8 @@ STALE: Final = "stale"
 DEFAULT: Final = "default"
 CATEGORICAL: Final = "categorical"
 TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
+# For so long a retry is told from a new request.
+RETRY_WINDOW: Final = timedelta(days=1)
 
 FIXED_FIELDS: Final = (
     pa.field("request_id", pa.string(), nullable=False),
@@ -30,6 +35,7 @@ FIXED_FIELDS: Final = (
     pa.field("source", pa.string(), nullable=False),
     pa.field("prediction", pa.float64(), nullable=False),
     pa.field("latency_ms", pa.float64()),
+    pa.field("caller", pa.string()),
 )
 FIELD_TYPES: Final[dict[FieldType, pa.DataType]] = {
     "string": pa.string(),
@@ -47,9 +53,10 @@ def log_folder(settings: FeatureSettings) -> Path:
 def arrow_schema(columns: Sequence[FeatureColumn], problem: Problem) -> pa.Schema:
     """The schema of one sealed partition: fixed fields, `key.*`, `feature.*`, `status.*`, `age.*`.
 
-    `prediction_time` is the instant the prediction was made for (its `as_of`); `logged_at` is the wall
-    clock. `status.*` is one of present, missing, stale, default, and never null; `age.*` is in seconds, and
-    left out where none is known, as in bulk. The metadata carries the version.
+    `prediction_time` is the instant the prediction was made for (its `as_of`); `logged_at` is the wall clock.
+    `caller` is who asked, null where none was known, as in bulk. `status.*` is one of present, missing,
+    stale, default, and never null; `age.*` is in seconds, and left out where none is known, as in bulk. The
+    metadata carries the version.
     """
     return wide_schema(key_types(problem.fields), feature_types(columns))
 
@@ -76,7 +83,7 @@ def feature_types(columns: Sequence[FeatureColumn]) -> tuple[tuple[str, str], ..
     return tuple((column.name, column.kind) for column in columns)
 
 
-def check_version(version: object, where: str, known: Sequence[int] = (SCHEMA_VERSION,)) -> None:
+def check_version(version: object, where: str, known: Sequence[int] = KNOWN_VERSIONS) -> None:
     """Refuse a part of the log that was written under a schema version that is not known.
 
     Raises:

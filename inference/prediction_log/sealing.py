@@ -1,7 +1,7 @@
 """Journal lines become Parquet: one file per segment and prediction date, idempotent after a crash anywhere.
 
-A segment counts until its journal file is deleted, and only then do its sealed files: a reader that sees both
-reads the journal alone. So a crash between writing and deleting neither loses nor doubles a row.
+A segment counts until its journal file has lost its name, and only then do its sealed files: a reader that
+sees both reads the journal alone. So a crash between writing and renaming neither loses nor doubles a row.
 """
 
 import sys
@@ -15,12 +15,13 @@ import pyarrow.compute as pc
 from inference.packed_numbers import unpack_numbers
 from inference.prediction_log.errors import PredictionLogError
 from inference.prediction_log.journal import Layout, LoggedPrediction, Scalar, read_segment
+from inference.prediction_log.retention import retain
 from inference.prediction_log.schema import CATEGORICAL, FIXED_FIELDS, PRESENT, TIMESTAMP, wide_schema
 from inference.whole_parquet import WholeParquet
 
 
 def seal_segment(path: Path, folder: Path) -> None:
-    """Turn a closed segment into sealed files and delete it, unless another process did so meanwhile.
+    """Turn a closed segment into sealed files and retain it, unless another process did so meanwhile.
 
     Raises:
         UnknownLogVersionError, CorruptLogError: the segment cannot be read and is left where it is.
@@ -30,7 +31,7 @@ def seal_segment(path: Path, folder: Path) -> None:
     except FileNotFoundError:
         return
     write_parts(table, folder, path.stem)
-    path.unlink(missing_ok=True)
+    retain(path, table.num_rows)
 
 
 def to_table(layout: Layout, entries: Sequence[LoggedPrediction]) -> pa.Table:

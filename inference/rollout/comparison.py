@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from inference.label_join import KNOWN_AT, LABEL
+from inference.prediction_log.reader import REQUEST
 from inference.rollout.betting import Observations, above, log_wealth, paired, two_arms, two_arms_better
 from inference.rollout.draws import SHARE, STEP, first_of_each_draw, first_of_each_unit
 from inference.rollout.evidence import IS_CHALLENGERS, Evidence
@@ -107,8 +108,8 @@ def labelled_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
 def paired_requests(evidence: Evidence) -> pd.DataFrame:
     """The champion's answers with what the challenger made of them: `shadow`, `shadow_ms`; NaN if nothing."""
     shadows = evidence.shadows.rename(columns={"prediction": "shadow", "latency_ms": "shadow_ms"})
-    columns = ["request_id", "shadow", "shadow_ms"]
-    return evidence.answers.merge(shadows[columns], on="request_id", how="left", validate="one_to_one")
+    columns = [*REQUEST, "shadow", "shadow_ms"]
+    return evidence.answers.merge(shadows[columns], on=list(REQUEST), how="left", validate="one_to_one")
 
 
 def is_slow(latency: pd.Series, limit: float) -> npt.NDArray[np.bool_]:

@@ -12,6 +12,7 @@ from pandas.api.types import is_float_dtype
 from features.contract import read_labels
 from features.errors import TableMissingError
 from inference.label_join import KNOWN_AT, join_labels
+from inference.prediction_log.journal import BATCH
 from inference.prediction_log.reader import read_predictions, read_shadows
 from inference.request_limits import EARLIEST
 from inference.rollout.draws import POSITION, STEP, UNIT
@@ -21,7 +22,6 @@ from inference.rollout.split import position, unit_of
 from inference.settings import InferenceSettings
 from training.problem import Problem
 
-BATCH = "batch"
 IS_CHALLENGERS = "is_challengers"
 
 

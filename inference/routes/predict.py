@@ -27,7 +27,7 @@ PATH: Final = "/v1/predict"
 EXPLAIN: Final = "explain"
 REFUSALS: Final = {
     400: "The body is no JSON.",
-    409: "A request id was answered before for other fields.",
+    409: "A request id was answered before for another request of the same caller.",
     413: "Too many instances, or too many bytes.",
     415: "Another content type than JSON.",
     422: "Not a request as described; `items` names each wrong field.",

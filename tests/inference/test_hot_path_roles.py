@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import perf_counter
 
 import pytest
+from msgspec.structs import replace
 
 from inference.admission.admission import Admission
 from inference.call import Call
@@ -163,6 +164,18 @@ def test_an_explained_answer_is_the_logged_one_with_reasons(core: Core) -> None:
     assert explained.prediction == plain.prediction
     assert {reason.feature for reason in explained.reasons or ()} >= {"cars"}
     assert len(read_predictions(core.settings, NOON, TOMORROW)) == 1
+
+
+def test_an_explained_retry_explains_the_row_that_was_answered(core: Core) -> None:
+    core.follower.serving = ServingSet(core.load(LevelModel(1.0)))
+    (asked, other), much_later = questions(3)[::2], NOON + timedelta(days=9)
+
+    (first,) = core.predict(asked)
+    (again,) = core.predict(replace(asked, as_of=much_later), explain=True)
+    (fresh,) = core.predict(other, explain=True)
+
+    assert again.prediction == first.prediction
+    assert again.reasons == fresh.reasons
 
 
 def test_what_cannot_be_explained_is_not_logged(core: Core) -> None:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from features.schema import FeatureColumn
 from features.settings import FeatureSettings
+from inference.prediction_log.answered import answer_of
 from inference.prediction_log.background_sealing import SMALL_BYTES
 from inference.prediction_log.errors import (
     RequestIdReusedError,
@@ -26,8 +27,9 @@ from inference.prediction_log.journal import (
     read_segment,
     segments,
 )
-from inference.prediction_log.reader import RETRY_WINDOW, read_predictions, read_shadows
+from inference.prediction_log.reader import read_predictions, read_shadows
 from inference.prediction_log.schema import (
+    RETRY_WINDOW,
     arrow_schema,
     feature_types,
     log_folder,
@@ -79,7 +81,7 @@ def test_statuses_and_ages_that_are_left_out_are_read_back(
     log = open_log(settings)
     whole = with_features(entry("whole"), (1.0, 2.0, 3.0, "hill", 4.0, 5.0))
     whole = replace(whole, statuses=(), ages=())
-    whole_answer, other_answer = log.append([whole, entry("other")], LAYOUT)
+    lines = log.append([whole, entry("other")], LAYOUT)
     if is_sealed:
         log.close()
 
@@ -88,8 +90,9 @@ def test_statuses_and_ages_that_are_left_out_are_read_back(
     assert set(rows.loc["whole", [f"status.{name}" for name in names]]) == {"present"}
     assert rows.loc["whole", [f"age.{name}" for name in names]].isna().all()
     assert (rows.loc["other", "status.trend"], rows.loc["other", "age.cars"]) == ("missing", 60.0)
-    assert (whole_answer.missing, whole_answer.stale, whole_answer.degraded) == ((), (), False)
-    assert other_answer.missing == ("trend",)
+    answers = [answer_of(line, LAYOUT) for line in lines]
+    assert (answers[0].missing, answers[0].stale, answers[0].degraded) == ((), (), False)
+    assert answers[1].missing == ("trend",)
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -137,7 +140,8 @@ def test_a_retry_gets_the_answer_that_stands_and_is_logged_once(settings: Featur
     again, twin = log.append([entry("a", value=0.9), entry("b")], LAYOUT)
 
     assert again == first
-    assert (twin.missing, twin.stale) == (("trend",), ("hour",))
+    answer = answer_of(twin, LAYOUT)
+    assert (answer.missing, answer.stale) == (("trend",), ("hour",))
     assert len(read_segment(segments(log_folder(settings))[0])[1]) == 2
 
 

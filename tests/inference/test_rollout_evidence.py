@@ -37,6 +37,7 @@ def answered(number: int, rollout: Rollout, **changes: Any) -> dict[str, Any]:
     logged_at = pd.Timestamp(START) + (number + 1) * SECOND
     return {
         "request_id": f"r{number}",
+        "caller": None,
         "logged_at": logged_at,
         "role": "challenger" if mine else "champion",
         "model_version": "2" if mine else "1",
