@@ -45,7 +45,7 @@ def create_app(settings: InferenceSettings) -> FastAPI:
         app.include_router(routes.router)
     for router in ROUTERS:
         app.include_router(router)
-    app.add_middleware(AccessMiddleware, refuse=refusal_at, open_metrics=settings.open_metrics)
+    app.add_middleware(AccessMiddleware, refuse=_respond_refusal, open_metrics=settings.open_metrics)
     hot = {("POST", predict.PATH): predict.HOT, **hot_routes(problem)}
     app.state.hot_paths = HotPaths(hot, refusal_at)
     app.add_middleware(FrontDoor, hot_paths=app.state.hot_paths)
@@ -58,10 +58,14 @@ def create_app(settings: InferenceSettings) -> FastAPI:
     return app
 
 
+def _respond_refusal(path: str, error: InferenceError) -> Response:
+    return to_response(refusal_at(path, error))
+
+
 async def _answer_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, InferenceError):
         raise error
-    return to_response(refusal_at(request.url.path, error))
+    return _respond_refusal(request.url.path, error)
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:

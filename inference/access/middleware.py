@@ -1,15 +1,17 @@
 """Asks every request that FastAPI answers for its credentials; the hot paths ask at the front door."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference.access.path_scopes import HEALTH_PATHS, required_scope
 from inference.errors import InferenceError
-from inference.front_door import Refuse, to_response
 
 if TYPE_CHECKING:
     from inference.access.control import AccessControl
+
+Refuse = Callable[[str, InferenceError], ASGIApp]
 
 
 class AccessMiddleware:
@@ -19,7 +21,7 @@ class AccessMiddleware:
     """
 
     def __init__(self, app: ASGIApp, refuse: Refuse, open_metrics: bool) -> None:
-        """`refuse`: how an error is said where a path asked."""
+        """`refuse`: the response that says an error at a path."""
         self._app, self._refuse, self._open_metrics = app, refuse, open_metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -28,7 +30,7 @@ class AccessMiddleware:
             if scope["type"] == "http":
                 self._require_access(scope)
         except InferenceError as error:
-            await to_response(self._refuse(scope["path"], error))(scope, receive, send)
+            await self._refuse(scope["path"], error)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 

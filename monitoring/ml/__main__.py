@@ -23,6 +23,7 @@ def serve_command(
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
 ) -> None:
     """Run the long-lived monitor: HTTP API, reports in the background, figures for Prometheus."""
+    from inference.access.errors import AccessConfigurationError
     from inference.errors import PortTakenError
     from monitoring.ml.server import serve
 
@@ -30,7 +31,7 @@ def serve_command(
     settings = MonitoringSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     try:
         serve(settings)
-    except PortTakenError as error:
+    except (AccessConfigurationError, PortTakenError) as error:
         _fail(error)
 
 

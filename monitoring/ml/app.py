@@ -1,9 +1,12 @@
-"""The monitor's HTTP API: evaluate a window, read the decisions, scrape the figures."""
+"""The monitor's HTTP API: evaluate a window, read the decisions, scrape the figures.
 
-from collections.abc import AsyncIterator, Callable
+Callers are those of the service, and need its scope `admin`: a decision has a model trained.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from threading import Thread
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -11,10 +14,16 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from features.errors import FeatureError
+from inference.access.control import AccessControl
+from inference.access.description import describe_access
+from inference.access.middleware import AccessMiddleware
+from inference.errors import InferenceError
 from inference.head_requests import HeadRequests
+from inference.media_type import JSON_ONLY, require_media_type
 from inference.prediction_log.errors import PredictionLogError
+from inference.responses import describe_refusals
 from monitoring.ml.decisions import Decision
-from monitoring.ml.errors import MonitoringError
+from monitoring.ml.errors import MonitoringError, WindowError
 from monitoring.ml.evidently_library import load_evidently
 from monitoring.ml.metrics import make_registry
 from monitoring.ml.monitor import Monitor
@@ -24,6 +33,11 @@ from training.bundle.errors import BundleError
 from training.errors import TrainingError
 
 KNOWN_ERRORS = (MonitoringError, TrainingError, BundleError, PredictionLogError, FeatureError)
+REFUSALS: Final = {
+    400: "The window has not ended, or lies out of range; nothing is recorded.",
+    415: "Another content type than JSON.",
+    503: "Nothing can be decided just now.",
+}
 
 
 class EvaluateRequest(BaseModel):
@@ -43,11 +57,9 @@ class ReportState(BaseModel):
 
 
 class Health(BaseModel):
-    """The process is up."""
+    """The process is up; `/v1/reports` says how it goes."""
 
-    status: str
-    problem: str
-    reports: ReportState
+    status: str = "ok"
 
 
 class ErrorAnswer(BaseModel):
@@ -61,9 +73,12 @@ def create_app(settings: MonitoringSettings) -> FastAPI:
     """The application around one monitor, which lives as long as it does."""
     app = FastAPI(title="Monitor", lifespan=_lifespan(settings))
     app.include_router(router)
+    app.add_middleware(AccessMiddleware, refuse=_respond_refusal, open_metrics=settings.open_metrics)
     app.add_middleware(HeadRequests)
     for error in KNOWN_ERRORS:
         app.add_exception_handler(error, _answer_error)
+    app.add_exception_handler(InferenceError, _answer_refusal)
+    describe_access(app, settings, lambda _path: ErrorAnswer)
     return app
 
 
@@ -86,9 +101,18 @@ CurrentMonitor = Annotated[Monitor, Depends(get_monitor)]
 CurrentRegistry = Annotated[CollectorRegistry, Depends(get_registry)]
 
 
-@router.post("/v1/evaluate", responses={503: {"model": ErrorAnswer}})
+def require_json(request: Request) -> None:
+    """Refuse a body of any other type: a page may send it to other sites unasked."""
+    require_media_type(request.scope["headers"], JSON_ONLY)
+
+
+@router.post(
+    "/v1/evaluate",
+    dependencies=[Depends(require_json)],
+    responses=describe_refusals(ErrorAnswer, REFUSALS),
+)
 def evaluate_window(asked: EvaluateRequest, monitor: CurrentMonitor) -> Decision:
-    """Decide on the window that ends at `as_of`; asking again returns the recorded decision."""
+    """Decide on the window that ended at `as_of`; asking again returns the recorded decision."""
     return monitor.evaluate(asked.as_of)
 
 
@@ -108,9 +132,9 @@ def await_reports(
 
 
 @router.get("/health/live")
-def read_health(monitor: CurrentMonitor) -> Health:
+def read_health() -> Health:
     """Whether the process is up."""
-    return Health(status="ok", problem=monitor.problem.name, reports=_report_state(monitor))
+    return Health()
 
 
 @router.get("/metrics")
@@ -122,10 +146,11 @@ def read_metrics(registry: CurrentRegistry) -> Response:
 def _lifespan(settings: MonitoringSettings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        monitor = Monitor(settings)
-        app.state.monitor, app.state.registry = monitor, make_registry(monitor)
+        monitor, access = Monitor(settings), AccessControl.configured(settings, settings.monitor_host)
+        app.state.monitor, app.state.registry, app.state.access = monitor, make_registry(monitor), access
         Thread(target=_load_libraries, name="load-libraries", daemon=True).start()
         yield
+        access.close()
         monitor.close()
 
     return lifespan
@@ -143,5 +168,19 @@ def _report_state(monitor: Monitor) -> ReportState:
 
 
 async def _answer_error(_request: Request, error: Exception) -> JSONResponse:
+    return _respond(error, 400 if isinstance(error, WindowError) else 503)
+
+
+async def _answer_refusal(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, InferenceError):
+        raise error
+    return _respond_refusal(request.url.path, error)
+
+
+def _respond_refusal(_path: str, error: InferenceError) -> JSONResponse:
+    return _respond(error, error.status, error.headers)
+
+
+def _respond(error: Exception, status: int, headers: Mapping[str, str] | None = None) -> JSONResponse:
     answer = ErrorAnswer(error=type(error).__name__, detail=str(error))
-    return JSONResponse(answer.model_dump(), status_code=503)
+    return JSONResponse(answer.model_dump(), status, headers)

@@ -9,9 +9,10 @@ from uuid import uuid4
 
 from filelock import FileLock
 
+from features.instants import EPOCH
 from monitoring.ml.champion import ChampionReference
 from monitoring.ml.decisions import Decision, DecisionLog
-from monitoring.ml.errors import TriggerError
+from monitoring.ml.errors import TriggerError, WindowNotEndedError, WindowOutOfRangeError
 from monitoring.ml.observation import Observation, observe
 from monitoring.ml.policy import Verdict, decide
 from monitoring.ml.rendering import ReportWriter
@@ -41,9 +42,10 @@ class Monitor:
         nothing.
 
         Raises:
+            WindowError: it has not ended, or lies out of range.
             MonitoringError, TrainingError, BundleError, PredictionLogError, FeatureError: undecided.
         """
-        end = as_of.astimezone(UTC)
+        end = require_ended(as_of, datetime.now(UTC))
         with self._exclusively():
             self._make_open_requests()
             return self.decisions.find(end) or self._decide(end)
@@ -97,6 +99,20 @@ class Monitor:
         self.settings.monitoring_dir.mkdir(parents=True, exist_ok=True)
         with self._lock, FileLock(self.settings.monitoring_dir / "evaluate.lock"):
             yield
+
+
+def require_ended(as_of: datetime, now: datetime) -> datetime:
+    """The end (UTC) of a window that can be decided on.
+
+    Raises:
+        WindowNotEndedError: it ends after `now`.
+        WindowOutOfRangeError: it ends before 1970.
+    """
+    if as_of > now:
+        raise WindowNotEndedError(as_of, now)
+    if as_of < EPOCH:
+        raise WindowOutOfRangeError(as_of)
+    return as_of.astimezone(UTC)
 
 
 def make_decision(problem: Problem, observation: Observation, verdict: Verdict) -> Decision:

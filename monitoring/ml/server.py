@@ -4,6 +4,7 @@ import signal
 
 import uvicorn
 
+from inference.access.exposure import require_guarded
 from inference.server import AnnouncedServer, leave, take_port
 from monitoring.ml.app import create_app
 from monitoring.ml.settings import MonitoringSettings
@@ -13,8 +14,10 @@ def serve(settings: MonitoringSettings) -> None:
     """Serve until SIGTERM or SIGINT; the reports that wait are written before the end.
 
     Raises:
+        AccessConfigurationError: strangers could call, or nobody; said before the port opens.
         PortTakenError: the port is not free.
     """
+    require_guarded(settings, settings.monitor_host)
     listening = take_port(settings.monitor_host, settings.monitor_port)
     config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False)
     signal.signal(signal.SIGTERM, leave)

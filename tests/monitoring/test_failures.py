@@ -16,7 +16,7 @@ Break = Callable[[MonitoringSettings], None]
 
 @pytest.fixture
 def client(settings: MonitoringSettings) -> Iterator[TestClient]:
-    with TestClient(create_app(settings)) as client:
+    with TestClient(create_app(settings), "http://127.0.0.1") as client:
         yield client
 
 
