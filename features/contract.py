@@ -1,4 +1,7 @@
-"""The two contract tables that every feature repository writes: examples and outcomes."""
+"""The two contract tables that every feature repository writes: examples and outcomes.
+
+Rows may be delivered more than once: what is repeated counts once. A later row may correct an outcome.
+"""
 
 from datetime import datetime
 from pathlib import Path
@@ -7,10 +10,24 @@ from typing import Any, Protocol
 import duckdb
 import pandas as pd
 
-from features.errors import TableMissingError
+from features.errors import ContradictionError, TableMissingError
 
 EXAMPLES = "examples.parquet"
 OUTCOMES = "outcomes.parquet"
+SHOWN = 5
+# What each example was last said to be, and since when it was known to be that.
+LATEST = """
+    WITH known AS (
+        SELECT *, max(known_at) OVER (PARTITION BY example_id) AS __latest
+        FROM (SELECT example_id, ({expression}) AS {label}, known_at FROM read_parquet(?)) WHERE known_at <= ?
+    ), latest AS (
+        SELECT example_id, max({label}) AS {label}, min({label}) <> max({label}) AS __contradicted
+        FROM known WHERE known_at = __latest GROUP BY example_id
+    )
+    SELECT example_id, {label}, min(known_at) AS known_at, any_value(__contradicted) AS __contradicted
+    FROM latest JOIN known USING (example_id, {label})
+    GROUP BY example_id, {label} ORDER BY known_at, example_id
+"""
 
 
 class LabelLike(Protocol):
@@ -29,32 +46,49 @@ def read_examples(tables: Path, start: datetime, end: datetime) -> pd.DataFrame:
     """Return the examples with `start <= event_timestamp < end`, by `event_timestamp`, then `example_id`.
 
     Columns: `example_id`, every entity key, every request field, `event_timestamp` (the prediction instant);
-    all timestamps are UTC.
+    all timestamps are UTC. A row that is there twice counts once.
 
     Raises:
         TableMissingError: `examples.parquet` is not in `tables`.
+        ContradictionError: rows of one example differ.
     """
     query = """
         SELECT * FROM read_parquet(?) WHERE event_timestamp >= ? AND event_timestamp < ?
         ORDER BY event_timestamp, example_id
     """
-    return _query(query, [_existing(tables / EXAMPLES), start, end])
+    examples = _query(query, [_existing(tables / EXAMPLES), start, end])
+    if examples["example_id"].is_unique:
+        return examples
+    once = examples.drop_duplicates(ignore_index=True)
+    _refuse_contradictions(once.loc[once["example_id"].duplicated(), "example_id"], EXAMPLES)
+    return once
 
 
 def read_labels(tables: Path, label: LabelLike, as_of: datetime) -> pd.DataFrame:
     """Return the labels that had arrived by `as_of`: `example_id`, the label's own column, `known_at` (UTC).
 
-    An example whose label is null, or was never known, or becomes known only after `as_of` has no row.
+    One row an example: of corrections the latest one known by `as_of` counts, `known_at` is when that label
+    was first known, and one that was taken back (a later row without it) is not there. An example whose label
+    is null, or was never known, or becomes known only after `as_of` has no row.
 
     Raises:
         TableMissingError: `outcomes.parquet` is not in `tables`.
+        ContradictionError: two labels of one example became known at the same moment, the latest.
     """
     column = '"' + label.name.replace('"', '""') + '"'
-    query = f"""
-        SELECT * FROM (SELECT example_id, ({label.expression}) AS {column}, known_at FROM read_parquet(?))
-        WHERE known_at <= ? AND {column} IS NOT NULL ORDER BY known_at, example_id
-    """
-    return _query(query, [_existing(tables / OUTCOMES), as_of])
+    query = LATEST.format(expression=label.expression, label=column)
+    labels = _query(query, [_existing(tables / OUTCOMES), as_of])
+    _refuse_contradictions(labels.loc[labels["__contradicted"], "example_id"], OUTCOMES)
+    return labels.drop(columns="__contradicted")
+
+
+def _refuse_contradictions(ids: pd.Series, table: str) -> None:
+    if len(ids):
+        shown = ", ".join(map(str, ids.head(SHOWN)))
+        raise ContradictionError(
+            f"{table} says different things of {len(ids)} example_id, such as {shown}; keep one row of each, "
+            "or deliver a correction of an outcome with a later known_at"
+        )
 
 
 def _existing(table: Path) -> str:

@@ -55,6 +55,10 @@ class TableTimeError(TableQualityError):
     """A table stopped, has a hole in time, or has rows in the future."""
 
 
+class ContradictionError(FeatureError):
+    """Two rows of a contract table say different things of one example, and nothing says which is right."""
+
+
 class QualityRecordError(FeatureError):
     """The record of table checks cannot be read."""
 

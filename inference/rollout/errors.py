@@ -22,7 +22,7 @@ class ChallengerError(RolloutError):
 
 
 class OutcomesUnreadableError(RolloutError):
-    """The table of outcomes cannot be read just now."""
+    """The table of outcomes cannot be read just now, or contradicts itself."""
 
 
 class RolloutBusyError(RolloutError):

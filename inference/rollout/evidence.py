@@ -10,7 +10,7 @@ import pandas as pd
 from pandas.api.types import is_float_dtype
 
 from features.contract import read_labels
-from features.errors import TableMissingError
+from features.errors import ContradictionError, TableMissingError
 from inference.label_join import KNOWN_AT, join_labels
 from inference.prediction_log.journal import BATCH
 from inference.prediction_log.reader import read_predictions, read_shadows
@@ -63,6 +63,8 @@ def _read_labels(settings: InferenceSettings, problem: Problem, as_of: datetime)
     except TableMissingError:  # no outcome has been recorded yet
         empty = {"example_id": "object", problem.label.name: "float64", KNOWN_AT: "datetime64[us, UTC]"}
         return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in empty.items()})
+    except ContradictionError as error:
+        raise OutcomesUnreadableError(str(error)) from error
     except duckdb.Error as error:  # it may be replaced at this very moment
         raise OutcomesUnreadableError(
             f"the outcomes in {settings.tables} cannot be read ({error}); try again, or build them anew with "

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from features.contract import read_examples, read_labels
-from features.errors import TableMissingError
+from features.errors import ContradictionError, TableMissingError
 from tests.features.conftest import END, START
 
 DAY = timedelta(days=1)
@@ -67,3 +67,54 @@ def test_missing_tables_are_named(tmp_path: Path) -> None:
         read_examples(tmp_path, START, END)
     with pytest.raises(TableMissingError, match="outcomes"):
         read_labels(tmp_path, Late(), END)
+
+
+def labels_of(
+    folder: Path, *rows: tuple[str, float | None, int], as_of: int = 9
+) -> dict[str, tuple[bool, int]]:
+    """The label of each example and the day of its `known_at`, of outcomes `(id, delay, day)`."""
+    frame = pd.DataFrame(rows, columns=["example_id", "arr_delay", "day"])
+    frame["known_at"] = (pd.Timestamp(START) + frame.pop("day") * DAY).astype("datetime64[us, UTC]")
+    frame.to_parquet(folder / "outcomes.parquet", index=False)
+    read = read_labels(folder, Late(), START + as_of * DAY)
+    assert read["example_id"].is_unique
+    days = (read["known_at"] - pd.Timestamp(START)).dt.days
+    return dict(zip(read["example_id"], zip(read["late"].astype(bool), days, strict=True), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([("a", 20, 1), ("a", 20, 1)], (True, 1)),  # delivered twice
+        ([("a", 20, 1), ("a", 30, 3)], (True, 1)),  # again, with the same label
+        ([("a", 20, 1), ("a", 5, 3)], (False, 3)),  # corrected
+        ([("a", 5, 3), ("a", 20, 1)], (False, 3)),  # in the file the other way around
+        ([("a", 20, 1), ("a", 5, 3), ("a", 20, 11)], (False, 3)),  # corrected back after the moment
+        ([("a", 20, 1), ("a", 5, 1), ("a", 5, 3)], (False, 1)),  # contradicted once, decided since
+        ([("a", None, 1), ("a", 5, 1)], (False, 1)),  # delivered empty first
+        ([("a", 20, 1), ("a", None, 3)], None),  # taken back
+    ],
+)
+def test_the_latest_label_that_was_known_counts_once(
+    tmp_path: Path, rows: list[tuple[str, float | None, int]], expected: tuple[bool, int] | None
+) -> None:
+    labels = labels_of(tmp_path, *rows, ("other", 20, 2))
+    assert labels == {"other": (True, 2)} | ({} if expected is None else {"a": expected})
+
+
+def test_labels_of_one_moment_that_differ_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ContradictionError, match="2 example_id, such as a, b; keep one"):
+        labels_of(
+            tmp_path, ("a", 20, 1), ("a", 5, 1), ("b", 5, 2), ("b", 20, 2), ("fine", 5, 1), ("fine", 5, 1)
+        )
+
+
+def test_an_example_that_is_delivered_twice_counts_once(days: Path, tmp_path: Path) -> None:
+    examples = read_examples(days, START, END)
+    pd.concat([examples, examples.tail(3)]).to_parquet(tmp_path / "examples.parquet", index=False)
+    pd.testing.assert_frame_equal(read_examples(tmp_path, START, END), examples)
+    # whereas nothing says which of two that differ is right
+    moved = examples.tail(1).assign(distance=-1.0)
+    pd.concat([examples, moved]).to_parquet(tmp_path / "examples.parquet", index=False)
+    with pytest.raises(ContradictionError, match=str(moved["example_id"].iloc[0])):
+        read_examples(tmp_path, START, END)

@@ -9,6 +9,7 @@ from uuid import uuid4
 import httpx
 import numpy as np
 import onnx
+import pandas as pd
 import pytest
 
 from features.schema import FeatureColumn
@@ -19,7 +20,7 @@ from inference.rollout.judging import act, look, watch
 from inference.rollout.record import Rollout, count_promotions
 from inference.rollout.split import Mode
 from inference.settings import InferenceSettings
-from tests.inference.bundles import COLUMNS, LevelModel, write_level_bundle
+from tests.inference.bundles import AS_OF, COLUMNS, LevelModel, write_level_bundle
 from tests.inference.parking import PROBLEM
 from tests.inference.rollout_world import NAME, policy_of, promote_version
 from tests.inference.running import wait_until
@@ -44,6 +45,20 @@ def test_outcomes_that_cannot_be_read_are_looked_at_again(settings: InferenceSet
 
     whole.join()
     assert seen.verdict.action == "wait"
+
+
+def test_labels_that_arrive_twice_are_read_and_those_that_differ_are_named(
+    settings: InferenceSettings, champion: str
+) -> None:
+    start(settings, NAME, add_version(settings, 2.0), policy_of("ab"), "in a test")
+    row = {"example_id": "r", "cars": 50, "known_at": pd.Timestamp(AS_OF)}
+    outcomes = settings.tables / "outcomes.parquet"
+    pd.DataFrame([row, row]).to_parquet(outcomes, index=False, coerce_timestamps="us")
+    assert look(settings, PROBLEM) is not None
+    pd.DataFrame([row, row | {"cars": 75}]).to_parquet(outcomes, index=False, coerce_timestamps="us")
+
+    with pytest.raises(OutcomesUnreadableError, match="different things of 1 example_id, such as r"):
+        look(settings, PROBLEM)
 
 
 def ask(service: httpx.Client, site: str = "north") -> list[tuple[str, str, float]]:

@@ -51,6 +51,21 @@ def test_weeks_like_the_reference_are_held(settings: MonitoringSettings, open_mo
     assert decisions[0].metrics["log_loss"] > 0
 
 
+def test_labels_that_are_delivered_twice_count_once(
+    settings: MonitoringSettings, open_monitor: OpenMonitor
+) -> None:
+    live_through(settings, [week(0)])
+    once = open_monitor(settings).evaluate(end_of(0))
+    settings.decisions_file.unlink()
+    outcomes = settings.tables / "outcomes.parquet"
+    known = pd.read_parquet(outcomes)
+    pd.concat([known, known]).to_parquet(outcomes, index=False)
+
+    twice = open_monitor(settings).evaluate(end_of(0))
+
+    assert (twice.labelled, twice.evaluated, twice.metrics) == (once.labelled, once.evaluated, once.metrics)
+
+
 def test_moved_features_ask_for_retraining_after_enough_weeks(
     settings: MonitoringSettings, open_monitor: OpenMonitor
 ) -> None:

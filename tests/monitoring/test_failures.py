@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
@@ -37,6 +38,13 @@ def remove_outcomes(settings: MonitoringSettings) -> None:
     (settings.tables / "outcomes.parquet").unlink()
 
 
+def contradict_outcomes(settings: MonitoringSettings) -> None:
+    outcomes = settings.tables / "outcomes.parquet"
+    last = pd.read_parquet(outcomes).tail(1)
+    other = last.assign(returned_items=1 - (last["returned_items"] > 0).astype("int64"))
+    pd.concat([last, other]).to_parquet(outcomes, index=False)
+
+
 def damage_record(settings: MonitoringSettings) -> None:
     settings.monitoring_dir.mkdir(exist_ok=True)
     settings.decisions_file.write_text("{}\n")
@@ -49,6 +57,7 @@ def damage_record(settings: MonitoringSettings) -> None:
         (remove_registry, "RegistryUnavailableError"),
         (damage_bundle, "BundleDigestError"),
         (remove_outcomes, "TableMissingError"),
+        (contradict_outcomes, "ContradictionError"),
         (damage_record, "DecisionLogError"),
     ],
 )

@@ -53,6 +53,15 @@ def test_the_fingerprint_follows_the_content(world: TrainedWorld, training_set: 
         )
 
 
+def test_what_is_delivered_twice_counts_once(settings: TrainingSettings, training_set: TrainingSet) -> None:
+    for name in ("examples", "outcomes"):
+        table = settings.tables / f"{name}.parquet"
+        rows = pd.read_parquet(table)
+        pd.concat([rows, rows.iloc[:500]]).to_parquet(table, index=False, coerce_timestamps="us")
+    again = build_training_set(settings, PROBLEM, BEFORE_THE_SHIFT)
+    assert again.fingerprint == training_set.fingerprint
+
+
 def test_a_valid_set_passes_unchanged(training_set: TrainingSet) -> None:
     assert validate_training_set(training_set, PROBLEM) is training_set
 
