@@ -14,17 +14,23 @@ from features.errors import ContradictionError, TableMissingError
 
 EXAMPLES = "examples.parquet"
 OUTCOMES = "outcomes.parquet"
+INGESTED_AT = "ingested_at"
 SHOWN = 5
 # What each example was last said to be, and since when it was known to be that.
 LATEST = """
     WITH known AS (
         SELECT *, max(known_at) OVER (PARTITION BY example_id) AS __latest
-        FROM (SELECT example_id, ({expression}) AS {label}, known_at FROM read_parquet(?)) WHERE known_at <= ?
+        FROM (
+            SELECT example_id, ({expression}) AS {label}, known_at, {ingested} AS ingested_at
+            FROM read_parquet(?)
+        )
+        WHERE known_at <= ?
     ), latest AS (
         SELECT example_id, max({label}) AS {label}, min({label}) <> max({label}) AS __contradicted
         FROM known WHERE known_at = __latest GROUP BY example_id
     )
-    SELECT example_id, {label}, min(known_at) AS known_at, any_value(__contradicted) AS __contradicted
+    SELECT example_id, {label}, min(known_at) AS known_at, min(ingested_at) AS ingested_at,
+        any_value(__contradicted) AS __contradicted
     FROM latest JOIN known USING (example_id, {label})
     GROUP BY example_id, {label} ORDER BY known_at, example_id
 """
@@ -75,9 +81,22 @@ def read_labels(tables: Path, label: LabelLike, as_of: datetime) -> pd.DataFrame
         TableMissingError: `outcomes.parquet` is not in `tables`.
         ContradictionError: two labels of one example became known at the same moment, the latest.
     """
-    column = '"' + label.name.replace('"', '""') + '"'
-    query = LATEST.format(expression=label.expression, label=column)
-    labels = _query(query, [_existing(tables / OUTCOMES), as_of])
+    return read_ingested_labels(tables, label, as_of).drop(columns=INGESTED_AT)
+
+
+def read_ingested_labels(tables: Path, label: LabelLike, as_of: datetime) -> pd.DataFrame:
+    """Return the labels of `read_labels` with `ingested_at` (UTC): when each reached the table.
+
+    Outcomes say so in a column of that name; of those without one, `known_at` is all that is known of it.
+    """
+    path = _existing(tables / OUTCOMES)
+    said = _query("SELECT * FROM read_parquet(?) LIMIT 0", [path]).columns
+    query = LATEST.format(
+        expression=label.expression,
+        label='"' + label.name.replace('"', '""') + '"',
+        ingested=f"coalesce({INGESTED_AT}, known_at)" if INGESTED_AT in said else "known_at",
+    )
+    labels = _query(query, [path, as_of])
     _refuse_contradictions(labels.loc[labels["__contradicted"], "example_id"], OUTCOMES)
     return labels.drop(columns="__contradicted")
 

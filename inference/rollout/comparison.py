@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from inference.label_join import KNOWN_AT, LABEL
+from inference.label_join import LABEL
 from inference.prediction_log.reader import REQUEST
 from inference.rollout.betting import Observations, above, log_wealth, paired, two_arms, two_arms_better
 from inference.rollout.draws import SHARE, STEP, first_of_each_draw, first_of_each_unit
-from inference.rollout.evidence import IS_CHALLENGERS, Evidence
+from inference.rollout.evidence import IS_CHALLENGERS, KNOWABLE_AT, Evidence
 from inference.rollout.losses import scaled_loss
 from inference.rollout.policy import RolloutPolicy
 from inference.rollout.record import Figures, Rollout
@@ -96,8 +96,8 @@ def _of_each_arm(mine: npt.NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def labelled_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with a label, in order of arrival."""
-    return rows[rows[LABEL].notna()].sort_values([KNOWN_AT, "request_id"])
+    """The rows with a label, in the order in which a judge could know them."""
+    return rows[rows[LABEL].notna()].sort_values([KNOWABLE_AT, "request_id"])
 
 
 def labelled_pairs(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype
 
-from features.contract import read_labels
+from features.contract import INGESTED_AT, read_ingested_labels
 from features.errors import ContradictionError, TableMissingError
-from inference.label_join import KNOWN_AT, join_labels
+from inference.label_join import KNOWN_AT, LABEL, join_labels
 from inference.prediction_log.journal import BATCH
 from inference.prediction_log.reader import read_predictions, read_shadows
 from inference.request_limits import EARLIEST
@@ -23,15 +23,16 @@ from inference.settings import InferenceSettings
 from training.problem import Problem
 
 IS_CHALLENGERS = "is_challengers"
+KNOWABLE_AT = "knowable_at"
 
 
 @dataclass(frozen=True)
 class Evidence:
     """The online requests of a rollout, oldest first (by `logged_at`), with what is known of their labels.
 
-    Columns of `answers`: those of the log, `label` (NaN when unknown), `known_at`, `unit`, its `position`,
-    `step`, and `is_challengers` (whether the unit is the challenger's). `shadows`: what the challenger scored
-    unseen.
+    Columns of `answers`: those of the log, `label` (NaN when unknown), `knowable_at` (when a judge could see
+    both), `unit`, its `position`, `step`, and `is_challengers` (whether the unit is the challenger's).
+    `shadows`: what the challenger scored unseen.
     """
 
     answers: pd.DataFrame
@@ -51,7 +52,7 @@ def gather_evidence(
     answers = _counted(read_predictions(settings, start, as_of), rollout, now)
     shadows = _counted(read_shadows(settings, start, as_of), rollout, now)
     labelled = join_labels(answers, _read_labels(settings, problem, as_of), problem.label)
-    assigned = assign_arms(labelled, rollout)
+    assigned = assign_arms(labelled.assign(**{KNOWABLE_AT: _knowable_at(labelled)}), rollout)
     if rollout.policy.mode == "shadow":
         return Evidence(_since_first(assigned, shadows, rollout), shadows)
     return Evidence(since_settled(assigned, rollout), shadows)
@@ -59,9 +60,10 @@ def gather_evidence(
 
 def _read_labels(settings: InferenceSettings, problem: Problem, as_of: datetime) -> pd.DataFrame:
     try:
-        return read_labels(settings.tables, problem.label, as_of)
+        return read_ingested_labels(settings.tables, problem.label, as_of)
     except TableMissingError:  # no outcome has been recorded yet
-        empty = {"example_id": "object", problem.label.name: "float64", KNOWN_AT: "datetime64[us, UTC]"}
+        times = dict.fromkeys((KNOWN_AT, INGESTED_AT), "datetime64[us, UTC]")
+        empty = {"example_id": "object", problem.label.name: "float64", **times}
         return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in empty.items()})
     except ContradictionError as error:
         raise OutcomesUnreadableError(str(error)) from error
@@ -70,6 +72,11 @@ def _read_labels(settings: InferenceSettings, problem: Problem, as_of: datetime)
             f"the outcomes in {settings.tables} cannot be read ({error}); try again, or build them anew with "
             "`python -m features build`"
         ) from error
+
+
+def _knowable_at(labelled: pd.DataFrame) -> pd.Series:
+    """When both answer and label were there: what is ingested late must not come before what was judged."""
+    return labelled[[INGESTED_AT, "logged_at"]].max(axis=1).where(labelled[LABEL].notna())
 
 
 def _counted(rows: pd.DataFrame, rollout: Rollout, now: datetime) -> pd.DataFrame:

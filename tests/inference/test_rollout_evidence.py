@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from inference.label_join import KNOWN_AT, LABEL
+from inference.label_join import LABEL
 from inference.rollout.comparison import compare
-from inference.rollout.evidence import Evidence, assign_arms, since_settled
+from inference.rollout.evidence import KNOWABLE_AT, Evidence, assign_arms, since_settled
 from inference.rollout.record import Rollout
 from inference.rollout.split import Mode, position, unit_of
 from inference.rollout.verdict import judge
@@ -44,7 +44,7 @@ def answered(number: int, rollout: Rollout, **changes: Any) -> dict[str, Any]:
         "prediction": 0.5,
         "latency_ms": 1.0,
         LABEL: 0.5 if number % 2 else np.nan,
-        KNOWN_AT: logged_at + timedelta(hours=1),
+        KNOWABLE_AT: logged_at + timedelta(hours=1),
     } | changes
 
 
@@ -94,7 +94,7 @@ def test_each_unit_counts_with_its_first_label(mode: Mode) -> None:
     sites = ("north", "south", "east")
     rows = pd.concat([log_of(rollout, 40, **{"key.site": site}) for site in sites], ignore_index=True)
     rows["request_id"] = rows["request_id"] + rows["key.site"]
-    shadows = rows.assign(role="shadow", model_version="2").drop(columns=[LABEL, KNOWN_AT])
+    shadows = rows.assign(role="shadow", model_version="2").drop(columns=[LABEL, KNOWABLE_AT])
 
     figures = compare(rollout, Evidence(assign_arms(rows, rollout), shadows))
 
@@ -148,7 +148,7 @@ def test_a_shadow_is_compared_on_the_same_requests() -> None:
     answers = log_of(rollout, 100)
     shadows = answers.assign(role="shadow", model_version="2", prediction=0.9).iloc[:95]
 
-    scored = shadows.drop(columns=[LABEL, KNOWN_AT])
+    scored = shadows.drop(columns=[LABEL, KNOWABLE_AT])
     figures = compare(rollout, Evidence(assign_arms(answers, rollout), scored))
 
     assert figures.labels == (47, 47)
@@ -204,7 +204,7 @@ def aa_log(random: np.random.Generator, rollout: Rollout) -> pd.DataFrame:
             "latency_ms": np.where(random.random(REQUESTS) < slowness, 2 * LIMIT, LIMIT / 2),
             "key.site": [f"s{site}" for site in sites],
             LABEL: 0.0,
-            KNOWN_AT: logged_at + timedelta(hours=1),
+            KNOWABLE_AT: logged_at + timedelta(hours=1),
         }
     )
     mine = assign_arms(rows, rollout)["is_challengers"].to_numpy()
