@@ -18,6 +18,7 @@ from inference.feature_rows import ModelInputs
 from inference.prediction_log.journal import Layout
 from inference.prediction_log.schema import feature_types, key_types
 from inference.request_schema import example_instance
+from inference.sandbox.sandbox import require_bounded
 from inference.settings import InferenceSettings
 from training.bundle.reader import Bundle, read_bundle
 from training.bundle.runtime import open_scorer
@@ -82,11 +83,12 @@ class ServedModel:
 
 
 def load_model(settings: InferenceSettings, problem: Problem, ref: ModelVersionRef) -> ServedModel:
-    """Fetch, verify, open and warm one registered version.
+    """Fetch, verify, try out, open and warm one registered version.
 
     Raises:
         BundleError, ScorerError, GraphSafetyError, FeatureError: what each part says.
-        ModelRefusedError: the bundle is for another problem, or the feature service lacks its inputs.
+        ModelRefusedError: the bundle is for another problem, the feature service lacks its inputs, or it
+            takes more memory or time than it may.
     """
     bundle = read_bundle(fetch_bundle(settings, ref), ref.digest)
     contract = bundle.contract
@@ -96,6 +98,7 @@ def load_model(settings: InferenceSettings, problem: Problem, ref: ModelVersionR
         )
     reader = CachedOnlineReader(OnlineReader(settings, contract.feature_service), settings.fresh_seconds)
     require_columns(contract.columns, reader.columns, contract.feature_service)
+    require_bounded(settings, bundle, ref.digest)
     layout = Layout(key_types(problem.fields), feature_types(contract.columns))
     scorer = open_scorer(bundle, SCORING_THREADS, settings.device, settings.network_runtime)
     if scorer.warning:

@@ -24,6 +24,14 @@ class InferenceSettings(TrainingSettings):
     grpc_port: int | None = Field(
         default=None, ge=0, le=65_535, description="The Open Inference Protocol's gRPC port; none if not set."
     )
+    sandbox_bytes: int = Field(
+        default=2 * 2**30,
+        ge=1,
+        description="Memory that a version not served before may take, tried out in a process of its own.",
+    )
+    sandbox_seconds: float = Field(
+        default=30.0, gt=0, description="How long it may take to be opened, scored and explained there."
+    )
     replay: bool = Field(default=False, description="Whether a request may carry its own prediction time.")
     alias: Alias = Field(default="champion", description="The registry alias that the service follows.")
     poll_seconds: float = Field(default=1.0, gt=0, le=4, description="How often the alias is looked up.")

@@ -1,17 +1,12 @@
-"""The explainer of one model version: the method that fits its family, and each row's strongest reasons."""
+"""The explainer of one model version: each row's strongest reasons."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from inference.explanation.constant import ConstantAttribution
+from inference.explanation.attribution import attribution_of
 from inference.explanation.contributions import Attribution, Contributions
-from inference.explanation.linear import LinearAttribution
-from inference.explanation.margin import margin_scorer
-from inference.explanation.reference import reference_matrix
-from inference.explanation.sampling import SampledAttribution
-from inference.explanation.trees import TreeAttribution
 from inference.explanation.wording import base_reason, describe_features, other_reason, reason_for
 from inference.prediction_log.answered import Reason
 from training.bundle.reader import Bundle
@@ -58,28 +53,14 @@ class Explainer:
 
 
 def explainer_of(bundle: Bundle, problem: Problem) -> Explainer:
-    """Load what explains a version: exact for trees and linear models, sampled for every other family.
-
-    Takes up to a second: load it once for each version, when it is first asked for.
+    """Load what explains a version; takes up to a second: once for each version, when it is first asked for.
 
     Raises:
         ExplanationUnavailableError: nothing in the bundle lets it be explained.
         BundleSchemaError: the native model cannot be parsed.
     """
     names = (*bundle.contract.categorical, *bundle.contract.numeric)
-    return Explainer(_attribution(bundle, names), names, describe_features(problem), problem)
-
-
-def _attribution(bundle: Bundle, names: Sequence[str]) -> Attribution:
-    family = bundle.contract.family
-    if family == "xgboost":
-        return TreeAttribution.of(bundle)
-    if family == "base_rate":
-        return ConstantAttribution(margin_scorer(bundle), len(names))
-    reference = reference_matrix(bundle)
-    if family in ("linear", "logistic"):
-        return LinearAttribution.of(bundle, reference)
-    return SampledAttribution.of(margin_scorer(bundle), reference)
+    return Explainer(attribution_of(bundle), names, describe_features(problem), problem)
 
 
 def _cell(matrix: FeatureMatrix, row: int, place: int) -> str | float | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from inference.explanation.tree_file import LEAF, Tree
 from training.matrix import Floats, Numbers
 
-Tree = Mapping[str, Any]
 SMALLEST_SHARE = 1e-12
+# Of each side of a split that no row's weight reached.
+EVEN = 0.5
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,15 @@ class TreePaths:
 
 def walk_tree(tree: Tree) -> Iterator[tuple[float, Path]]:
     """Each leaf's value with the conditions on the way to it, one for each feature that is asked."""
-    columns = ("left_children", "right_children", "split_indices", "split_conditions", "default_left")
-    left, right, feature, split, default = (np.asarray(tree[name]).tolist() for name in columns)
-    cover = np.asarray(tree["sum_hessian"], np.float64).tolist()
+    left, right, feature = tree.left_children, tree.right_children, tree.split_indices
+    # In single precision, as XGBoost holds them: its file says no more digits than that takes.
+    split, cover = (
+        np.asarray(numbers, np.float32).tolist() for numbers in (tree.split_conditions, tree.sum_hessian)
+    )
     waiting: list[tuple[int, Path]] = [(0, {})]
     while waiting:
         node, path = waiting.pop()
-        if left[node] < 0:
+        if left[node] == LEAF:
             yield split[node], path
             continue
         before = path.get(feature[node], Condition())
@@ -73,8 +76,8 @@ def walk_tree(tree: Tree) -> Iterator[tuple[float, Path]]:
                 before,
                 high=min(before.high, split[node]) if goes_left else before.high,
                 low=before.low if goes_left else max(before.low, split[node]),
-                missing=before.missing and bool(default[node]) == goes_left,
-                share=before.share * cover[child] / cover[node],
+                missing=before.missing and tree.default_left[node] == goes_left,
+                share=before.share * (cover[child] / cover[node] if cover[node] else EVEN),
             )
             waiting.append((child, {**path, feature[node]: after}))
 

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from inference.errors import ExplanationUnavailableError
 from inference.explanation.contributions import Contributions
+from inference.explanation.tree_file import parse_trees
 from inference.explanation.tree_paths import TreePaths
-from inference.explanation.ubjson import parse_ubjson
 from training.bundle.contract import NATIVE_FOLDER
 from training.estimators.calibration import Calibration
 from training.estimators.fitted import NATIVE_FILE
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from training.bundle.reader import Bundle
     from training.matrix import FeatureMatrix, Floats, Numbers
 
-TREES_FILE = "trees.ubj"
+TREES_FILE = "trees.json"
+FORMER_TREES_FILE = "trees.ubj"
 # As many as stay in a processor's cache: more at once is slower.
 CELLS_AT_ONCE = 100_000
 
@@ -50,16 +52,22 @@ class TreeAttribution:
 
         Raises:
             BundleSchemaError: the trees cannot be parsed.
+            ExplanationUnavailableError: they are in the format of former releases.
         """
+        if f"{NATIVE_FOLDER}/{FORMER_TREES_FILE}" in bundle.contract.files:
+            raise ExplanationUnavailableError(
+                f"this version's trees are in a format that is no longer read ({FORMER_TREES_FILE}); "
+                "ask without explain, or train again"
+            )
         return cls.parse(*(bundle.read(f"{NATIVE_FOLDER}/{name}") for name in (NATIVE_FILE, TREES_FILE)))
 
     @classmethod
     def parse(cls, model: bytes, trees: bytes) -> TreeAttribution:
         """Read the two files that `save_native` wrote."""
         content = json.loads(model)
-        core, booster = content["core"], parse_ubjson(trees)["learner"]["gradient_booster"]
+        core = content["core"]
         return cls(
-            TreePaths.of(booster["model"]["trees"]),
+            TreePaths.of(parse_trees(trees, core["width"])),
             Vocabulary(tuple(tuple(known) for known in core["known"])),
             core["base"],
             core["width"],

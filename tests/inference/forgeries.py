@@ -1,26 +1,32 @@
 """Ways to tamper with a registered bundle: what a careless copy does, and what an attacker would try."""
 
+import json
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from training.bundle.contract import CONTRACT_FILE, MODEL_FILE, Contract
+from inference.explanation.trees import TREES_FILE
+from tests.inference.bundles import COLUMNS
+from training.bundle.contract import CONTRACT_FILE, MODEL_FILE, NATIVE_FOLDER, Contract
 from training.bundle.writer import digests
+from training.estimators.fitted import NATIVE_FILE
 
 Damage = Callable[[Path], object]
 PICKLED = pickle.dumps({"os": "system"})
 
 
-def relist(folder: Path, **names: str) -> None:
-    """Make the contract agree with what lies there, as a forger would; `names` are listed besides."""
+def relist(folder: Path, besides: Mapping[str, str] = {}, **changes: str) -> None:
+    """Make the contract agree with what lies there, as a forger would; with files besides, and changes."""
     path = folder / CONTRACT_FILE
     contract = Contract.parse(path.read_bytes())
-    path.write_text(contract.model_copy(update={"files": {**digests(folder), **names}}).model_dump_json())
+    files = {**digests(folder), **besides}
+    path.write_text(contract.model_copy(update={"files": files, **changes}).model_dump_json())
 
 
 def added(name: str, content: bytes) -> Damage:
@@ -78,7 +84,7 @@ def link_folder(folder: Path) -> None:
 
 
 def list_outside(folder: Path) -> None:
-    relist(folder, **{"../../../mlflow.db": "0" * 64})
+    relist(folder, {"../../../mlflow.db": "0" * 64})
 
 
 def put_pipe(folder: Path) -> None:
@@ -154,6 +160,82 @@ def make_what_a_value_says(model: onnx.ModelProto) -> None:
     ]
     model.graph.initializer.append(numpy_helper.from_array(np.array([-1], dtype=np.int64), "flat"))
     model.graph.node.extend(nodes)
+
+
+def branch_on_a_value(model: onnx.ModelProto) -> None:
+    """Cheap for the example, as expensive as may be for a row that its writer knows."""
+    result = helper.make_tensor_value_info("branched", TensorProto.FLOAT, None)
+    inner = helper.make_graph([helper.make_node("Identity", ["numeric"], ["branched"])], "a", [], [result])
+    model.graph.initializer.append(numpy_helper.from_array(np.asarray(9.0, dtype=np.float32), "secret"))
+    model.graph.node.extend(
+        [
+            helper.make_node("ReduceMax", ["numeric"], ["largest"], keepdims=0),
+            helper.make_node("Greater", ["largest", "secret"], ["known"]),
+            helper.make_node("If", ["known"], ["branch"], then_branch=inner, else_branch=inner),
+        ]
+    )
+
+
+def transform_what_a_value_says(model: onnx.ModelProto) -> None:
+    """A short-time Fourier transform of overlapping frames is as long as the signal times the frame."""
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((1, 2**16), dtype=np.float32), "signal"))
+    model.graph.initializer.append(numpy_helper.from_array(np.asarray(1, dtype=np.int64), "step"))
+    model.graph.initializer.append(numpy_helper.from_array(np.ones(2**15, dtype=np.float32), "window"))
+    model.graph.node.extend(
+        [
+            helper.make_node("Normalizer", ["signal"], ["of_any_size"], domain="ai.onnx.ml", norm="MAX"),
+            helper.make_node("STFT", ["of_any_size", "step", "window"], ["huge"]),
+        ]
+    )
+
+
+def double_a_text(model: onnx.ModelProto) -> None:
+    """A text of some letters, joined with itself forty times over."""
+    model.opset_import[0].version = 20
+    names = ["categorical", *(f"doubled{time}" for time in range(40))]
+    for before, after in pairwise(names):
+        model.graph.node.append(helper.make_node("StringConcat", [before, before], [after]))
+
+
+def spread_what_is_of_unknown_size(model: onnx.ModelProto) -> None:
+    """Shape inference knows nothing of a normaliser; a column added to a row makes a square."""
+    side = np.ones((2**16, 1), dtype=np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(side, "column"))
+    model.graph.initializer.append(numpy_helper.from_array(side.T, "row"))
+    model.graph.node.extend(
+        [
+            helper.make_node("Normalizer", ["column"], ["of_any_size"], domain="ai.onnx.ml", norm="MAX"),
+            helper.make_node("Add", ["of_any_size", "row"], ["huge"]),
+        ]
+    )
+
+
+def multiply_without_end(model: onnx.ModelProto) -> None:
+    """Each product takes seconds, and none is larger than what is served."""
+    shape = numpy_helper.from_array(np.array([4_000, 4_000], dtype=np.int64), "shape")
+    model.graph.initializer.append(shape)
+    model.graph.node.append(helper.make_node("ConstantOfShape", ["shape"], ["product0"]))
+    names = [f"product{time}" for time in range(10_000)]
+    for before, after in pairwise(names):
+        model.graph.node.append(helper.make_node("MatMul", [before, "product0"], [after]))
+
+
+def lead_a_tree_to_itself(folder: Path) -> None:
+    """Trees of which a path never ends."""
+    tree = {
+        "left_children": [0, -1, -1],
+        "right_children": [2, -1, -1],
+        "split_indices": [0, 0, 0],
+        "split_conditions": [0.5, -1.0, 1.0],
+        "default_left": [1, 0, 0],
+        "sum_hessian": [10.0, 5.0, 5.0],
+    }
+    core = {"known": [[]], "base": 0.0, "width": len(COLUMNS)}
+    model = {"core": core, "calibration": {"slope": 1.0, "intercept": 0.0}}
+    trees = {"learner": {"gradient_booster": {"model": {"trees": [tree]}}}}
+    for name, content in ((NATIVE_FILE, model), (TREES_FILE, trees)):
+        (folder / NATIVE_FOLDER / name).write_text(json.dumps(content))
+    relist(folder, family="xgboost")
 
 
 def answer_something_else(model: onnx.ModelProto) -> None:

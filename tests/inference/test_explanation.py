@@ -17,8 +17,8 @@ from inference.explanation.explainer import Explainer, explainer_of
 from inference.explanation.margin import margin_scorer
 from inference.explanation.reference import reference_matrix
 from inference.explanation.sampling import SampledAttribution
-from inference.explanation.trees import TreeAttribution
-from inference.explanation.ubjson import parse_ubjson
+from inference.explanation.tree_file import parse_trees
+from inference.explanation.trees import TREES_FILE, TreeAttribution
 from inference.explanation.wording import BASE, OTHERS, reason_for
 from tests.inference.bundles import LevelModel, write_level_bundle
 from tests.inference.fitted_bundles import fitted_problem, with_file, write_fitted_bundle
@@ -114,7 +114,7 @@ def test_trees_have_the_contributions_that_xgboost_computes(tmp_path: Path) -> N
     inputs = np.concatenate([core.vocabulary.encode(rows.categorical), rows.numeric], axis=1)
 
     found = TreeAttribution.parse(
-        *((tmp_path / name).read_bytes() for name in ("model.json", "trees.ubj"))
+        *((tmp_path / name).read_bytes() for name in ("model.json", TREES_FILE))
     ).contributions(rows)
 
     theirs = core.booster.predict(xgboost.DMatrix(inputs), pred_contribs=True)
@@ -229,19 +229,51 @@ def test_a_sample_that_lacks_a_column_is_refused(
 
 @pytest.mark.parametrize("cut", [0.0, 0.3, 0.99])
 def test_trees_that_end_early_are_refused(bundles: dict[tuple[str, Task], Bundle], cut: float) -> None:
-    whole = bundles["trees", "binary"].read("native/trees.ubj")
+    whole = bundles["trees", "binary"].read(f"native/{TREES_FILE}")
 
-    with pytest.raises(BundleSchemaError, match="UBJSON"):
-        parse_ubjson(whole[: int(len(whole) * cut)])
+    with pytest.raises(BundleSchemaError, match="cannot be read"):
+        parse_trees(whole[: int(len(whole) * cut)], len(COLUMNS))
 
 
-def test_ubjson_is_read_as_the_specification_says() -> None:
-    document = parse_ubjson(b"{i\x04textSi\x02okU\x03hasTU\x04ones[$d#i\x01?\x80\x00\x00U\x04deep{i\x01xZ}}")
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"left_children": [0, -1, -1]}, "twice"),  # a node that leads to itself never ends
+        ({"left_children": [2, -1, -1]}, "twice"),
+        ({"left_children": [7, -1, -1]}, "from nowhere"),
+        ({"left_children": [-2, -1, -1]}, "from nowhere"),
+        ({"left_children": [-1, -1, -1]}, "one child"),
+        ({"left_children": [1]}, "differ in length"),
+        ({"split_indices": [5, 0, 0]}, "other features"),
+        ({"split_indices": [-1, 0, 0]}, "other features"),
+        ({"sum_hessian": None}, "sum_hessian"),
+    ],
+)
+def test_what_is_no_tree_is_refused(changes: dict[str, object], said: str) -> None:
+    tree = {
+        "left_children": [1, -1, -1],
+        "right_children": [2, -1, -1],
+        "split_indices": [0, 0, 0],
+        "split_conditions": [0.5, -1.0, 1.0],
+        "default_left": [1, 0, 0],
+        "sum_hessian": [10.0, 5.0, 5.0],
+    }
+    whole = {"learner": {"gradient_booster": {"model": {"trees": [tree]}}}}
+    assert len(parse_trees(json.dumps(whole).encode(), len(COLUMNS))) == 1
+    tree |= changes
 
-    assert document["text"] == "ok"
-    assert document["has"] is True
-    assert document["ones"].tolist() == [1.0]
-    assert document["deep"] == {"x": None}
+    with pytest.raises(BundleSchemaError, match=said):
+        parse_trees(json.dumps(whole).encode(), len(COLUMNS))
+
+
+def test_trees_of_former_releases_are_scored_but_not_explained(
+    bundles: dict[tuple[str, Task], Bundle], tmp_path: Path
+) -> None:
+    former = with_file(bundles["trees", "binary"], tmp_path / "bundle", "native/trees.ubj", b"{}")
+
+    assert np.isfinite(former.scorer().score_matrix(ROWS)).all()
+    with pytest.raises(ExplanationUnavailableError, match="train again"):
+        explainer_of(former, fitted_problem("binary"))
 
 
 def test_an_answer_carries_its_reasons_when_they_are_asked_for(shared_service: httpx.Client) -> None:
@@ -261,9 +293,10 @@ def test_explaining_trees_needs_no_training_library(bundles: dict[tuple[str, Tas
 import sys
 sys.modules.update(dict.fromkeys(("xgboost", "sklearn", "torch", "pandas")))
 from pathlib import Path
-from inference.explanation.trees import TreeAttribution
+from inference.explanation.tree_file import parse_trees
+from inference.explanation.trees import TREES_FILE, TreeAttribution
 folder = Path({str(bundles["trees", "binary"].folder / "native")!r})
-TreeAttribution.parse((folder / "model.json").read_bytes(), (folder / "trees.ubj").read_bytes())
+TreeAttribution.parse((folder / "model.json").read_bytes(), (folder / {TREES_FILE!r}).read_bytes())
 """
     ended = subprocess.run(
         [sys.executable, "-c", program],

@@ -37,7 +37,9 @@ from training.bundle.reader import read_bundle
 from training.bundle.scorer import ScorerError
 from training.registry import DIGEST_TAG, ModelVersionRef, fetch_bundle, open_client
 
-SOON = 10.0
+# A version that is forged is tried out first: a new process has to start.
+SOON = 30.0
+SANDBOX_BYTES = 2**29
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Served:
 def served(built_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     var = tmp_path_factory.mktemp("forged") / "var"
     shutil.copytree(built_world, var)
-    settings = world_settings(var)
+    settings = world_settings(var, sandbox_bytes=SANDBOX_BYTES)
     champion = add_version(settings, 1.0)
     set_champion(settings, champion)
     process = ServerProcess(settings)
@@ -90,7 +92,11 @@ DAMAGED: dict[str, Case] = {
     "a changed file": (forgeries.change_profile, BundleDigestError, "profile.json"),
     "a truncated graph": (forgeries.truncate_graph, BundleDigestError, MODEL_FILE),
     "a removed file": (lambda folder: (folder / "card.md").unlink(), BundleMissingError, "card.md"),
-    "a contract that is not the registered one": (forgeries.relist, BundleDigestError, "registered"),
+    "a contract that is not the registered one": (
+        forgeries.relist,
+        BundleDigestError,
+        "not the one registered as version",
+    ),
     "a pickle that nobody lists": (
         lambda folder: (folder / "model.pkl").write_bytes(PICKLED),
         BundleUnsafeError,
@@ -148,6 +154,12 @@ GRAPHS: dict[str, Case] = {
         GraphSafetyError,
         "ConstantOfShape",
     ),
+    "a spectrum as large as a caller says": (
+        regraphed(forgeries.transform_what_a_value_says),
+        GraphSafetyError,
+        "STFT",
+    ),
+    "a branch that a caller chooses": (regraphed(forgeries.branch_on_a_value), GraphSafetyError, "If"),
     "another output": (regraphed(forgeries.answer_something_else), ScorerError, "other"),
 }
 CASES: dict[str, tuple[Case, bool]] = {
@@ -184,6 +196,23 @@ def test_it_is_refused_and_the_old_version_serves_on(served: Served, name: str) 
     answer: Any = served.client.post("/v1/predict", json=instance()).json()
     assert answer["predictions"][0]["model_version"] == served.champion
     wait_until(lambda: len(served.load.statuses) > before, "further answers", SOON)
+    assert set(served.load.statuses[before:]) == {200}
+    assert served.load.mixed == []
+
+
+def test_a_later_version_is_followed_after_one_that_takes_too_much(served: Served) -> None:
+    # given callers who are being answered
+    before = len(served.load.statuses)
+    # when a version becomes champion that has nothing forbidden in it, but takes all memory there is
+    greedy = register(served.settings, regraphed(forgeries.double_a_text))
+    set_champion(served.settings, greedy)
+    # then it is refused for that, nobody noticed, and the next one is served
+    assert f"more than {SANDBOX_BYTES} bytes of memory" in served.warning_about(greedy)
+    good = add_version(served.settings, float(int(greedy) + 1))
+    set_champion(served.settings, good)
+    wait_until(lambda: served.client.get("/v1/model").json()["version"] == good, "the later version")
+    set_champion(served.settings, served.champion)
+    wait_until(lambda: served.client.get("/v1/model").json()["version"] == served.champion, "the first one")
     assert set(served.load.statuses[before:]) == {200}
     assert served.load.mixed == []
 

@@ -107,7 +107,11 @@ def _delete_model(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("damage", "said"),
-    [(_truncate_model, "digest"), (_change_contract, "registered"), (_delete_model, "not there")],
+    [
+        (_truncate_model, "digest"),
+        (_change_contract, "not the one registered as version"),
+        (_delete_model, "not there"),
+    ],
 )
 def test_a_damaged_bundle_leaves_the_old_version_serving(
     settings: InferenceSettings,

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.store import apply_repository, open_store
+from inference.sandbox.sandbox import kept_outcome
 from inference.settings import InferenceSettings
 from tests.inference.bundles import COLUMNS, LevelModel, write_level_bundle
 from tests.inference.parking import PROBLEM
@@ -101,10 +102,11 @@ def add_version(settings: InferenceSettings, level: float, columns: Any = COLUMN
 
 
 def add_model(settings: InferenceSettings, model: LevelModel, **changes: Any) -> str:
-    """Register a version whose bundle is changed as told; its number."""
+    """Register a version whose bundle is changed as told; its number. Services find it tried out already."""
     client = open_client(settings, create=True)
     location = f"1/level-{model.level}-{uuid4().hex[:6]}/{BUNDLE_ARTIFACT}"
     digest = write_level_bundle(settings.artifact_root / location, model, **changes)
+    kept_outcome(settings, digest).keep()
     source = f"mlflow-artifacts:/{location}"
     return str(client.create_model_version(PROBLEM.name, source, tags={DIGEST_TAG: digest}).version)
 

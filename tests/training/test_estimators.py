@@ -86,7 +86,7 @@ def test_nothing_saved_is_a_pickle(fitted, tmp_path):
     for number, model in enumerate(fitted.values()):
         model.save_native(tmp_path / str(number))
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert {path.suffix for path in files} == {".json", ".ubj", ".safetensors"}
+    assert {path.suffix for path in files} == {".json", ".safetensors"}
     assert not [path for path in files if path.read_bytes()[:2] in PICKLE_STARTS]
 
 

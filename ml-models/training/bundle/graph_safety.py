@@ -1,7 +1,7 @@
 """Refuse an ONNX graph that reaches outside itself, hides what it does, or asks for more than it brings.
 
-These are the checks that can be made without running it. They hold for damaged, careless and most hostile
-uploads; who may register a version at all is for the registry to say.
+These are the checks that can be made without running it, for damaged, careless and most hostile uploads. What
+the others take is found out by whoever serves them; who may register a version is for the registry to say.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ NEWEST_VERSIONS = {
     "ai.onnx.ml": onnx.defs.get_schema("TreeEnsemble", domain="ai.onnx.ml").since_version,
 }
 PLAIN_DOMAINS = frozenset(NEWEST_VERSIONS)
-# May go on for ever, or as long as a row's values say.
-ENDLESS = frozenset({"Loop"})
+# What they do is for a row's values to say: one row may cost nothing, and another never end.
+UNFORESEEABLE = frozenset({"If", "Loop"})
 # The narrowest element that ONNX has takes two bits.
 ELEMENTS_PER_BYTE = 4
 
@@ -34,8 +34,8 @@ def require_plain_graph(content: bytes) -> None:
 
     Raises:
         GraphSafetyError: it cannot be parsed; it uses operators of other domains or unknown versions,
-            functions, training graphs, external data or loops; or it holds or makes a tensor larger than it
-            can account for.
+            functions, training graphs, external data, loops or branches; or it holds or makes a tensor
+            larger than it can account for.
     """
     model = _parse(content)
     for trouble in _troubles(model, len(content)):
@@ -62,9 +62,9 @@ def _troubles(model: onnx.ModelProto, size: int) -> Iterator[str]:
             )
     if model.functions or model.training_info:
         yield "the graph brings functions or training graphs of its own; export it without"
-    endless = {node.op_type for node in walk_nodes(model.graph)} & ENDLESS
-    if endless:
-        yield f"the graph uses {sorted(endless)}, which may never end; export it without"
+    unforeseeable = {node.op_type for node in walk_nodes(model.graph)} & UNFORESEEABLE
+    if unforeseeable:
+        yield f"the graph uses {sorted(unforeseeable)}, which may never end for some rows; export it without"
     yield from _tensor_troubles(model.graph, size)
 
 

@@ -20,9 +20,9 @@ LARGEST_TENSOR = 2**24
 # What they make is as large as one of their inputs' values says, which shape inference must therefore know.
 SHAPED_BY_VALUES = frozenset(
     {
-        "BlackmanWindow", "CenterCropPad", "Col2Im", "ConstantOfShape", "DFT", "Expand", "HammingWindow",
-        "HannWindow", "MaxUnpool", "MelWeightMatrix", "Multinomial", "OneHot", "Pad", "RandomNormal",
-        "RandomUniform", "Range", "Resize", "Tile", "Upsample",
+        "AffineGrid", "BlackmanWindow", "CenterCropPad", "Col2Im", "ConstantOfShape", "DFT", "Expand",
+        "HammingWindow", "HannWindow", "MaxUnpool", "MelWeightMatrix", "Multinomial", "OneHot", "Pad",
+        "RandomNormal", "RandomUniform", "Range", "Resize", "STFT", "Tile", "Upsample",
     }
 )  # fmt: skip
 

@@ -24,7 +24,9 @@ from training.problem import Task
 if TYPE_CHECKING:
     from features.schema import FeatureColumn
 
-TREES_FILE = "trees.ubj"
+TREES_FILE = "trees.json"
+# What former releases wrote.
+FORMER_TREES_FILE = "trees.ubj"
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class BoostedTreesCore:
         return graph.add("Add", append_trees(graph, self.booster, graph.join(parts)), graph.number(self.base))
 
     def save(self, folder: Path) -> Mapping[str, Any]:
-        """The trees as UBJ, the rest as JSON."""
+        """The trees as XGBoost's JSON, the rest as ours."""
         self.booster.save_model(folder / TREES_FILE)
         return {
             "known": self.vocabulary.known,
@@ -175,6 +177,7 @@ def _inputs(matrix: FeatureMatrix, vocabulary: Vocabulary) -> Numbers:
 def load_core(folder: Path, family: str, saved: Mapping[str, Any]) -> BoostedTreesCore:  # noqa: ARG001
     """Read the core back."""
     booster = xgboost.Booster()
-    booster.load_model(folder / TREES_FILE)
+    written = folder / TREES_FILE
+    booster.load_model(written if written.is_file() else folder / FORMER_TREES_FILE)
     vocabulary = Vocabulary(tuple(tuple(known) for known in saved["known"]))
     return BoostedTreesCore(booster, vocabulary, saved["base"], saved["width"], saved["chosen"])

@@ -1,4 +1,4 @@
-"""Read a model back from the files that `save_native` wrote: JSON, UBJ and safetensors, never a pickle."""
+"""Read a model back from the files that `save_native` wrote: JSON and safetensors, never a pickle."""
 
 import json
 from importlib import import_module
