@@ -11,6 +11,7 @@ import duckdb
 import pandas as pd
 
 from features.errors import ContradictionError, TableMissingError
+from features.offline.parquet_sql import local_files, parquet_table, quote
 
 EXAMPLES = "examples.parquet"
 OUTCOMES = "outcomes.parquet"
@@ -22,7 +23,7 @@ LATEST = """
         SELECT *, max(known_at) OVER (PARTITION BY example_id) AS __latest
         FROM (
             SELECT example_id, ({expression}) AS {label}, known_at, {ingested} AS ingested_at
-            FROM read_parquet(?)
+            FROM {table}
         )
         WHERE known_at <= ?
     ), latest AS (
@@ -58,11 +59,11 @@ def read_examples(tables: Path, start: datetime, end: datetime) -> pd.DataFrame:
         TableMissingError: `examples.parquet` is not in `tables`.
         ContradictionError: rows of one example differ.
     """
-    query = """
-        SELECT * FROM read_parquet(?) WHERE event_timestamp >= ? AND event_timestamp < ?
+    query = f"""
+        SELECT * FROM {_existing(tables / EXAMPLES)} WHERE event_timestamp >= ? AND event_timestamp < ?
         ORDER BY event_timestamp, example_id
     """
-    examples = _query(query, [_existing(tables / EXAMPLES), start, end])
+    examples = _query(query, [start, end])
     if examples["example_id"].is_unique:
         return examples
     once = examples.drop_duplicates(ignore_index=True)
@@ -89,14 +90,15 @@ def read_ingested_labels(tables: Path, label: LabelLike, as_of: datetime) -> pd.
 
     Outcomes say so in a column of that name; of those without one, `known_at` is all that is known of it.
     """
-    path = _existing(tables / OUTCOMES)
-    said = _query("SELECT * FROM read_parquet(?) LIMIT 0", [path]).columns
+    table = _existing(tables / OUTCOMES)
+    said = _query(f"SELECT * FROM {table} LIMIT 0", []).columns
     query = LATEST.format(
+        table=table,
         expression=label.expression,
-        label='"' + label.name.replace('"', '""') + '"',
+        label=quote(label.name),
         ingested=f"coalesce({INGESTED_AT}, known_at)" if INGESTED_AT in said else "known_at",
     )
-    labels = _query(query, [path, as_of])
+    labels = _query(query, [as_of])
     _refuse_contradictions(labels.loc[labels["__contradicted"], "example_id"], OUTCOMES)
     return labels.drop(columns="__contradicted")
 
@@ -111,9 +113,10 @@ def _refuse_contradictions(ids: pd.Series, table: str) -> None:
 
 
 def _existing(table: Path) -> str:
-    if not table.exists():
+    files = local_files(table) if table.exists() else []
+    if not files:
         raise TableMissingError(f"{table} is not there; build the tables with `python -m features build`")
-    return f"{table}/*.parquet" if table.is_dir() else str(table)
+    return parquet_table(files)
 
 
 def _query(sql: str, parameters: list[Any]) -> pd.DataFrame:

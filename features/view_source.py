@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+import pyarrow as pa
 from feast import FeatureView
 from feast.data_source import DataSource
 from feast.feature_view import DUMMY_ENTITY_ID
 from feast.feature_view_projection import FeatureViewProjection
+from feast.types import from_feast_to_pyarrow_type
 
 from features.errors import UnsupportedRetrievalError
 from features.offline.asof_sql import AsOfSource, SourceColumn
@@ -38,6 +40,15 @@ def join_keys(view: FeatureView) -> dict[str, str]:
     renamed = view.projection.join_key_map
     names = [column.name for column in view.entity_columns if column.name != DUMMY_ENTITY_ID]
     return {name: renamed.get(name, name) for name in names}
+
+
+def declared_schema(view: FeatureView) -> pa.Schema:
+    """Return the columns that the view declares, in the file's names, with Arrow's types."""
+    in_file = {answer: column for column, answer in batch_source(view).field_mapping.items()}
+    fields = [*view.entity_columns, *view.features]
+    return pa.schema(
+        [(in_file.get(each.name, each.name), from_feast_to_pyarrow_type(each.dtype)) for each in fields]
+    )
 
 
 def batch_source(view: FeatureView) -> DataSource:

@@ -8,6 +8,7 @@ from datetime import date
 
 from experiments.processes import Service, Supervisor, free_port
 from features.settings import FeatureSettings
+from training.settings import sqlite_uri
 
 TELEMETRY_OFF = {
     "DO_NOT_TRACK": "1",
@@ -19,6 +20,7 @@ TELEMETRY_OFF = {
 def loop_environment(settings: FeatureSettings, prefect_port: int) -> dict[str, str]:
     """What every process of the loop is told."""
     raw_dir = {} if settings.raw_dir is None else {"ROUNDTRIP_RAW_DIR": str(settings.raw_dir)}
+    home = settings.var / "prefect"
     return {
         **raw_dir,
         **TELEMETRY_OFF,
@@ -27,7 +29,8 @@ def loop_environment(settings: FeatureSettings, prefect_port: int) -> dict[str, 
         "ROUNDTRIP_FEATURE_REPO": str(settings.feature_repo),
         "ROUNDTRIP_REPLAY": "true",
         **orchestrator_environment(prefect_port),
-        "PREFECT_HOME": str(settings.var / "prefect"),
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": sqlite_uri(home / "prefect.db", "aiosqlite"),
         "PREFECT_RUNNER_POLL_FREQUENCY": "1",
         "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "1.0",
         "PYTHONUNBUFFERED": "1",

@@ -12,7 +12,7 @@ from feast.data_source import PushMode, PushSource
 from pyarrow.fs import LocalFileSystem
 
 from features.errors import RepositoryError
-from features.offline.files import source_path
+from features.offline.files import source_uri
 from features.offline.write import fresh_file, write_batches
 from features.settings import FeatureSettings
 from features.store import open_store
@@ -58,7 +58,7 @@ class RowPusher:
             RepositoryError: a table is not one local file.
         """
         for view in self._views.values():
-            path = source_path(self._store.config, batch_source(view))
+            path = source_uri(self._store.config, batch_source(view))
             if not Path(path).is_file():
                 raise RepositoryError(
                     f"view {view.name!r}: {path} is not a file; take its later rows out yourself"

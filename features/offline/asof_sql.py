@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from features.instants import MICROSECOND
+from features.offline.parquet_sql import FILE, ROW_IN_FILE, parquet_table, quote
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -39,7 +41,7 @@ class SourceColumn:
 class AsOfSource:
     """One view's Parquet. `keys` answer with the entity frame's column names; no TTL: never expires.
 
-    `path`: a file, a pattern, or files in the order in which later ones win ties. `filesystem`: the fsspec
+    `path`: a file, or files in the order in which later ones win ties. `filesystem`: the fsspec
     file system that reads them, where they are not local. `known_only`: a row counts from its creation time
     on, not from its event time, where that is later.
     """
@@ -54,6 +56,11 @@ class AsOfSource:
     filesystem: Any = field(default=None, compare=False)
     known_only: bool = False
 
+    @cached_property
+    def table(self) -> str:
+        """The table expression of the files."""
+        return parquet_table(self.path, self.filesystem)
+
 
 @dataclass(frozen=True)
 class Span:
@@ -61,21 +68,6 @@ class Span:
 
     first: int
     last: int
-
-
-def quote(identifier: str) -> str:
-    """Quote a DuckDB or SQLite identifier."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def read_parquet(path: str | Sequence[str]) -> str:
-    """Return the table function that reads Parquet files, or a pattern of them.
-
-    The virtual columns `file_index` and `file_row_number` say where a row stands.
-    """
-    paths = [path] if isinstance(path, str) else path
-    listed = ", ".join("'" + each.replace("'", "''") + "'" for each in paths)
-    return f"read_parquet([{listed}])"
 
 
 def instant_sql(column: str) -> str:
@@ -90,7 +82,7 @@ def moment_sql(microseconds: int) -> str:
 
 def place_sql() -> str:
     """Return where a row of Parquet stands, as one number: files in their order, then rows."""
-    return "(file_index << 40) + file_row_number"
+    return f"({FILE} << 40) + {ROW_IN_FILE}"
 
 
 def loaded_rows(source: AsOfSource, span: Span | None) -> str:
@@ -107,7 +99,7 @@ def loaded_rows(source: AsOfSource, span: Span | None) -> str:
     if source.created and source.known_only:
         needed.append(f"{quote(source.created)} IS NOT NULL")
     selected = ", ".join([*keys, *columns, *times])
-    return f"SELECT {selected} FROM {read_parquet(source.path)} WHERE {' AND '.join(needed)}"
+    return f"SELECT {selected} FROM {source.table} WHERE {' AND '.join(needed)}"
 
 
 def newest_rows(source: AsOfSource) -> str:

@@ -11,7 +11,8 @@ from feast.types import from_feast_to_pyarrow_type
 
 from features.errors import TableLayoutError, TableTimeError
 from features.instants import to_microseconds
-from features.offline.asof_sql import AsOfSource, moment_sql, quote, read_parquet
+from features.offline.asof_sql import AsOfSource, moment_sql
+from features.offline.parquet_sql import parquet_table, quote, read_parquet
 from features.view_source import batch_source
 
 if TYPE_CHECKING:
@@ -41,8 +42,10 @@ class Layout:
     times: tuple[str, ...]
     families: Mapping[str, str]
 
-    def check(self, connection: "DuckDBPyConnection", paths: str | Sequence[str]) -> dict[str, str]:
-        """Return the first file's columns with DuckDB's types.
+    def check(
+        self, connection: "DuckDBPyConnection", paths: str | Sequence[str], table: str
+    ) -> dict[str, str]:
+        """Return the columns of the files' table expression with DuckDB's types.
 
         Raises:
             TableLayoutError: a file lacks a column, or has one of another kind, or times that are not UTC in
@@ -50,10 +53,10 @@ class Layout:
         """
         files = [paths] if isinstance(paths, str) else paths
         types = [self._check_file(connection, path) for path in files]
-        return types[0]
+        return types[0] if len(types) == 1 else column_types(connection, table)
 
     def _check_file(self, connection: "DuckDBPyConnection", path: str) -> dict[str, str]:
-        types = column_types(connection, path)
+        types = column_types(connection, read_parquet(path))
         where = f"view {self.view!r}: {path.split('://', 1)[-1]}"
         missing = [column for column in (*self.columns, *self.times) if column not in types]
         if missing:
@@ -68,9 +71,9 @@ class Layout:
         return types
 
 
-def column_types(connection: "DuckDBPyConnection", path: str | Sequence[str]) -> dict[str, str]:
-    """Return the columns of Parquet files with DuckDB's types, from their footers."""
-    rows = connection.execute(f"DESCRIBE SELECT * FROM {read_parquet(path)}").fetchall()
+def column_types(connection: "DuckDBPyConnection", table: str) -> dict[str, str]:
+    """Return the columns of a table expression over Parquet with DuckDB's types, from the files' footers."""
+    rows = connection.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()
     return {str(row[0]): str(row[1]) for row in rows}
 
 
@@ -98,7 +101,7 @@ def check_no_future(
         TableTimeError: names the view, how many rows, and the latest.
     """
     column = quote(timestamp)
-    later = f"FROM {read_parquet(path)} WHERE {column} > {moment_sql(to_microseconds(as_of))}"
+    later = f"FROM {parquet_table(path)} WHERE {column} > {moment_sql(to_microseconds(as_of))}"
     count, latest = connection.execute(f"SELECT count(*), max({column}) {later}").fetchall()[0]
     if count:
         raise TableTimeError(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.errors import EntityRowsError
-from features.offline.asof_sql import INSTANT, ROW, AsOfSource, Span, quote
+from features.offline.asof_sql import INSTANT, ROW, AsOfSource, Span
 from features.offline.checks import ANY, type_family
+from features.offline.parquet_sql import PARQUET, quote, read_parquet
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -34,7 +36,8 @@ class EntityBounds:
 def as_query(asked: str) -> str:
     """Return the SQL of entity rows; the path of a Parquet file stands for its rows."""
     path = asked.strip()
-    return f"FROM '{path}'" if path.endswith(".parquet") and "'" not in path else asked
+    is_path = path.endswith(PARQUET) and ("'" not in path or Path(path).is_file())
+    return f"FROM {read_parquet(path)}" if is_path else asked
 
 
 def read_slices(

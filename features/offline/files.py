@@ -1,8 +1,9 @@
 """Where a Feast file source's Parquet lies, locally or on S3, and how DuckDB reads it there."""
 
+import glob
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feast.data_format import DeltaFormat
@@ -12,11 +13,11 @@ from feast.repo_config import RepoConfig
 from fsspec.implementations.local import LocalFileSystem
 
 from features.errors import TableMissingError, UnsupportedRetrievalError
+from features.offline.parquet_sql import is_whole, parquet_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-PARQUET = ".parquet"
 WILDCARDS = frozenset("*?[")
 
 
@@ -26,6 +27,11 @@ class SourceFiles:
 
     paths: tuple[str, ...]
     filesystem: Any = None
+
+    @cached_property
+    def table(self) -> str:
+        """The table expression of the files."""
+        return parquet_table(self.paths, self.filesystem)
 
 
 def parquet_source(source: DataSource) -> FileSource:
@@ -51,16 +57,6 @@ def source_uri(config: RepoConfig, source: DataSource) -> str:
     return str(FileSource.get_uri_for_file_path(config.repo_path, path))
 
 
-def source_path(config: RepoConfig, source: DataSource) -> str:
-    """Return where a local source's Parquet lies, as a path or a pattern.
-
-    Raises:
-        UnsupportedRetrievalError: the source is not a Parquet file.
-    """
-    uri = source_uri(config, source)
-    return f"{uri}/**/*{PARQUET}" if Path(uri).is_dir() else uri
-
-
 def locate_files(config: RepoConfig, source: DataSource, view: str) -> SourceFiles:
     """Return the source's files: the one it names, or those of its folder or pattern by name.
 
@@ -73,7 +69,7 @@ def locate_files(config: RepoConfig, source: DataSource, view: str) -> SourceFil
     uri = source_uri(config, source)
     filesystem = open_filesystem(parquet_source(source), uri)
     try:
-        paths = _parquet_paths(filesystem or LocalFileSystem(), uri)
+        paths = _parquet_paths(filesystem or LocalFileSystem(), uri, str(config.repo_path))
     except OSError as error:
         raise TableMissingError(
             f"view {view!r}: {uri} cannot be looked up; check its endpoint and credentials: {error}"
@@ -108,20 +104,15 @@ def register_filesystem(connection: "DuckDBPyConnection", filesystem: Any) -> No
         connection.register_filesystem(filesystem)
 
 
-def _parquet_paths(filesystem: Any, uri: str) -> list[str]:
+def _parquet_paths(filesystem: Any, uri: str, repo_path: str) -> list[str]:
+    """Only what a definition says can be a pattern: the folder that it is taken from is a place."""
     path = filesystem._strip_protocol(uri)
-    if WILDCARDS.intersection(path):
-        return sorted(filesystem.glob(path))
     try:
         kind = filesystem.info(path)["type"]
     except FileNotFoundError:
-        return []
+        said = path.removeprefix(repo_path)
+        place = glob.escape(path.removesuffix(said))
+        return sorted(filesystem.glob(place + said)) if WILDCARDS.intersection(said) else []
     if kind == "file":
         return [path]
-    return sorted(found for found in filesystem.find(path) if _is_whole(found.removeprefix(path)))
-
-
-def _is_whole(name: str) -> bool:
-    """Whether a file in a folder is to be read; `__log_date=...` is a partition, `_temporary` is not."""
-    hidden = (part for part in name.split("/") if part.startswith((".", "_")) and "=" not in part)
-    return name.endswith(PARQUET) and not any(hidden)
+    return sorted(found for found in filesystem.find(path) if is_whole(found.removeprefix(path)))

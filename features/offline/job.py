@@ -159,7 +159,7 @@ class AsOfRetrievalJob(RetrievalJob):
         asked = self._retrieval
         with self._open(timeout) as session:
             types = [
-                layout.check(session.connection, source.path)
+                layout.check(session.connection, source.path, source.table)
                 for layout, source in zip(asked.layouts, asked.sources, strict=True)
             ]
             for rows in read_slices(session.connection, asked.entity_rows, asked.engine.slice_rows):

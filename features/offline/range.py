@@ -17,10 +17,9 @@ from features.offline.asof_sql import (
     FIRST_MOMENT,
     AsOfSource,
     moment_sql,
-    quote,
-    read_parquet,
 )
 from features.offline.entities import EVENT_TIMESTAMP, EntityBounds
+from features.offline.parquet_sql import quote
 from features.on_demand import request_inputs
 
 
@@ -69,7 +68,7 @@ def _known_keys(source: AsOfSource, first: int, end: int) -> str:
     if source.known_only and source.created:
         conditions.append(f"{quote(source.created)} <= {moment_sql(end)}")
     selected = ", ".join(f"{quote(key.source)} AS {quote(key.answer)}" for key in keys)
-    return f"SELECT DISTINCT {selected} FROM {read_parquet(source.path)} WHERE {' AND '.join(conditions)}"
+    return f"SELECT DISTINCT {selected} FROM {source.table} WHERE {' AND '.join(conditions)}"
 
 
 def _longest_ttl(sources: Sequence[AsOfSource]) -> timedelta:

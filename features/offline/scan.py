@@ -13,10 +13,11 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.saved_dataset import SavedDatasetStorage
 
 from features.instants import to_microseconds
-from features.offline.asof_sql import moment_sql, place_sql, quote, read_parquet
+from features.offline.asof_sql import moment_sql, place_sql
 from features.offline.checks import Layout
 from features.offline.engine import Engine
 from features.offline.files import SourceFiles
+from features.offline.parquet_sql import quote
 from features.offline.write import save_dataset
 
 
@@ -44,7 +45,7 @@ class Scan:
         selected = ", ".join(quote(name) for name in dict.fromkeys(names))
         if not join_keys:
             selected += f", '{DUMMY_ENTITY_VAL}' AS {quote(DUMMY_ENTITY_ID)}"
-        return f"SELECT {selected} FROM {read_parquet(self.files.paths)} WHERE {self._in_range()}"
+        return f"SELECT {selected} FROM {self.files.table} WHERE {self._in_range()}"
 
     def latest_query(self, join_keys: Sequence[str]) -> str:
         """Return the SQL of each key's newest row in the range."""
@@ -98,7 +99,7 @@ class ScanJob(RetrievalJob):
 
     def _run(self, timeout: int | None, take: Callable[[Any], Any]) -> Any:
         with self._engine.connect([self._scan.files.filesystem], timeout) as connection:
-            self._scan.layout.check(connection, self._scan.files.paths)
+            self._scan.layout.check(connection, self._scan.files.paths, self._scan.files.table)
             return take(connection.sql(self._query))
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:

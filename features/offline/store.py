@@ -29,7 +29,7 @@ from features.offline.job import AsOfRetrievalJob, Retrieval
 from features.offline.range import key_bounds, keys_in_range
 from features.offline.scan import Scan, ScanJob
 from features.offline.write import append_rows, write_logs
-from features.view_source import batch_source, used_name, view_source
+from features.view_source import batch_source, declared_schema, used_name, view_source
 
 
 class AsOfOfflineStoreConfig(FeastConfigBaseModel):
@@ -177,10 +177,10 @@ class AsOfOfflineStore(OfflineStore):
         """Append to the view's Parquet; readers see it as it was or as it is, never a part.
 
         Raises:
-            TableLayoutError: the rows' columns are not those of the file.
+            TableLayoutError: the rows' columns are not those of the table, or of types that it cannot take.
         """
         source = parquet_source(batch_source(feature_view))
-        append_rows(source, _repo_path(config), feature_view.name, table)
+        append_rows(source, _repo_path(config), feature_view.name, table, declared_schema(feature_view))
         if progress:
             progress(table.num_rows)
 

@@ -3,6 +3,7 @@
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,9 +17,10 @@ from feast.infra.offline_stores.file_source import FileLoggingDestination, FileS
 from pyarrow.fs import FileSelector, FileType, LocalFileSystem
 
 from features.errors import TableLayoutError, UnsupportedRetrievalError
-from features.offline.files import PARQUET
+from features.offline.parquet_sql import PARQUET, is_whole
 
 ROWS_PER_GROUP = 250_000
+NOTHING_DECLARED = pa.schema([])
 
 
 def save_dataset(batches: pa.RecordBatchReader, storage: Any, repo_path: str, *, overwrite: bool) -> None:
@@ -42,22 +44,30 @@ def save_dataset(batches: pa.RecordBatchReader, storage: Any, repo_path: str, *,
         _delete_others(filesystem, path, target)
 
 
-def append_rows(source: FileSource, repo_path: str, view: str, table: pa.Table) -> None:
+def append_rows(
+    source: FileSource, repo_path: str, view: str, table: pa.Table, declared: pa.Schema = NOTHING_DECLARED
+) -> None:
     """Append the rows to the source's file, or as one more file of its folder; the first write creates it.
 
-    Readers see the file as it was or as it is, never a part. On one machine writers wait for each other.
+    They are written in the table's types, and in the view's (`declared`) where the table has had no values or
+    narrower numbers so far. Readers see the table as it was or as it is, never a part. On one machine writers
+    of a file wait for each other.
 
     Raises:
-        TableLayoutError: the rows' columns are not those of the file.
+        TableLayoutError: the rows' columns are not those of the table, or of types that it cannot take.
     """
     filesystem, path = _open(source, repo_path, source.path)
     kind = filesystem.get_file_info(path).type
+    where = f"view {view!r}: {path}"
     if kind == FileType.Directory or not path.endswith(PARQUET):
+        first = _first_file(filesystem, path) if kind == FileType.Directory else None
+        known = pq.read_schema(first, filesystem=filesystem) if first else table.schema
+        added = _in_schema(table, _widen(known, declared, where), where)
         with fresh_file(filesystem, f"{path}/part-{uuid4().hex}{PARQUET}") as fresh:
-            write_batches(filesystem, fresh, table.schema, table.to_batches())
+            write_batches(filesystem, fresh, added.schema, added.to_batches())
         return
     with _locked(filesystem, path):
-        _rewrite(filesystem, path, view, table)
+        _rewrite(filesystem, path, where, table, declared)
 
 
 def write_logs(data: pa.Table | Path, destination: FileLoggingDestination, repo_path: str) -> None:
@@ -117,18 +127,37 @@ def write_batches(filesystem: Any, path: str, schema: pa.Schema, batches: Any) -
         writer.write_table(pa.Table.from_batches(pending, schema))
 
 
-def _rewrite(filesystem: Any, path: str, view: str, table: pa.Table) -> None:
+def _rewrite(filesystem: Any, path: str, where: str, table: pa.Table, declared: pa.Schema) -> None:
     if filesystem.get_file_info(path).type == FileType.NotFound:
-        old, before = table.schema, iter(())
-        added = table
+        schema, before = _widen(table.schema, declared, where), iter(())
     else:
         parquet = pq.ParquetFile(path, filesystem=filesystem)
-        old, before = parquet.schema_arrow, parquet.iter_batches(ROWS_PER_GROUP)
-        added = _in_schema(table, old, f"view {view!r}: {path}")
+        schema = _widen(parquet.schema_arrow, declared, where)
+        before = (batch.cast(schema) for batch in parquet.iter_batches(ROWS_PER_GROUP))
+    added = _in_schema(table, schema, where)
     with fresh_file(filesystem, path) as fresh:
-        write_batches(
-            filesystem, fresh, old, (batch for part in (before, added.to_batches()) for batch in part)
-        )
+        write_batches(filesystem, fresh, schema, chain(before, added.to_batches()))
+
+
+def _first_file(filesystem: Any, folder: str) -> str | None:
+    found = filesystem.get_file_info(FileSelector(folder, recursive=True))
+    return min((each.path for each in found if is_whole(each.path.removeprefix(folder))), default=None)
+
+
+def _widen(schema: pa.Schema, declared: pa.Schema, where: str) -> pa.Schema:
+    """Return the schema with the declared types of the columns that hold numbers, or no value yet."""
+    open_to = {each.name for each in schema if _is_number(each.type) or pa.types.is_null(each.type)}
+    wanted = pa.schema([each for each in declared if each.name in open_to])
+    try:
+        widened = pa.unify_schemas([schema, wanted], promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise TableLayoutError(f"{where} holds other types than the view declares: {error}") from error
+    # What pandas noted of the columns would no longer be so.
+    return schema if widened.equals(schema) else widened.remove_metadata()
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def _in_schema(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+from feast import FeatureView
 
 from features.instants import to_microseconds
 from features.offline.asof_sql import (
@@ -17,9 +18,9 @@ from features.offline.asof_sql import (
     AsOfSource,
     asof_rows,
     connect_utc,
-    quote,
 )
-from features.offline.files import source_path
+from features.offline.files import locate_files, register_filesystem
+from features.offline.parquet_sql import quote
 from features.online.codec import KeyEncoder, row_encoder
 from features.online.database import KeyBytes, NewRow
 from features.online.store import online_store_of, table_name
@@ -91,12 +92,18 @@ def _pending_rows(config: Any, views: tuple[ViewPlan, ...], examples: pd.DataFra
             features = {name: dtype for plan in plans for name, dtype in plan.features.items()}
             first: dict[tuple[KeyBytes, int], PendingRow] = {}
             for plan in plans:
-                source = view_source(plan.view, source_path(config, batch_source(plan.view)), list(features))
+                source = _source(config, plan.view, list(features))
+                register_filesystem(connection, source.filesystem)
                 found = connection.sql(first_needs(source)).to_arrow_table()
                 for row in _encode_rows(replace(plan, features=features), table, found):
                     key, event, _, _ = row[2]
                     first[key, event] = min(row, first.get((key, event), row), key=_first_needed)
             yield from first.values()
+
+
+def _source(config: Any, view: FeatureView, features: list[str]) -> AsOfSource:
+    files = locate_files(config, batch_source(view), str(view.name))
+    return replace(view_source(view, files.paths, features), filesystem=files.filesystem)
 
 
 def _by_table(config: Any, views: tuple[ViewPlan, ...]) -> dict[str, list[ViewPlan]]:

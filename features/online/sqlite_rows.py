@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from features.errors import OnlineStoreError
-from features.offline.asof_sql import quote
+from features.offline.parquet_sql import quote
 from features.online.database import FoundRows, KeyBytes, NewRow, StoredRow
 from features.settings import REPOSITORY
 

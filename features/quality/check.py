@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from features.offline.asof_sql import read_parquet
 from features.offline.checks import column_types
+from features.offline.parquet_sql import read_parquet
 from features.quality.bounds import find_bound_violations, find_future
 from features.quality.expectation import Expectation
 from features.quality.layout import find_layout_violations
@@ -49,8 +49,10 @@ class TableCheck:
             TableQualityError: too much is missing, or rows break the schema.
         """
         self._reach(source.filesystem)
-        types = column_types(self.connection, source.path)
-        self._refuse(source, find_layout_violations(types, source), layout=True)
+        for path in source.paths:
+            types = column_types(self.connection, read_parquet(path))
+            self._refuse(source, find_layout_violations(types, source), layout=True)
+        types = column_types(self.connection, source.table)
         measure = measure_table(self.connection, source, types, self.as_of)
         self._record(source, expectation, measure)
         bounds = find_bound_violations(source, types, expectation, measure, self.as_of)
@@ -69,15 +71,13 @@ class TableCheck:
     def _find_future(self, source: TableSource, expectation: Expectation) -> list[Violation]:
         if self.latest is None or source.timestamp is None:
             return []
-        newest = newest_instant(self.connection, source.path, source.timestamp)
+        newest = newest_instant(self.connection, source.table, source.timestamp)
         return find_future(source.timestamp, newest, self.latest + expectation.ahead)
 
     def _refuse(self, source: TableSource, violations: list[Violation], layout: bool = False) -> None:
         if violations:
             condition = " OR ".join(f"({violation.condition})" for violation in violations)
-            rows = self.connection.sql(
-                f"SELECT * FROM {read_parquet(source.path)} WHERE {condition} LIMIT {KEPT_ROWS}"
-            )
+            rows = self.connection.sql(f"SELECT * FROM {source.table} WHERE {condition} LIMIT {KEPT_ROWS}")
             self.quarantine.refuse(source.view, violations, rows.df(), layout)
 
     def _record(self, source: TableSource, expectation: Expectation, measure: TableMeasure) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandera.pandas as pa
 
+from features.offline.parquet_sql import local_files
 from features.quality.source import ColumnKind, TableSource
 
 TIMESTAMP = "event_timestamp"
@@ -16,7 +17,7 @@ def schema_source(path: Path, schema: pa.DataFrameSchema) -> TableSource:
     columns = {str(name): _kind(column) for name, column in schema.columns.items()}
     return TableSource(
         view=path.stem,
-        path=f"{path}/**/*.parquet" if path.is_dir() else str(path),
+        paths=tuple(local_files(path)),
         keys=tuple(name for name in unique if name != TIMESTAMP),
         features=tuple(name for name in columns if name not in (*unique, TIMESTAMP)),
         columns=columns,

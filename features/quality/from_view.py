@@ -44,7 +44,7 @@ def view_table(store: FeatureStore, view: FeatureView) -> TableSource:
     files = locate_files(store.config, batch_source(view), view.name)
     return TableSource(
         view=view.name,
-        path=files.paths,
+        paths=files.paths,
         filesystem=files.filesystem,
         keys=tuple(keys),
         features=tuple(features),

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from features.offline.asof_sql import quote
 from features.offline.checks import ALL_NULL, WHOLE, ZONED
+from features.offline.parquet_sql import quote
 from features.quality.source import ColumnKind, TableSource
 from features.quality.violation import Violation
 

@@ -1,12 +1,12 @@
 """What a table shows as a whole: rows, when the newest is from, the longest hole, and what is missing."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from features.offline.asof_sql import instant_sql, quote, read_parquet
+from features.offline.asof_sql import instant_sql
+from features.offline.parquet_sql import quote
 from features.quality.layout import missing_condition
 from features.quality.source import TableSource
 
@@ -49,11 +49,9 @@ def measure_table(
     )
 
 
-def newest_instant(
-    connection: "DuckDBPyConnection", path: str | Sequence[str], timestamp: str
-) -> datetime | None:
-    """Return the newest instant (UTC) of all rows; None when there are none."""
-    query = f"SELECT max({quote(timestamp)}) FROM {read_parquet(path)}"
+def newest_instant(connection: "DuckDBPyConnection", table: str, timestamp: str) -> datetime | None:
+    """Return the newest instant (UTC) of all rows of a table expression; None when there are none."""
+    query = f"SELECT max({quote(timestamp)}) FROM {table}"
     ((newest,),) = connection.execute(query).fetchall()
     moment: datetime | None = newest
     return moment
@@ -61,10 +59,9 @@ def newest_instant(
 
 def known_rows(source: TableSource, until: datetime) -> str:
     """Return the table expression of the rows that are not after `until`."""
-    table = read_parquet(source.path)
     if source.timestamp is None:
-        return table
-    return f"(SELECT * FROM {table} WHERE {instant_sql(source.timestamp)} <= {epoch_us(until)})"
+        return source.table
+    return f"(SELECT * FROM {source.table} WHERE {instant_sql(source.timestamp)} <= {epoch_us(until)})"
 
 
 def epoch_us(moment: datetime) -> str:

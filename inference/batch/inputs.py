@@ -80,7 +80,9 @@ def read_part(
 
 def _paths(source: Path) -> list[Path]:
     if GLOB_SIGNS & set(str(source)) and not source.exists():
-        matching = Path(source.anchor).glob(str(source.relative_to(source.anchor)))
+        here = Path.cwd()  # a place, whatever its name: only what comes after it is the pattern
+        place = here if source.is_relative_to(here) else Path(source.anchor)
+        matching = place.glob(str(source.relative_to(place)))
         return sorted(path for path in matching if path.is_file())
     if source.is_dir():
         return sorted(path for path in source.rglob("*.parquet") if path.is_file())

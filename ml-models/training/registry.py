@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from training.bundle.contract import CONTRACT_FILE, file_digest
 from training.bundle.errors import BundleDigestError, BundleMissingError, BundleUnsafeError
 from training.errors import RegistryUnavailableError, UnknownVersionError
-from training.settings import TrainingSettings
+from training.settings import TrainingSettings, sqlite_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -229,7 +229,7 @@ def _create_database(settings: TrainingSettings, database: Path) -> None:
 
 def _lay_out(database: Path) -> None:
     """Have MLflow make its tables in a new SQLite file, migration by migration: more than a second."""
-    _connect(f"sqlite:///{database}")
+    _connect(sqlite_uri(database))
 
 
 def _connect(uri: str) -> "MlflowClient":

@@ -1,17 +1,30 @@
 """Where runs, models and the registry live: the training room's configuration, read when used."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote
 
 from pydantic import Field, field_validator
 
 from features.settings import REPOSITORY, FeatureSettings
 
-SQLITE = "sqlite:///"
+SQLITE = re.compile(r"sqlite(\+\w+)?:///")
+
+
+def sqlite_uri(database: Path, driver: str | None = None) -> str:
+    """Return the address of a SQLite file as SQLAlchemy reads it: from `?` on come options, `%41` is an A.
+
+    A driver is named wherever something is quoted, since MLflow would make a folder of a quoted `sqlite:///`.
+    """
+    quoted = str(database).replace("%", "%25").replace("?", "%3F")
+    if driver is None and quoted != str(database):
+        driver = "pysqlite"
+    return f"sqlite+{driver}:///{quoted}" if driver else f"sqlite:///{quoted}"
 
 
 def _default_tracking_uri(values: dict[str, Any]) -> str:
-    return f"{SQLITE}{values['var'] / 'mlflow' / 'mlflow.db'}"
+    return sqlite_uri(values["var"] / "mlflow" / "mlflow.db")
 
 
 def _default_artifact_root(values: dict[str, Any]) -> Path:
@@ -46,8 +59,8 @@ class TrainingSettings(FeatureSettings):
     @property
     def tracking_db(self) -> Path | None:
         """The SQLite file behind `tracking_uri`; None when it is a server."""
-        uri = self.tracking_uri
-        return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+        scheme = SQLITE.match(self.tracking_uri)
+        return Path(unquote(self.tracking_uri[scheme.end() :].partition("?")[0])) if scheme else None
 
     @property
     def locks(self) -> Path:

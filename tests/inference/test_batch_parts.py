@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from inference.arrow_matrix import arrow_matrix
 from inference.batch.errors import BatchBusyError, DamagedInputError, UnwritableError
-from inference.batch.inputs import PART_ROWS
+from inference.batch.inputs import PART_ROWS, find_inputs
 from inference.batch.parts_folder import folder_for
 from inference.batch.run import BatchOptions, score_file
 from inference.errors import BatchInputError, ScoringError
@@ -109,6 +109,17 @@ def test_a_folder_and_a_pattern_are_read_in_the_order_of_their_paths(
     expected = (tmp_path / "whole.out").read_bytes()
     for name in ("folder", "pattern"):
         assert (tmp_path / f"{name}.out").read_bytes() == expected
+
+
+def test_the_folder_that_a_pattern_is_taken_from_is_a_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("data [2024]", "data 2"):
+        (tmp_path / folder).mkdir()
+        write_bulk(tmp_path / folder / "part-1.parquet", groups=1, rows=1)
+    monkeypatch.chdir(tmp_path / "data [2024]")
+    found = find_inputs(Path("part-?.parquet").absolute())
+    assert [file.path for file in found] == [tmp_path / "data [2024]" / "part-1.parquet"]
 
 
 def test_a_damaged_file_loses_nothing_and_the_run_goes_on_once_it_is_mended(

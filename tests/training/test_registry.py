@@ -81,6 +81,17 @@ def test_moving_var_moves_everything(settings: TrainingSettings, world: TrainedW
     assert str(world.settings.var) not in dump(moved)
 
 
+def test_the_registry_lies_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    # given
+    settings = TrainingSettings(var=tmp_path / "data [2024] a*b what?%41 #1")
+    # when
+    open_client(settings, create=True).create_registered_model("kept")
+    # then: it is where the settings say, and nothing was made beside
+    assert settings.tracking_db == settings.var / "mlflow" / "mlflow.db"
+    assert "kept" in dump(settings)
+    assert list(tmp_path.iterdir()) == [settings.var]
+
+
 def dump(settings: TrainingSettings) -> str:
     assert settings.tracking_db is not None
     with sqlite3.connect(settings.tracking_db) as connection:
