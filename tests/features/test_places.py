@@ -48,9 +48,8 @@ def test_features_are_written_and_served_from_a_folder_of_any_name(settings: Fea
 def test_examples_are_read_from_a_folder_of_any_name(tmp_path: Path) -> None:
     settings = FeatureSettings(var=tmp_path / PLACE)
     settings.tables.mkdir(parents=True)
-    ROWS.rename(columns={"at": "event_timestamp", "device": "example_id"}).to_parquet(
-        settings.tables / EXAMPLES
-    )
+    examples = ROWS.rename(columns={"at": "event_timestamp"}).assign(example_id=range(len(ROWS)))
+    examples.to_parquet(settings.tables / EXAMPLES)
     assert len(read_examples(settings.tables, NOON - HOUR, NOON + 2 * HOUR)) == len(ROWS)
 
 
