@@ -60,6 +60,7 @@ def start_state(settings: InferenceSettings, problem: Problem, schema: RequestSc
         settings.remembered_requests,
         Pseudonyms.configured(settings, problem),
         settings.log_fallback,
+        settings.log_durability,
     )
     follower = ModelFollower(settings, problem, on_load=metrics.record_model)
     metrics.watch(follower, log)

@@ -63,6 +63,10 @@ class InferenceSettings(TrainingSettings):
         default=None,
         description="Where predictions are logged while the log's own folder cannot be written.",
     )
+    log_durability: Literal["process", "power"] = Field(
+        default="process",
+        description="What a prediction survives once answered: the process's death, or the machine's too.",
+    )
     drain_seconds: int = Field(default=10, ge=0, description="How long open requests may take at the end.")
 
     queue_target_ms: float = Field(

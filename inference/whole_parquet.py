@@ -9,6 +9,8 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from inference.durable_names import sync_folder
+
 
 class WholeParquet:
     """Row groups written to a draft, which replaces `path` in the end; not if something was raised before."""
@@ -49,6 +51,8 @@ class WholeParquet:
         with self._draft.open("rb") as written:
             os.fsync(written.fileno())
         self._draft.replace(self._path)
+        sync_folder(self._path.parent)
+        sync_folder(self._path.parent.parent)
 
     def discard(self) -> None:
         """Remove the draft."""

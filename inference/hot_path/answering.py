@@ -1,10 +1,12 @@
 """One batch from questions to logged answers: features, matrix, score, log."""
 
-from collections.abc import Awaitable, Iterator, Sequence
+from asyncio import wrap_future
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from math import ceil, isfinite
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -23,7 +25,7 @@ from inference.hot_path.stages import BatchStages
 from inference.observability.metrics import ServiceMetrics
 from inference.prediction_log.answered import Answer, Reason, answer_of
 from inference.prediction_log.errors import LogWriteError, RequestIdReusedError
-from inference.prediction_log.journal import LoggedPrediction
+from inference.prediction_log.journal import Layout, LoggedPrediction
 from inference.prediction_log.journal_places import RETRY_SECONDS
 from inference.prediction_log.writer import PredictionLog
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from inference.served_model import ServedModel
 
 Answers = tuple[Answer, ...]
+Lines = Sequence[LoggedPrediction]
+Logged = TypeVar("Logged")
 
 
 class Answering:
@@ -53,7 +57,7 @@ class Answering:
         self._admission.begun(len(batch))
         stages = BatchStages(self._metrics, batch, began)
         if key.given:
-            return self._answers(batch, self._score_and_log(batch, _given_rows(batch), stages))
+            return self._answer_logged(batch, _given_rows(batch), stages)
         return self._look_up_and_answer(key.model, batch, stages)
 
     def answer_blocking(self, asked: Asked) -> Answers:
@@ -62,7 +66,7 @@ class Answering:
         rows = _read_blocking(asked, stages)
         # First, so that what cannot be explained is not logged as answered.
         reasons = _find_reasons(asked.key.model, rows, stages) if asked.call.explain else None
-        lines = self._score_and_log([asked], rows, stages)
+        lines = self._score_and_log(self._log.append, [asked], rows, stages)
         [answers] = self._answers([asked], lines)
         if reasons is None:
             return answers
@@ -90,18 +94,42 @@ class Answering:
             )
         rows = list(map(model.inputs.served, served))
         stages.took("features", began, perf_counter())
-        return self._answers(batch, self._score_and_log(batch, rows, stages))
+        answered = self._answer_logged(batch, rows, stages)
+        return await answered if isinstance(answered, Awaitable) else answered
+
+    def _answer_logged(
+        self, batch: Sequence[Asked], rows: Sequence[FeatureRow], stages: BatchStages
+    ) -> Awaitable[list[Answers]] | list[Answers]:
+        lines, committed = self._score_and_log(self._log.begin_append, batch, rows, stages)
+        if committed is None:
+            return self._answers(batch, lines)
+        return self._answer_committed(batch, lines, committed, stages)
+
+    async def _answer_committed(
+        self, batch: Sequence[Asked], lines: Lines, committed: "Future[None]", stages: BatchStages
+    ) -> list[Answers]:
+        began = perf_counter()
+        with _refused_unlogged(), self._admission.apart(len(batch)):
+            await wrap_future(committed)
+        stages.took("commit", began, perf_counter())
+        return self._answers(batch, lines)
 
     def _score_and_log(
-        self, batch: Sequence[Asked], rows: Sequence[FeatureRow], stages: BatchStages
-    ) -> Sequence[LoggedPrediction]:
-        predictions = _score(batch[0].key.model, rows, stages)
+        self,
+        write: Callable[[Lines, Layout], Logged],
+        batch: Sequence[Asked],
+        rows: Sequence[FeatureRow],
+        stages: BatchStages,
+    ) -> Logged:
+        model = batch[0].key.model
+        predictions = _score(model, rows, stages)
         began = perf_counter()
-        lines = self._log_lines(batch, rows, predictions)
+        with _refused_unlogged():
+            logged = write(log_lines(batch, rows, predictions), model.layout)
         stages.took("log", began, perf_counter())
-        return lines
+        return logged
 
-    def _answers(self, batch: Sequence[Asked], lines: Sequence[LoggedPrediction]) -> list[Answers]:
+    def _answers(self, batch: Sequence[Asked], lines: Lines) -> list[Answers]:
         layout = batch[0].key.model.layout
         answers = tuple([answer_of(line, layout) for line in lines])
         self._count(batch, answers)
@@ -113,19 +141,6 @@ class Answering:
         else:
             for asked, own in zip(batch, _divided(answers, batch), strict=True):
                 self._metrics.count_answers(own, asked.call.door)
-
-    def _log_lines(
-        self, batch: Sequence[Asked], rows: Sequence[FeatureRow], predictions: Sequence[float]
-    ) -> Sequence[LoggedPrediction]:
-        lines = log_lines(batch, rows, predictions)
-        try:
-            return self._log.append(lines, batch[0].key.model.layout)
-        except RequestIdReusedError as error:
-            raise RequestIdConflictError(str(error)) from error
-        except (LogWriteError, OSError) as error:
-            raise LogUnavailableError(
-                f"{error}. Nothing was answered; try again", headers={"Retry-After": str(ceil(RETRY_SECONDS))}
-            ) from error
 
 
 def _score(model: "ServedModel", rows: Sequence[FeatureRow], stages: BatchStages) -> list[float]:
@@ -189,4 +204,16 @@ def _explained() -> Iterator[None]:
     except FeatureError as error:
         raise FeaturesUnavailableError(
             f"the online features cannot be computed ({error}); run `python -m features apply`, try again"
+        ) from error
+
+
+@contextmanager
+def _refused_unlogged() -> Iterator[None]:
+    try:
+        yield
+    except RequestIdReusedError as error:
+        raise RequestIdConflictError(str(error)) from error
+    except (LogWriteError, OSError) as error:
+        raise LogUnavailableError(
+            f"{error}. Nothing was answered; try again", headers={"Retry-After": str(ceil(RETRY_SECONDS))}
         ) from error

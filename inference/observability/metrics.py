@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from inference.prediction_log.writer import PredictionLog
     from inference.served_model import ServedModel
 
-Stage = Literal["decode", "access", "features", "queue", "score", "explain", "log", "total"]
+Stage = Literal["decode", "access", "features", "queue", "score", "explain", "log", "commit", "total"]
 
 PREFIX: Final = "roundtrip"
 SECONDS: Final = (

@@ -45,6 +45,12 @@ WATCHED: Final = (
         "livesum",
         lambda _, log: log.unsealed_segments,
     ),
+    Watched(
+        "log_torn_segments",
+        "Segments set aside, since a crash of the machine left no whole line in them",
+        "livemax",
+        lambda _, log: log.torn_segments,
+    ),
     Watched("log_lines", "Journal lines written since the start", "sum", lambda _, log: log.lines),
     Watched(
         "log_failing",

@@ -110,6 +110,11 @@ class AnsweredRequests:
         while len(known) > self._limit:
             known.popitem(last=False)
 
+    def forget(self, entries: Iterable[LoggedPrediction]) -> None:
+        """Drop lines that were not kept after all."""
+        for entry in entries:
+            self._lines.pop(identity_of(entry), None)
+
 
 def identity_of(entry: LoggedPrediction) -> Identity:
     """By what a retry is recognised."""

@@ -24,6 +24,13 @@ class CorruptLogError(PredictionLogError):
         )
 
 
+class TornSegmentError(CorruptLogError):
+    """A crash of the machine left a segment without a whole header, so that no line of it can be read."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(where, "a crash left no whole line in it")
+
+
 class LogWriteError(PredictionLogError):
     """A journal line could not be written, so its prediction must not be answered."""
 

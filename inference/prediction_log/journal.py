@@ -1,22 +1,26 @@
 """One journal segment: a header line, then a JSON line per prediction, written before the answer."""
 
 import fcntl
+import logging
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import compress
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 from uuid import uuid4
 
 import msgspec
 
+from inference.durable_names import sync_folder
 from inference.packed_numbers import NUMBER, packer
-from inference.prediction_log.errors import CorruptLogError, LogWriteError
+from inference.prediction_log.errors import CorruptLogError, LogWriteError, TornSegmentError
 from inference.prediction_log.schema import CATEGORICAL, check_version
 from inference.serving_set import Role
 from training.problem import FieldType
+
+logger = logging.getLogger(__name__)
 
 JOURNAL = "journal"
 # Since the second, a line may leave out statuses and ages that are all the same; since the third, its numbers
@@ -24,8 +28,11 @@ JOURNAL = "journal"
 VERSIONS: Final = (1, 2, 3, 4)
 PACKED_SINCE: Final = 3
 SUFFIX = ".jsonl"
+TORN: Final = ".torn"
 # How a segment's name begins: with when it was opened, in UTC, so that names sort by age.
 NAME_TIME: Final = "%Y%m%dT%H%M%S%f"
+# A new segment is named by its folder, which may be new itself, as may the log's.
+SYNCED_PARENTS: Final = 3
 Scalar = str | int | float | None
 # Where features came from: looked up by the service, given by the caller, or read by a bulk run.
 ONLINE = "online"
@@ -111,6 +118,26 @@ _line_decoder = msgspec.json.Decoder(LoggedPrediction)
 _unpacked_decoder = msgspec.json.Decoder(UnpackedPrediction)
 
 
+class Unsynced(NamedTuple):
+    """An own descriptor of a segment that was written; `path`, if its name may not be on the disk either."""
+
+    descriptor: int
+    path: Path | None
+
+    def sync(self) -> None:
+        """Wait until the segment survives a loss of power; the descriptor is closed in any case.
+
+        Raises:
+            OSError: it may not.
+        """
+        try:
+            os.fdatasync(self.descriptor)
+            for folder in self.path.parents[:SYNCED_PARENTS] if self.path else ():
+                sync_folder(folder)
+        finally:
+            os.close(self.descriptor)
+
+
 class Segment:
     """The open segment: appended to by one process, which holds its lock for as long as it lives."""
 
@@ -119,6 +146,7 @@ class Segment:
         self.rows, self._descriptor = 0, descriptor
         self.opened_at = monotonic()
         self._size = os.fstat(descriptor).st_size
+        self.is_unsynced = self._is_new = True
 
     @classmethod
     def create(cls, folder: Path, layout: Layout) -> Self:
@@ -152,6 +180,13 @@ class Segment:
         """
         self._write(_encoder.encode_lines(entries))
         self.rows += len(entries)
+        self.is_unsynced = True
+
+    def take_unsynced(self) -> Unsynced:
+        """What has to be synced for all that is written so far."""
+        taken = Unsynced(os.dup(self._descriptor), self.path if self._is_new else None)
+        self.is_unsynced = self._is_new = False
+        return taken
 
     def _write(self, lines: bytes) -> None:
         try:
@@ -171,6 +206,17 @@ class Segment:
 def segments(folder: Path) -> list[Path]:
     """The journal's segments, oldest first."""
     return sorted((folder / JOURNAL).glob(f"*{SUFFIX}"))
+
+
+def set_aside(path: Path) -> None:
+    """Keep a torn segment for study, where nobody reads it."""
+    logger.warning("%s is set aside: a crash left no whole line in it", path)
+    path.rename(path.with_suffix(TORN))
+
+
+def count_torn(folder: Path) -> int:
+    """The segments set aside."""
+    return len(list((folder / JOURNAL).glob(f"*{TORN}")))
 
 
 def is_abandoned(path: Path) -> bool:
@@ -193,15 +239,17 @@ def read_segment(path: Path) -> tuple[Layout, list[LoggedPrediction]]:
 
     Raises:
         UnknownLogVersionError: the header carries another schema version.
+        TornSegmentError: there is no whole header.
         CorruptLogError: a complete line cannot be parsed.
         FileNotFoundError: the segment has been sealed meanwhile.
     """
     content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
+    if not whole:
+        raise TornSegmentError(str(path))
     first, _, lines = whole.partition(b"\n")
     try:
-        if whole:
-            check_version(msgspec.json.decode(first)["schema_version"], str(path), VERSIONS)
+        check_version(msgspec.json.decode(first)["schema_version"], str(path), VERSIONS)
         header = _header_decoder.decode(first)
         return header.layout, _read_lines(header, lines)
     except (msgspec.DecodeError, KeyError, TypeError, IndexError, ValueError) as error:

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Final
 
 from inference.prediction_log.errors import LogWriteError
-from inference.prediction_log.journal import Layout, LoggedPrediction
+from inference.prediction_log.journal import Layout, LoggedPrediction, Unsynced
 from inference.prediction_log.open_segments import OpenSegments
 
 logger = logging.getLogger(__name__)
@@ -19,8 +19,8 @@ RETRY_SECONDS: Final = 1.0
 class JournalPlace:
     """One folder's open segments, and whether it can be written. Its owner holds a lock."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.segments = folder, OpenSegments(folder)
+    def __init__(self, folder: Path, synced: bool) -> None:
+        self.folder, self.segments = folder, OpenSegments(folder, synced)
         self.trouble: str | None = None
         self._retry_at = 0.0
 
@@ -47,6 +47,11 @@ class JournalPlace:
                 raise
             self.segments.append(entries, layout)
 
+    def sync_failed(self, error: Exception) -> None:
+        """Go on in other segments: what a failed sync leaves in a file nobody can know."""
+        self.segments.close_all()
+        self._failed(f"it cannot be synced: {error}")
+
     def _failed(self, trouble: str) -> None:
         if self.trouble is None:
             logger.warning("The prediction log cannot be written: %s", trouble)
@@ -56,9 +61,9 @@ class JournalPlace:
 class JournalPlaces:
     """Appends each batch to the first place that takes it. Its owner holds a lock."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        """`folders`: the log's own first."""
-        self._places = [JournalPlace(folder) for folder in folders]
+    def __init__(self, folders: Sequence[Path], synced: bool = False) -> None:
+        """`folders`: the log's own first; `synced`: `take_unsynced` is called."""
+        self._places = [JournalPlace(folder, synced) for folder in folders]
         self._recovered = False
 
     @property
@@ -93,6 +98,10 @@ class JournalPlaces:
         if not any(place.try_append(entries, layout) for place in self._places):
             raise LogWriteError(str(first.folder), str(first.trouble))
         self._recovered |= was_away and first.trouble is None
+
+    def take_unsynced(self) -> list[tuple[JournalPlace, Unsynced]]:
+        """What was written since the last time, and where."""
+        return [(place, unsynced) for place in self._places for unsynced in place.segments.take_unsynced()]
 
     def close_all(self) -> None:
         """Close the open segments."""

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inference.prediction_log.errors import LogWriteError
-from inference.prediction_log.journal import Layout, LoggedPrediction, Segment
+from inference.prediction_log.journal import Layout, LoggedPrediction, Segment, Unsynced
 
 
 class OpenSegments:
     """Appends each batch to its layout's segment. Its owner holds a lock."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, synced: bool = False) -> None:
+        """`synced`: what is written is kept for `take_unsynced`, also of segments that are closed."""
+        self._folder, self._synced = folder, synced
+        self._unsynced: list[Unsynced] = []
         self._open: list[Segment] = []
         self._closed: list[Path] = []
 
@@ -49,6 +51,12 @@ class OpenSegments:
         closed, self._closed = self._closed, []
         return closed
 
+    def take_unsynced(self) -> list[Unsynced]:
+        """What was written since the last time."""
+        self._unsynced += [segment.take_unsynced() for segment in self._open if segment.is_unsynced]
+        taken, self._unsynced = self._unsynced, []
+        return taken
+
     def _segment(self, layout: Layout) -> Segment:
         for segment in list(self._open):
             if segment.layout == layout:
@@ -59,6 +67,8 @@ class OpenSegments:
         return self._open[-1]
 
     def _close(self, segment: Segment) -> None:
+        if self._synced and segment.is_unsynced:
+            self._unsynced.append(segment.take_unsynced())
         segment.close()
         self._open.remove(segment)
         self._closed.append(segment.path)

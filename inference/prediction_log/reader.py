@@ -1,5 +1,6 @@
 """Reading the prediction log: each request's one answer, from sealed partitions and the unsealed journal."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.settings import FeatureSettings
-from inference.prediction_log.errors import CorruptLogError
+from inference.prediction_log.errors import CorruptLogError, TornSegmentError
 from inference.prediction_log.journal import BATCH, read_segment, segments
 from inference.prediction_log.schema import (
     FIXED_FIELDS,
@@ -21,6 +22,8 @@ from inference.prediction_log.schema import (
     log_folder,
 )
 from inference.prediction_log.sealing import to_table
+
+logger = logging.getLogger(__name__)
 
 SHADOW: Final = "shadow"
 # What tells one request from another: callers choose their ids without knowing each other's.
@@ -40,7 +43,8 @@ def read_predictions(settings: FeatureSettings, start: datetime, end: datetime) 
 
     Raises:
         UnknownLogVersionError: a part was written under another schema version.
-        CorruptLogError: a part cannot be parsed, or two parts disagree about a column's type.
+        CorruptLogError: a part cannot be parsed, or two parts disagree about a column's type. What a crash
+            tore off the end of a segment is none.
     """
     table = _read_window(log_folder(settings), start - RETRY_WINDOW, end)
     answers = table.filter(pc.not_equal(table["role"], SHADOW))
@@ -87,6 +91,8 @@ def _read_journal(folder: Path) -> Iterable[tuple[str, pa.Table]]:
             yield path.stem, to_table(*read_segment(path))
         except FileNotFoundError:
             continue  # sealed since it was listed: its rows are in the partitions that are listed next
+        except TornSegmentError as error:
+            logger.warning("The prediction log is read without a segment: %s", error)
 
 
 def _read_part(path: Path) -> pa.Table:

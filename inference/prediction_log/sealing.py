@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from inference.packed_numbers import unpack_numbers
-from inference.prediction_log.errors import PredictionLogError
-from inference.prediction_log.journal import Layout, LoggedPrediction, Scalar, read_segment
+from inference.prediction_log.errors import PredictionLogError, TornSegmentError
+from inference.prediction_log.journal import Layout, LoggedPrediction, Scalar, read_segment, set_aside
 from inference.prediction_log.retention import retain
 from inference.prediction_log.schema import CATEGORICAL, FIXED_FIELDS, PRESENT, TIMESTAMP, wide_schema
 from inference.whole_parquet import WholeParquet
@@ -29,6 +29,9 @@ def seal_segment(path: Path, folder: Path) -> None:
     try:
         table = to_table(*read_segment(path))
     except FileNotFoundError:
+        return
+    except TornSegmentError:
+        set_aside(path)
         return
     write_parts(table, folder, path.stem)
     retain(path, table.num_rows)

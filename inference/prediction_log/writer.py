@@ -1,23 +1,37 @@
 """Writing the prediction log: journal before the answer, seal in the background, log a retry once."""
 
 import logging
+import os
 from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from time import monotonic
+from typing import Literal
 
 from msgspec.structs import replace
 
 from inference.prediction_log.answered import AnsweredRequests, Identity, identity_of, is_same_request
 from inference.prediction_log.background_sealing import BackgroundSealing
-from inference.prediction_log.errors import PredictionLogError, RequestIdReusedError
+from inference.prediction_log.errors import (
+    LogWriteError,
+    PredictionLogError,
+    RequestIdReusedError,
+    TornSegmentError,
+)
+from inference.prediction_log.group_commit import GroupCommit
 from inference.prediction_log.journal import (
     JOURNAL,
+    SUFFIX,
     Layout,
     LoggedPrediction,
+    Unsynced,
+    count_torn,
     is_abandoned,
     read_segment,
     segments,
+    set_aside,
 )
 from inference.prediction_log.journal_places import JournalPlaces
 from inference.prediction_log.pseudonyms import Pseudonyms
@@ -25,9 +39,12 @@ from inference.prediction_log.retention import expire, retained
 
 logger = logging.getLogger(__name__)
 
+# What lines survive once they are acknowledged: the process's death, or the machine's too.
+Durability = Literal["process", "power"]
+
 
 class PredictionLog:
-    """The log of one serving process. `append` returns only when the lines would survive the process's death.
+    """The log of one serving process. `append` returns only when the lines survive what `durability` says.
 
     A segment is sealed after `seal_rows` lines or `seal_seconds`. The last `remember` requests are known;
     after a restart, those of the last day. With `pseudonyms`, personal fields and callers are kept under
@@ -43,15 +60,18 @@ class PredictionLog:
         remember: int,
         pseudonyms: Pseudonyms | None = None,
         fallback: Path | None = None,
+        durability: Durability = "process",
     ) -> None:
         self._folders = [folder] if fallback is None else [folder, fallback]
         self._folder, self._seal_rows, self._seal_seconds = folder, seal_rows, seal_seconds
         self._lock, self._closing = Lock(), False
-        self._segments = JournalPlaces(self._folders)
+        self._segments = JournalPlaces(self._folders, durability == "power")
+        self._uncommitted: list[LoggedPrediction] = []
+        self._commits = GroupCommit(self._sync) if durability == "power" else None
         self._answered, self._remember = AnsweredRequests(remember), remember
         self._pseudonyms = pseudonyms
         self._sealing = BackgroundSealing(folder, seal_seconds, self._close_due)
-        self.lines = 0
+        self.lines = self.torn_segments = 0
         self._sealing.start(self._adopt_abandoned())
 
     @property
@@ -64,6 +84,16 @@ class PredictionLog:
         """Why lines cannot be written where they belong, or a segment cannot be sealed just now."""
         return self._segments.trouble or self._sealing.last_error
 
+    @property
+    def torn(self) -> str | None:
+        """What was set aside after a crash of the machine, and what to do about it."""
+        if not self.torn_segments:
+            return None
+        return (
+            f"a crash left {self.torn_segments} segments of the prediction log without a whole line; "
+            f"remove them once you have looked: {self._folder / JOURNAL}/*.torn"
+        )
+
     def append(self, entries: Sequence[LoggedPrediction], layout: Layout) -> Sequence[LoggedPrediction]:
         """Log the entries that are no retries and return the line that stands for each.
 
@@ -73,6 +103,18 @@ class PredictionLog:
         Raises:
             RequestIdReusedError: an id was answered for another request; nothing is written.
             LogWriteError: the lines could not be written, so none of them may be answered.
+        """
+        lines, committed = self.begin_append(entries, layout)
+        if committed is not None:
+            committed.result()
+        return lines
+
+    def begin_append(
+        self, entries: Sequence[LoggedPrediction], layout: Layout
+    ) -> "tuple[Sequence[LoggedPrediction], Future[None] | None]":
+        """Do the same without waiting for the disk; the lines may be answered once the future has ended well.
+
+        Without one, they may be at once. Raises as `append` does, and so does the future.
         """
         entries = self._concealed(entries)
         with self._lock:
@@ -84,9 +126,11 @@ class PredictionLog:
                 if fresh:
                     self._log_new(fresh, layout)
                 entries = [standing[identity_of(entry)] for entry in entries]
+            # With the lock held: a sync that fails tells all who have got one of its lines.
+            committed = None if self._commits is None else self._commits.request()
         if self._segments.rows >= self._seal_rows:
             self._sealing.wake()
-        return entries
+        return entries, committed
 
     def append_shadows(self, entries: Sequence[LoggedPrediction], layout: Layout) -> None:
         """Log what was scored unseen. What was scored twice is there twice; readers count the first.
@@ -102,10 +146,27 @@ class PredictionLog:
         """Seal what is open and stop; the log is whole without this too, only unsealed."""
         self._closing = True
         self._sealing.close()
+        if self._commits is not None:
+            self._commits.close()
 
     def _log_new(self, entries: Sequence[LoggedPrediction], layout: Layout) -> None:
         self._write(entries, layout)
         self._answered.remember(entries, layout)
+        if self._commits is not None:
+            self._uncommitted.extend(entries)
+
+    def _sync(self) -> None:
+        """Have all lines so far survive a loss of power. Those of which that is not sure are forgotten."""
+        with self._lock:
+            written, self._uncommitted = self._uncommitted, []
+            unsynced = self._segments.take_unsynced()
+        failed = [(place, error) for place, each in unsynced if (error := _sync_failure(each))]
+        if failed:
+            with self._lock:
+                self._answered.forget(written)
+                for place, error in failed:
+                    place.sync_failed(error)
+            raise LogWriteError(str(failed[0][0].folder), str(failed[0][1]))
 
     def _write(self, entries: Sequence[LoggedPrediction], layout: Layout) -> None:
         self._segments.append(entries, layout)
@@ -134,9 +195,13 @@ class PredictionLog:
                 raise RequestIdReusedError((entry.request_id,))
         return standing
 
+    def _count_torn(self) -> None:
+        self.torn_segments = sum(map(count_torn, self._folders))
+
     def _close_due(self) -> list[Path]:
         """Close the segments if it is time to, for them to be sealed."""
         expire(self._folders, self._remember)
+        self._count_torn()
         with self._lock:
             since = self._segments.since
             old = since is not None and monotonic() - since >= self._seal_seconds
@@ -153,9 +218,12 @@ class PredictionLog:
     def _adopt_abandoned(self) -> list[Path]:
         """Take over the segments of dead processes, and remember what they and the sealed ones answered."""
         abandoned = self._abandoned()
+        if self._commits is not None:
+            _sync_abandoned(abandoned)
         expire(self._folders, self._remember)
         for path in [*retained(self._folders), *abandoned]:
             self._remember_segment(path)
+        self._count_torn()
         for draft in (draft for folder in self._folders for draft in (folder / JOURNAL).glob("*.draft")):
             if is_abandoned(draft):
                 draft.unlink(missing_ok=True)
@@ -167,7 +235,28 @@ class PredictionLog:
     def _remember_segment(self, path: Path) -> None:
         try:
             layout, entries = read_segment(path)
+        except TornSegmentError as error:
+            if path.suffix == SUFFIX:
+                set_aside(path)
+            else:
+                logger.warning("What was answered before is not remembered: %s", error)
+            return
         except (PredictionLogError, FileNotFoundError) as error:
             logger.warning("What was answered before is not remembered: %s", error)
             return
         self._answered.remember([entry for entry in entries if entry.role != "shadow"], layout)
+
+
+def _sync_failure(unsynced: Unsynced) -> OSError | None:
+    try:
+        unsynced.sync()
+    except OSError as error:
+        return error
+    return None
+
+
+def _sync_abandoned(paths: Sequence[Path]) -> None:
+    """A retry of what a killed process wrote, and may not have synced, is answered without another line."""
+    for path in paths:
+        with suppress(FileNotFoundError):  # another process has sealed it
+            Unsynced(os.open(path, os.O_RDONLY), path).sync()

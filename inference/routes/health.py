@@ -27,6 +27,7 @@ async def get_ready(request: Request) -> ReadyDocument:
         served.reader.trouble,
         served.scorer.warning,
         state.log.last_error,
+        state.log.torn,
         *state.access.troubles,
     )
     return ReadyDocument(
