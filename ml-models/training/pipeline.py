@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Protocol, TypeVar
 
 from training.bundle.contract import CONTRACT_FILE, Contract, file_digest
@@ -154,13 +153,10 @@ def _deliver(
     candidates: list[Candidate],
 ) -> TrainingOutcome:
     run, verdict = training.run, challenge.verdict
-    staging = training.settings.var / "staging"
-    staging.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=staging) as folder:
-        bundle = Path(folder) / BUNDLE_ARTIFACT
-        run("bundle", lambda: _package(training, bundle, windowed, exported, challenge))
-        run("log", lambda: _log(training, Path(folder), windowed, challenge))
-        version = run("register", lambda: _register(training, bundle, exported, challenge))
+    bundle = training.log.staging / BUNDLE_ARTIFACT
+    run("bundle", lambda: _package(training, bundle, windowed, exported, challenge))
+    run("log", lambda: _log(training, windowed, challenge))
+    version = run("register", lambda: _register(training, bundle, exported, challenge))
     training.record.version = version
     training.record.tags["gate"] = "accepted" if verdict.accepted else "refused"
     promoted = verdict.accepted and not _waits_for_rollout(training.settings, champion)
@@ -195,11 +191,11 @@ def _package(
     )
 
 
-def _log(training: Training, folder: Path, windowed: WindowedData, challenge: Challenge) -> None:
+def _log(training: Training, windowed: WindowedData, challenge: Challenge) -> None:
     from training.figures import draw_figures  # imports matplotlib
 
     log, verdict = training.log, challenge.verdict
-    figures, provenance = folder / "figures", folder / "environment"
+    figures, provenance = log.staging / "figures", log.staging / "environment"
     figures.mkdir()
     label = windowed.data["gate"].label
     draw_figures(figures, training.problem, label, challenge.prediction, challenge.evaluation)

@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from training.problem import Problem
 from training.provenance import code_version
@@ -54,7 +52,7 @@ def log_ranking(
         log.set_tags({**tags, TABLES_TAG: json.dumps([{"path": f"{ARTIFACT}/{TABLE}", "type": "table"}])})
         log.log_params(params)
         log.log_metrics(_metrics(ranking, confirmed))
-        _log_files(log, settings, problem, windows, ranking)
+        _log_files(log, problem, windows, ranking)
     return log.run_id
 
 
@@ -69,23 +67,19 @@ def _metrics(ranking: Sequence[RankedFeature], confirmed: Mapping[str, float]) -
 
 def _log_files(
     log: RunLog,
-    settings: TrainingSettings,
     problem: Problem,
     windows: Sequence[WindowImportance],
     ranking: Sequence[RankedFeature],
 ) -> None:
     from training.ranking_figure import draw_ranking  # imports matplotlib
 
-    staging = settings.var / "staging"
-    staging.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=staging) as folder:
-        files = Path(folder) / ARTIFACT
-        files.mkdir()
-        (files / TABLE).write_text(json.dumps(_as_table(ranking)), encoding="utf-8")
-        parts = [window.model_dump() for window in windows]
-        (files / "windows.json").write_text(json.dumps(parts, indent=2), encoding="utf-8")
-        draw_ranking(files / "importance.png", problem, ranking)
-        log.take_folder(files, ARTIFACT)
+    files = log.staging / ARTIFACT
+    files.mkdir()
+    (files / TABLE).write_text(json.dumps(_as_table(ranking)), encoding="utf-8")
+    parts = [window.model_dump() for window in windows]
+    (files / "windows.json").write_text(json.dumps(parts, indent=2), encoding="utf-8")
+    draw_ranking(files / "importance.png", problem, ranking)
+    log.take_folder(files, ARTIFACT)
 
 
 def _as_table(ranking: Sequence[RankedFeature]) -> dict[str, list[object]]:

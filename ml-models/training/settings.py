@@ -63,6 +63,11 @@ class TrainingSettings(FeatureSettings):
         return Path(unquote(self.tracking_uri[scheme.end() :].partition("?")[0])) if scheme else None
 
     @property
+    def staging(self) -> Path:
+        """The folder of what runs that are under way have not delivered yet."""
+        return self.var / "staging"
+
+    @property
     def locks(self) -> Path:
-        """The folder of the lock files that order writers of the registry."""
+        """The folder of the lock files: they order writers of the registry and tell which runs are alive."""
         return self.var / "locks"

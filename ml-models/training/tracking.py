@@ -17,6 +17,7 @@ from training.evaluate import Evaluation
 from training.problem import Problem
 from training.registry import ARTIFACT_SCHEME, bundle_location, open_client
 from training.settings import TrainingSettings
+from training.staging import STAGING_TAG, end_abandoned_runs, staging_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,13 +32,14 @@ Scalar = str | int | float
 
 @dataclass(frozen=True)
 class RunLog:
-    """An open run: where its values and files go."""
+    """An open run: where its values and files go; `staging` is a folder that is gone when it has ended."""
 
     client: "MlflowClient"
     settings: TrainingSettings
     experiment_id: str
     run_id: str
     artifact_uri: str
+    staging: Path
 
     def log_params(self, params: Mapping[str, Scalar]) -> None:
         """Log parameters; long values are cut."""
@@ -105,18 +107,24 @@ class RunLog:
 
 @contextmanager
 def open_run(settings: TrainingSettings, problem: Problem, name: str, code_version: str) -> Iterator[RunLog]:
-    """Open the run of one training; it ends FINISHED, or FAILED when the body raises."""
+    """Open the run of one training; it ends FINISHED, or FAILED when the body raises.
+
+    Runs that killed processes left open are ended first.
+    """
     client = open_client(settings, create=True)
     experiment = _experiment(client, settings, problem.name)
-    log = _start(client, settings, experiment, name, {SOURCE_TAG: code_version})
-    with _ending(log):
-        yield log
+    end_abandoned_runs(settings, client, experiment, problem.name)
+    with staging_folder(settings, problem.name) as staging:
+        log = _start(client, settings, experiment, name, staging, {SOURCE_TAG: code_version})
+        with _ending(log):
+            yield log
 
 
 @contextmanager
 def open_nested(parent: RunLog, name: str) -> Iterator[RunLog]:
     """Open a run below `parent`."""
-    log = _start(parent.client, parent.settings, parent.experiment_id, name, {PARENT_TAG: parent.run_id})
+    tags = {PARENT_TAG: parent.run_id}
+    log = _start(parent.client, parent.settings, parent.experiment_id, name, parent.staging, tags)
     with _ending(log):
         yield log
 
@@ -166,10 +174,15 @@ def _usable(location: str, experiment_id: str, name: str, settings: TrainingSett
 
 
 def _start(
-    client: "MlflowClient", settings: TrainingSettings, experiment: str, name: str, tags: dict[str, str]
+    client: "MlflowClient",
+    settings: TrainingSettings,
+    experiment: str,
+    name: str,
+    staging: Path,
+    tags: dict[str, str],
 ) -> RunLog:
-    run = client.create_run(experiment, run_name=name, tags=tags)
-    return RunLog(client, settings, experiment, run.info.run_id, run.info.artifact_uri)
+    run = client.create_run(experiment, run_name=name, tags={**tags, STAGING_TAG: staging.name})
+    return RunLog(client, settings, experiment, run.info.run_id, run.info.artifact_uri, staging)
 
 
 @contextmanager
