@@ -2,13 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
 
 import numpy as np
+import pandas as pd
 
+from training.bundle.contract import Contract
 from training.bundle.errors import BundleError
 from training.bundle.reader import Bundle, read_bundle
 from training.bundle.scorer import Scorer
-from training.errors import ParityError, TrainingError
+from training.errors import (
+    ChampionUnreadableError,
+    ParityError,
+    RegistryUnavailableError,
+    TrainingError,
+)
 from training.estimators.base import FittedModel
 from training.estimators.base_rate import BaseRateEstimator
 from training.estimators.parity import (
@@ -20,14 +29,18 @@ from training.estimators.parity import (
 )
 from training.evaluate import Evaluation, compute_metrics, evaluate
 from training.fitting import Candidate, WindowedData
-from training.gate import GateVerdict, judge
+from training.gain import Gain, measure_gain, number_days
+from training.gate import Check, GateVerdict, judge
 from training.matrix import MatrixError, to_matrix
 from training.metrics import Floats
 from training.problem import Problem
 from training.registry import ModelVersionRef, fetch_bundle
 from training.settings import TrainingSettings
+from training.windows import window_ranges
 
-SCORING_THREADS = 2
+SCORING_THREADS: Final = 2
+# What a bundle that may be there again in a moment ends in: its files are away, or the server that has them.
+UNREADABLE: Final = (BundleError, RegistryUnavailableError, OSError)
 
 
 @dataclass(frozen=True)
@@ -46,7 +59,7 @@ class Exported:
 
 @dataclass(frozen=True)
 class Champion:
-    """The present champion; `bundle` is None when it cannot be opened, and `problem` says why."""
+    """The present champion; `bundle` is None when it cannot be read just now, and `fault` says why."""
 
     ref: ModelVersionRef
     bundle: Bundle | None
@@ -97,48 +110,104 @@ def export_model(model: FittedModel, problem: Problem, windowed: WindowedData, s
 
 
 def open_champion(settings: TrainingSettings, ref: ModelVersionRef | None) -> Champion | None:
-    """Open the champion's bundle; one that cannot be opened is reported, since it cannot serve either."""
+    """Open the champion's bundle; None when there is no champion, which one that is away for now is not."""
     if ref is None:
         return None
     try:
-        return Champion(ref, read_bundle(fetch_bundle(settings, ref)))
-    except BundleError as error:
+        return Champion(ref, read_bundle(fetch_bundle(settings, ref), ref.digest))
+    except UNREADABLE as error:
         return Champion(ref, None, str(error))
 
 
 def hold_gate(
     problem: Problem, windowed: WindowedData, exported: Exported, champion: Champion | None
 ) -> Challenge:
-    """Score the gate window with every contestant and judge."""
+    """Score the gate window with every contestant and judge.
+
+    A champion that cannot be scored there is no rival that could be beaten: the verdict is a refusal.
+    """
     gate = windowed.data["gate"]
     prediction = Scorer(exported.graph, threads=SCORING_THREADS).score_matrix(gate.matrix)
-    frame = windowed.training_set.frame.iloc[windowed.rows["gate"]]
-    evaluation = evaluate(problem.task, frame, gate.label, prediction, problem.slices)
-    theirs, faults = _score_champion(windowed, champion)
+    evaluation = evaluate(problem.task, gate_frame(windowed), gate.label, prediction, problem.slices)
+    base_rate = _score_base_rate(problem, windowed)
+    theirs, conditions = _score_champion(windowed, champion)
     verdict = judge(
         problem,
         sample=len(gate),
         challenger=evaluation.overall,
         champion=None if theirs is None else compute_metrics(problem.task, gate.label, theirs),
-        base_rate=compute_metrics(problem.task, gate.label, _score_base_rate(problem, windowed)),
+        base_rate=compute_metrics(problem.task, gate.label, base_rate),
+        gain=_measure_gain(problem, windowed, prediction, base_rate if theirs is None else theirs),
+        conditions=conditions,
     )
-    noted = verdict.model_copy(update={"reasons": (*verdict.reasons, *faults)})
-    return Challenge(noted, prediction, evaluation)
+    return Challenge(verdict, prediction, evaluation)
+
+
+def gate_frame(windowed: WindowedData) -> pd.DataFrame:
+    """The rows of the gate window as they were read."""
+    return windowed.training_set.frame.iloc[windowed.rows["gate"]]
+
+
+def require_comparison(champion: Champion | None, challenge: Challenge, version: str) -> None:
+    """Check that the champion, if there is one, was compared with the registered challenger `version`.
+
+    Raises:
+        ChampionUnreadableError: it was not.
+    """
+    if champion is None or challenge.verdict.champion is not None:
+        return
+    raise ChampionUnreadableError(
+        f"version {version} is registered and not promoted: {challenge.verdict.reasons[1]}; restore it and "
+        "train again, or go back with `python -m training rollback`; if it is lost for good, "
+        f"`python -m training promote {version}` puts the new version in its place"
+    )
+
+
+def _measure_gain(problem: Problem, windowed: WindowedData, prediction: Floats, rival: Floats) -> Gain:
+    days = number_days(gate_frame(windowed)["event_timestamp"], _gate_start(problem, windowed))
+    label = windowed.data["gate"].label
+    return measure_gain(problem.task, problem.primary_metric, label, prediction, rival, days)
+
+
+def _gate_start(problem: Problem, windowed: WindowedData) -> datetime:
+    return window_ranges(problem.windows, windowed.training_set.as_of).gate.start
 
 
 def _score_champion(
     windowed: WindowedData, champion: Champion | None
-) -> tuple[Floats | None, tuple[str, ...]]:
+) -> tuple[Floats | None, tuple[Check, ...]]:
     if champion is None:
         return None, ()
     if champion.bundle is None:
-        return None, (f"champion {champion.ref.version} cannot be opened: {champion.fault}",)
-    frame = windowed.training_set.frame.iloc[windowed.rows["gate"]]
+        return None, (_refusal(champion, f"cannot be read: {champion.fault}"),)
     try:
-        matrix = to_matrix(frame, champion.bundle.contract.columns)
+        matrix = to_matrix(gate_frame(windowed), champion.bundle.contract.columns)
+        prediction = champion.bundle.scorer(threads=SCORING_THREADS).score_matrix(matrix)
     except MatrixError as error:
-        return None, (f"champion {champion.ref.version} reads features that are gone: {error}",)
-    return champion.bundle.scorer(threads=SCORING_THREADS).score_matrix(matrix), ()
+        return None, (_refusal(champion, f"reads features that are gone: {error}"),)
+    except UNREADABLE as error:
+        return None, (_refusal(champion, f"cannot be read: {error}"),)
+    return prediction, _unseen(windowed, champion.ref.version, champion.bundle.contract)
+
+
+def _refusal(champion: Champion, fault: str) -> Check:
+    return Check(passed=False, reason=f"champion {champion.ref.version} {fault} (refused)")
+
+
+def _unseen(windowed: WindowedData, version: str, contract: Contract) -> tuple[Check, ...]:
+    """Refuse a gate window of which the champion has learned something; the challenger's own ends before."""
+    learned_until = max(
+        (window.end for name, window in contract.windows.items() if name != "gate"), default=None
+    )
+    first = gate_frame(windowed)["event_timestamp"].iloc[0]
+    if learned_until is None or learned_until <= first:
+        return ()
+    learned, begins = f"{learned_until:%Y-%m-%d %H:%M}", f"{first:%Y-%m-%d %H:%M}"
+    reason = (
+        f"champion {version} learned from rows until {learned}, and the gate window begins at {begins}: "
+        "train at a later as_of (refused)"
+    )
+    return (Check(passed=False, reason=reason),)
 
 
 def _score_base_rate(problem: Problem, windowed: WindowedData) -> Floats:

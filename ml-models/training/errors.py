@@ -45,6 +45,10 @@ class NoPreviousVersionError(PromotionError):
     """There is no previous version to roll back to."""
 
 
+class ChampionUnreadableError(PromotionError):
+    """There is a champion, and it cannot be compared with: nothing may take its place unasked."""
+
+
 class PromotionBusyError(PromotionError):
     """Another process has held the promotion lock for too long."""
 

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from training.bundle.contract import CONTRACT_FILE, Contract, file_digest
-from training.challenge import Challenge, Champion, Exported, export_best, hold_gate, open_champion
+from training.challenge import (
+    Challenge,
+    Champion,
+    Exported,
+    export_best,
+    hold_gate,
+    open_champion,
+    require_comparison,
+)
 from training.dataset import TrainingSet, build_training_set, validate_training_set
 from training.estimators.base import Estimator
 from training.fitting import (
@@ -21,6 +29,7 @@ from training.fitting import (
     rank_candidates,
     shuffle_training_labels,
 )
+from training.gain import Gain
 from training.lineage import TrainingRecord, recorded_training
 from training.outcome import TrainingOutcome, TrainingRequest
 from training.packaging import package_bundle
@@ -159,6 +168,7 @@ def _deliver(
     version = run("register", lambda: _register(training, bundle, exported, challenge))
     training.record.version = version
     training.record.tags["gate"] = "accepted" if verdict.accepted else "refused"
+    require_comparison(champion, challenge, version)
     promoted = verdict.accepted and not _waits_for_rollout(training.settings, champion)
     if promoted:
         run("promote", lambda: _promote(training, version, champion))
@@ -207,7 +217,12 @@ def _log(training: Training, windowed: WindowedData, challenge: Challenge) -> No
     log.log_evaluation(challenge.evaluation, "")
     log.log_metrics(verdict.base_rate, "base_rate_model/")
     log.log_metrics(verdict.champion or {}, "champion/")
+    log.log_metrics(_known(verdict.gain), "gain/")
     log.set_tags(_verdict_tags(training, challenge))
+
+
+def _known(gain: Gain) -> dict[str, float]:
+    return {name: float(value) for name, value in gain.model_dump().items() if value is not None}
 
 
 def _write_provenance(folder: Path) -> None:
@@ -252,7 +267,7 @@ def _register(training: Training, bundle: Path, exported: Exported, challenge: C
 
 
 def _waits_for_rollout(settings: TrainingSettings, champion: Champion | None) -> bool:
-    return settings.promotion != "direct" and champion is not None and champion.bundle is not None
+    return settings.promotion != "direct" and champion is not None
 
 
 def _promote(training: Training, version: str, champion: Champion | None) -> None:

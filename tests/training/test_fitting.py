@@ -1,17 +1,18 @@
 """The challenger is the best candidate before the gate window; candidates load by path."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.second_problem.problem import CANDIDATES, PROBLEM
-from tests.training.conftest import BEFORE_THE_SHIFT, TrainedWorld
+from tests.training.conftest import AFTER_THE_SHIFT, BEFORE_THE_SHIFT, TrainedWorld, run_training
 from training.challenge import export_best, export_model, hold_gate, open_champion
 from training.command import describe_outcome
 from training.dataset import build_training_set
-from training.errors import ParityError, TrainingError, UnknownMetricError
+from training.errors import ChampionUnreadableError, ParityError, TrainingError, UnknownMetricError
 from training.estimators.base import Dataset, FittedModel
 from training.evaluate import Evaluation
 from training.fitting import (
@@ -25,8 +26,10 @@ from training.fitting import (
 from training.matrix import FeatureMatrix, Floats
 from training.outcome import TrainingRequest
 from training.pipeline import train
-from training.registry import fetch_bundle, open_client, version_ref
+from training.registry import current, fetch_bundle, open_client, version_ref
 from training.settings import TrainingSettings
+
+LATER = AFTER_THE_SHIFT + timedelta(days=4)
 
 
 @pytest.fixture(scope="module")
@@ -126,22 +129,42 @@ def test_an_export_that_answers_differently_is_refused(windowed: WindowedData, m
         export_model(drifting, PROBLEM, windowed, seed=1)
 
 
-def test_a_champion_that_cannot_be_opened_is_reported_and_not_a_rival(
+def test_a_champion_that_cannot_be_read_just_now_is_not_replaced(settings: TrainingSettings) -> None:
+    # given a champion whose artifacts are away for now, and rollouts that judge what the gate accepts
+    away = settings.model_copy(update={"promotion": "canary"})
+    champion = current(settings, PROBLEM.name)
+    assert champion is not None
+    folder = fetch_bundle(settings, champion)
+    folder.rename(folder.with_name("away"))
+    # when a training would beat the base rate by far
+    with pytest.raises(ChampionUnreadableError, match="python -m training promote 4") as caught:
+        run_training(away, LATER)
+    # then it is registered as refused, and the champion stays
+    assert f"champion {champion.version} cannot be read" in str(caught.value)
+    assert version_ref(settings, PROBLEM.name, "4").tags["gate"] == "refused"
+    assert current(settings, PROBLEM.name) == champion
+    # and once the artifacts are back, it is compared with
+    folder.with_name("away").rename(folder)
+    again = run_training(settings, LATER)
+    assert again.promoted
+    assert again.verdict.champion is not None
+
+
+def test_a_champion_that_breaks_as_it_is_scored_is_not_beaten(
     settings: TrainingSettings, windowed: WindowedData, model: FittedModel
 ) -> None:
-    # given a champion whose graph was damaged
+    # given a champion whose graph is damaged after it was opened
     ref = version_ref(settings, PROBLEM.name, "3")
+    champion = open_champion(settings, ref)
     (fetch_bundle(settings, ref) / "model.onnx").write_bytes(b"damaged")
     # when the gate is held
-    challenge = hold_gate(
-        PROBLEM, windowed, export_model(model, PROBLEM, windowed, seed=1), open_champion(settings, ref)
-    )
-    # then the base rate is the only rival, and the reasons say why
-    assert challenge.verdict.champion is None
-    assert "champion 3 cannot be opened" in challenge.verdict.reasons[-1]
+    challenge = hold_gate(PROBLEM, windowed, export_model(model, PROBLEM, windowed, seed=1), champion)
+    # then the base rate, which is beaten, is not enough
+    assert not challenge.verdict.accepted
+    assert "champion 3 cannot be read" in challenge.verdict.reasons[1]
 
 
-def test_a_champion_of_other_features_is_reported(
+def test_a_champion_of_features_that_are_gone_is_not_beaten(
     world: TrainedWorld, windowed: WindowedData, model: FittedModel
 ) -> None:
     # given a feature that the champion reads and the training set no longer has
@@ -151,6 +174,20 @@ def test_a_champion_of_other_features_is_reported(
         windowed.training_set, frame=windowed.training_set.frame.drop(columns="rides_last_day")
     )
     challenge = hold_gate(PROBLEM, replace(windowed, training_set=narrower), exported, champion)
-    assert challenge.verdict.champion is None
-    assert "features that are gone" in challenge.verdict.reasons[-1]
+    assert not challenge.verdict.accepted
+    assert "features that are gone" in challenge.verdict.reasons[1]
     assert np.isfinite(challenge.prediction).all()
+
+
+def test_a_champion_that_has_learned_from_the_gate_window_is_not_judged_there(
+    world: TrainedWorld, windowed: WindowedData, model: FittedModel
+) -> None:
+    # given a champion of a later moment than the training
+    exported = export_model(model, PROBLEM, windowed, seed=1)
+    champion = open_champion(world.settings, version_ref(world.settings, PROBLEM.name, "3"))
+    challenge = hold_gate(PROBLEM, windowed, exported, champion)
+    assert not challenge.verdict.accepted
+    assert "learned from rows until 2024-04-20" in challenge.verdict.reasons[1]
+    # whereas one of the same moment has not seen the window
+    same = open_champion(world.settings, version_ref(world.settings, PROBLEM.name, "1"))
+    assert "learned" not in "".join(hold_gate(PROBLEM, windowed, exported, same).verdict.reasons)

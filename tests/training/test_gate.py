@@ -8,6 +8,7 @@ from tests.training.conftest import AFTER_THE_SHIFT, TrainedWorld
 from training.bundle.reader import read_bundle
 from training.dataset import build_training_set
 from training.evaluate import Metrics
+from training.gain import Gain
 from training.gate import GateVerdict, judge
 from training.matrix import to_matrix
 from training.problem import GatePolicy, Guardrail
@@ -16,6 +17,7 @@ from training.registry import fetch_bundle, version_ref
 POLICY = GatePolicy(
     margin_over_base_rate=1.0,
     margin_over_champion=0.5,
+    probability_over_champion=0.0,
     minimum_sample=100,
     guardrails=(Guardrail(metric="mae", tolerance=0.25),),
 )
@@ -29,7 +31,12 @@ def metrics(rmse: float, mae: float = 1.0) -> Metrics:
 def verdict(
     challenger: Metrics, champion: Metrics | None, base_rate: Metrics, sample: int = 100
 ) -> GateVerdict:
-    return judge(STRICT, sample, challenger, champion, base_rate)
+    rival = base_rate if champion is None else champion
+    return judge(STRICT, sample, challenger, champion, base_rate, gain(rival["rmse"] - challenger["rmse"]))
+
+
+def gain(point: float, probability: float | None = None) -> Gain:
+    return Gain(point=point, low=point - 1, high=point + 1, probability=probability, days=7)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +64,27 @@ def test_too_few_labels_refuse_whatever_the_metrics_say() -> None:
     found = verdict(metrics(1.0), metrics(5.0), metrics(10.0), sample=POLICY.minimum_sample - 1)
     assert not found.accepted
     assert "refused" in found.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("probability", "accepted"), [(0.81, True), (0.8, True), (0.79, False), (None, False)]
+)
+def test_a_policy_may_ask_how_sure_a_gain_is(probability: float | None, accepted: bool) -> None:
+    sure = STRICT.model_copy(update={"gate": POLICY.model_copy(update={"probability_over_champion": 0.8})})
+    found = judge(sure, 100, metrics(4.0), metrics(5.0), metrics(10.0), gain(1.0, probability))
+    assert found.accepted is accepted
+    assert "0.8 needed" in found.reasons[2]
+
+
+def test_the_verdict_says_how_sure_the_gain_is(world: TrainedWorld) -> None:
+    found = world.second.verdict
+    assert found.champion is not None
+    assert found.gain.point == pytest.approx(found.champion["rmse"] - found.challenger["rmse"])
+    assert found.gain.low is not None
+    assert found.gain.high is not None
+    assert found.gain.low < found.gain.point < found.gain.high
+    assert found.gain.days == PROBLEM.windows.gate.days
+    assert f"probability of a gain {found.gain.probability:.2f}" in found.reasons[1]
 
 
 def test_reasons_name_each_contestants_own_number() -> None:
