@@ -1,13 +1,24 @@
 """Every family learns, keeps what it learned on disk without a pickle, and refuses what teaches nothing."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
-from tests.training.tabular_rows import COLUMNS, ESTIMATORS, FAMILIES, log_loss, make_matrix, make_rows
+from tests.training.tabular_rows import (
+    COLUMNS,
+    ESTIMATORS,
+    FAMILIES,
+    log_loss,
+    make_logit,
+    make_matrix,
+    make_rows,
+)
 from training.errors import EmptyWindowError, SingleClassError
 from training.estimators.base import Dataset, EstimatorError
+from training.estimators.boosted_trees import BoostedTreesEstimator
 from training.estimators.native import load_native
 from training.matrix import FeatureMatrix
 
@@ -148,3 +159,28 @@ def test_a_foreign_folder_is_refused(tmp_path):
     (tmp_path / "model.json").write_text(json.dumps({"native_version": 99, "family": "linear"}))
     with pytest.raises(EstimatorError, match="unknown version"):
         load_native(tmp_path)
+
+
+def test_boosted_trees_learn_a_rare_class() -> None:
+    # given a class of about half a percent
+    def rare(rows: int, seed: int) -> Dataset:
+        matrix = make_matrix(rows, seed)
+        chance = 1 / (1 + np.exp(5.6 - make_logit(matrix)))
+        return Dataset(matrix, (np.random.default_rng(seed + 1).random(rows) < chance).astype(np.float64))
+
+    train, later = rare(10_000, 0), rare(50_000, 50)
+    model = BoostedTreesEstimator("binary").fit(train, rare(5_000, 20), COLUMNS, seed=1)
+    # then they tell it apart, and better than its share alone does
+    chance = model.predict(later.matrix)
+    assert roc_auc_score(later.label, chance) > 0.7
+    assert log_loss(later.label, chance) < log_loss(later.label, np.full(len(later), train.label.mean()))
+
+
+def test_a_common_class_is_learned_as_the_hyper_parameters_say() -> None:
+    train = make_rows("binary", 2_000)
+    fitted = BoostedTreesEstimator("binary", rounds=5).fit(
+        train, make_rows("binary", 500, 2), COLUMNS, seed=1
+    )
+    core: Any = fitted.core
+    parameters = json.loads(core.booster.save_config())["learner"]["gradient_booster"]["tree_train_param"]
+    assert float(parameters["min_child_weight"]) == BoostedTreesEstimator("binary").min_child_weight
