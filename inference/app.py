@@ -65,6 +65,8 @@ def _respond_refusal(path: str, error: InferenceError) -> Response:
 async def _answer_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, InferenceError):
         raise error
+    if error.detail and request.app.state.access.allows(request.scope["headers"], "admin"):
+        error = error.in_detail()
     return _respond_refusal(request.url.path, error)
 
 

@@ -15,6 +15,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     - `door`: predict, open_inference, grpc, tensorflow_serving or mlflow.
     - `caller`: the id of the API key or the token's subject; `None` without access control.
     - `request_id`: of the whole call (`x-request-id`), for logs and traces; not a prediction's id.
+    - `detailed`: whether an error is told in detail: the caller has the scope `admin`.
     - `explain`: whether the answers are to carry their reasons.
     - `trace`: takes the spans of the call's stages; `None` unless it is traced.
     """
@@ -25,3 +26,4 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     request_id: str | None = None
     explain: bool = False
     trace: "RequestTrace | None" = None
+    detailed: bool = False

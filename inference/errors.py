@@ -1,7 +1,7 @@
 """What the service answers when it cannot predict: a status, a code, and what to do next."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -43,18 +43,29 @@ UNEXPECTED: Final = ErrorDocument(
 class InferenceError(Exception):
     """Base of this room's errors. Nothing of the request was logged when one is answered.
 
-    `headers` are answered with it, such as `Retry-After`.
+    `headers` are answered with it, such as `Retry-After`. `message` is for every caller; `detail`, which may
+    name paths and statements, is said in its stead to callers with the scope `admin`.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
 
     def __init__(
-        self, message: str, items: Sequence[ErrorItem] = (), headers: Mapping[str, str] | None = None
+        self,
+        message: str,
+        items: Sequence[ErrorItem] = (),
+        headers: Mapping[str, str] | None = None,
+        detail: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.message, self.items = message, tuple(items)
+        self.message, self.items, self.detail = message, tuple(items), detail
         self.headers: Mapping[str, str] = headers or {}
+
+    def in_detail(self) -> Self:
+        """The same error for callers with the scope `admin`; others may be told this one at the same time."""
+        told = type(self).__new__(type(self), self.message)
+        told.__dict__.update(self.__dict__, message=self.detail or self.message)
+        return told
 
     def document(self) -> ErrorDocument:
         """The body of the answer."""
@@ -101,6 +112,13 @@ class NoModelError(InferenceError):
     """No model is loaded (yet)."""
 
     status, code = 503, "no_model"
+
+    @classmethod
+    def served(cls, reason: str) -> Self:
+        """None is served, for a reason that may name paths and statements."""
+        return cls(
+            "no model is loaded yet; /health/ready says why to callers with the scope admin", detail=reason
+        )
 
 
 class FeaturesUnavailableError(InferenceError):

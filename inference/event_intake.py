@@ -131,4 +131,10 @@ def _answered() -> Iterator[None]:
             ErrorItem(index=found.index, field=found.field, code=found.code, message=found.message)
             for found in getattr(error, "refusals", ())
         ]
-        raise ANSWERS.get(type(error), EventsUnavailableError)(str(error), items) from error
+        answer = ANSWERS.get(type(error))
+        if answer is not None:
+            raise answer(str(error), items) from error
+        logger.warning("Events cannot be taken in: %s", error)
+        raise EventsUnavailableError(
+            "events cannot be made durable here just now; the service's log says why", detail=str(error)
+        ) from error

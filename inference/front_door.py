@@ -124,7 +124,7 @@ class HotPaths:
         except Exception as error:
             return self.failed(hot, Call(started, hot.door, None, named, trace=trace), path, error)
         state.metrics.observe("access", perf_counter() - began)
-        return Call(started, hot.door, caller.id, named, trace=trace)
+        return Call(started, hot.door, caller.id, named, False, trace, "admin" in caller.scopes)
 
     async def answer(
         self, hot: HotRoute, call: Call, path: str, answering: Awaitable[HotResponse]
@@ -142,6 +142,8 @@ class HotPaths:
         """The answer that says an error; one that nobody expects is logged, and not told."""
         if not isinstance(error, InferenceError):
             error = unexpected(error)
+        elif call.detailed:
+            error = error.in_detail()
         return Answered(self.refuse(path, error), call, hot.route, error.code)
 
     def turn_away(

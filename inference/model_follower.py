@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from threading import Event, Thread
 from time import monotonic
 
+from inference.errors import NoModelError
 from inference.last_deployment import LastDeployment
 from inference.rollout.following import ChallengerFollower
 from inference.served_model import ServedModel, load_model
@@ -71,6 +72,13 @@ class ModelFollower:
         """The champion."""
         serving = self.serving
         return serving.champion if serving else None
+
+    def require_serving(self) -> ServingSet:
+        """What serves. Raises `NoModelError`: no model is loaded (yet)."""
+        serving = self.serving
+        if serving is None:
+            raise NoModelError.served(self.reason)
+        return serving
 
     @property
     def reason(self) -> str:

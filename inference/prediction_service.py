@@ -7,7 +7,6 @@ from typing import Final
 from inference.admission.admission import Admission
 from inference.admission.bounded_threads import BoundedThreads
 from inference.call import Call
-from inference.errors import NoModelError
 from inference.hot_path.answering import Answering, Answers
 from inference.hot_path.asked import Asked, BatchKey, ask, ask_champion, divide
 from inference.hot_path.micro_batching import MicroBatcher, Receiver
@@ -89,7 +88,7 @@ class PredictionService:
         if call.explain or self._is_large(questions):
             with self._admission.apart(1):
                 return await self._threads.run(self.predict_blocking, questions, call, serving)
-        serving = serving or self._serving()
+        serving = serving or self._follower.require_serving()
         parts = divide(serving, questions, call)
         if len(parts) == 1:
             answers = await self._ask(serving, parts[0])
@@ -102,7 +101,7 @@ class PredictionService:
         self, questions: Sequence[Question], call: Call, serving: ServingSet | None = None
     ) -> Answers:
         """Do the same in a worker thread: for large calls, explanations, and doors without an event loop."""
-        serving = serving or self._serving()
+        serving = serving or self._follower.require_serving()
         parts = divide(serving, questions, call)
         answers = _in_order(parts, [self._ask_blocking(serving, part) for part in parts])
         self._shadows.offer(serving, questions, call)
@@ -134,12 +133,6 @@ class PredictionService:
         champions = ask_champion(serving, asked, error)
         self._metrics.count_failure(asked.key.model.version, asked.key.role)
         return champions
-
-    def _serving(self) -> ServingSet:
-        serving = self._follower.serving
-        if serving is None:
-            raise NoModelError(self._follower.reason)
-        return serving
 
 
 def _in_order(parts: Sequence[Asked], answered: Sequence[Answers]) -> Answers:

@@ -60,7 +60,7 @@ class PredictionsDocument(Document):
 
 
 class FollowerDocument(Document):
-    """How following the registry goes; `error` says what failed last, while the served model goes on."""
+    """How following the registry goes; `error` says that it fails, and to `admin` why."""
 
     checked_at: datetime | None
     error: str | None
@@ -101,9 +101,16 @@ class LiveDocument(Document):
     status: Literal["live"] = "live"
 
 
+class WarningDocument(Document):
+    """One thing that does not work while the service answers; `message` gives the reason to `admin` only."""
+
+    code: str
+    message: str
+
+
 class ReadyDocument(Document):
     """A model is loaded and warmed; `warnings` say what does not work meanwhile."""
 
     status: Literal["ready"] = "ready"
     model_version: str
-    warnings: tuple[str, ...]
+    warnings: tuple[WarningDocument, ...]

@@ -30,3 +30,4 @@ class Grant:
 
 
 ANYBODY: Final = Caller(None, SCOPES)
+NOBODY: Final = Caller(None, frozenset())

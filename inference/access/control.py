@@ -12,6 +12,7 @@ from inference.access.exposure import require_whole
 from inference.access.key_ring import KeyRing
 from inference.access.rate_limit import Rate, RateLimit
 from inference.access.trusted_hosts import TrustedHosts
+from inference.errors import InferenceError
 from inference.settings import InferenceSettings
 
 AUTHORIZATION: Final = b"authorization"
@@ -108,6 +109,13 @@ class AccessControl:
         if grant.limit is not None:
             grant.limit.take()
         return grant.caller
+
+    def allows(self, headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> bool:
+        """Whether a request comes from somebody with the scope; counts as no call, and refuses nobody."""
+        try:
+            return scope in self._grant(headers).caller.scopes
+        except InferenceError:
+            return False
 
     def check_source(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Check no more than where a request comes from: for what asks nobody for credentials.

@@ -74,9 +74,8 @@ class Issuer:
         if self.trouble is None and self._was_asked_just_now():
             raise UnauthenticatedError("the token is signed with a key that its issuer does not publish")
         self.ask_again()
-        raise IssuerUnavailableError(
-            self.trouble or "its key is new here and is being fetched; try again", wait=int(COOLDOWN_SECONDS)
-        )
+        away = "its issuer does not give its keys just now" if self.trouble else "its key is being fetched"
+        raise IssuerUnavailableError(f"{away}; try again", wait=int(COOLDOWN_SECONDS))
 
     def ask_again(self) -> None:
         """Have the keys fetched soon, though no more often than every `COOLDOWN_SECONDS`."""

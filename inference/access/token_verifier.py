@@ -17,6 +17,8 @@ REMEMBERED_TOKENS: Final = 4_096
 REMEMBERED_SUBJECTS: Final = 4_096
 LONGEST_SUBJECT: Final = 255  # OpenID Connect Core 1.0, section 2
 REQUIRED: Final = ("exp", "iss", "aud", "sub")
+# What an issuer's ID tokens are not: they say who logged in, and are for the client that asked for them.
+ACCESS_TOKEN_TYPES: Final = ("at+jwt", "application/at+jwt")  # RFC 9068, section 4
 REASONS: Final[Mapping[type[jwt.PyJWTError], str]] = {
     jwt.ExpiredSignatureError: "the token has expired; fetch another",
     jwt.ImmatureSignatureError: "the token does not hold yet; compare the clocks",
@@ -71,9 +73,11 @@ class TokenVerifier:
 
     def _claims(self, token: bytes) -> dict[str, Any]:
         try:
+            header = jwt.get_unverified_header(token)
+            _require_access_token(header)
             return jwt.decode(
                 token,
-                self.issuer.key(_key_id(token)),
+                self.issuer.key(_key_id(header)),
                 algorithms=ALGORITHMS,
                 audience=self._audience,
                 issuer=self.issuer.url,
@@ -108,6 +112,13 @@ def _words(claim: object) -> Iterable[str]:
     return [word for word in claim if isinstance(word, str)] if isinstance(claim, list) else []
 
 
-def _key_id(token: bytes) -> str | None:
-    key_id = jwt.get_unverified_header(token).get("kid")
+def _require_access_token(header: Mapping[str, Any]) -> None:
+    if str(header.get("typ")).lower() not in ACCESS_TOKEN_TYPES:
+        raise UnauthenticatedError(
+            "this is no access token: its header's `typ` is not at+jwt (RFC 9068); ask the issuer for one"
+        )
+
+
+def _key_id(header: Mapping[str, Any]) -> str | None:
+    key_id = header.get("kid")
     return key_id if isinstance(key_id, str) else None

@@ -72,7 +72,7 @@ class Versions(Document, frozen=True):
 
 
 class Follower(Document, frozen=True):
-    """How following the registry goes; `error` says what failed last, while the served model goes on."""
+    """How following the registry goes; `error` says that it fails, and to `admin` why."""
 
     checked_at: Moment | None
     error: str | None
@@ -98,11 +98,18 @@ class Model(Document, frozen=True):
     follower: Follower
 
 
+class ServiceWarning(Document, frozen=True):
+    """One thing that does not work while the service answers; `message` gives the reason to `admin` only."""
+
+    code: str
+    message: str
+
+
 class Ready(Document, frozen=True):
     """A model is loaded and warmed; `warnings` say what does not work meanwhile."""
 
     model_version: str
-    warnings: tuple[str, ...]
+    warnings: tuple[ServiceWarning, ...]
     status: Literal["ready"] = "ready"
 
 

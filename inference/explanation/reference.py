@@ -20,7 +20,9 @@ def reference_matrix(bundle: Bundle) -> FeatureMatrix:
         sample = pq.read_table(bundle.reference)
         matrix = arrow_matrix(sample, columns)
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise ExplanationUnavailableError(_unavailable(str(error))) from error
+        raise ExplanationUnavailableError(
+            _unavailable("it cannot be read"), detail=_unavailable(str(error))
+        ) from error
     if not len(matrix):
         raise ExplanationUnavailableError(_unavailable("it has no rows"))
     return matrix

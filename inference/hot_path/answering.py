@@ -1,5 +1,6 @@
 """One batch from questions to logged answers: features, matrix, score, log."""
 
+import logging
 from asyncio import wrap_future
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 Answers = tuple[Answer, ...]
 Lines = Sequence[LoggedPrediction]
 Logged = TypeVar("Logged")
+logger = logging.getLogger(__name__)
 
 
 class Answering:
@@ -202,8 +204,11 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except FeatureError as error:
+        logger.warning("The online features cannot be computed: %s", error)
+        to_do = "run `python -m features apply`, try again"
         raise FeaturesUnavailableError(
-            f"the online features cannot be computed ({error}); run `python -m features apply`, try again"
+            f"the online features cannot be computed; {to_do}",
+            detail=f"the online features cannot be computed ({error}); {to_do}",
         ) from error
 
 
@@ -215,5 +220,7 @@ def _refused_unlogged() -> Iterator[None]:
         raise RequestIdConflictError(str(error)) from error
     except (LogWriteError, OSError) as error:
         raise LogUnavailableError(
-            f"{error}. Nothing was answered; try again", headers={"Retry-After": str(ceil(RETRY_SECONDS))}
+            "the prediction log cannot be written, so nothing was answered; try again",
+            headers={"Retry-After": str(ceil(RETRY_SECONDS))},
+            detail=f"{error}. Nothing was answered; try again",
         ) from error

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from inference.application_state import ApplicationState
-from inference.errors import NoModelError
 from inference.protocols.errors import UnknownModelError, VersionUndecidedError
 from inference.protocols.signatures import Signatures
 from inference.request_schema import Question
@@ -38,9 +37,7 @@ def addressed_model(state: ApplicationState, address: Address) -> ServedModel:
         )
     if label and label != state.settings.alias:
         raise UnknownModelError(f"no label {label[:64]!r} is followed here; {state.settings.alias!r} is")
-    served = state.follower.served
-    if served is None:
-        raise NoModelError(state.follower.reason)
+    served = state.follower.require_serving().champion
     if version and version != served.version:
         raise UnknownModelError(
             f"version {version[:64]!r} is not served here, {served.version!r} is; leave the version out to "

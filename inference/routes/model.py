@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Request
 
 from inference.application_state import state_of
-from inference.errors import ErrorDocument, NoModelError
+from inference.errors import ErrorDocument
+from inference.health_warnings import NOT_FOLLOWED
 from inference.model_follower import ModelFollower
 from inference.prediction_log.schema import SCHEMA_VERSION
 from inference.responses import (
@@ -22,15 +23,15 @@ router = APIRouter(prefix="/v1", tags=["model"])
 async def get_model(request: Request) -> ModelDocument:
     """The served version with its contract, its card, and how following the registry goes."""
     state = state_of(request)
-    served = state.follower.served
-    if served is None:
-        raise NoModelError(state.follower.reason)
-    return describe_model(served, state.settings.alias, state.follower)
+    served = state.follower.require_serving().champion
+    detailed = state.access.allows(request.scope["headers"], "admin")
+    return describe_model(served, state.settings.alias, state.follower, detailed)
 
 
-def describe_model(served: ServedModel, alias: str, follower: ModelFollower) -> ModelDocument:
-    """The document of a served model."""
+def describe_model(served: ServedModel, alias: str, follower: ModelFollower, detailed: bool) -> ModelDocument:
+    """The document of a served model; `detailed`: with the reason why following fails."""
     contract = served.bundle.contract
+    trouble = follower.trouble
     return ModelDocument(
         name=served.ref.name,
         version=served.version,
@@ -51,7 +52,7 @@ def describe_model(served: ServedModel, alias: str, follower: ModelFollower) -> 
         ),
         follower=FollowerDocument(
             checked_at=follower.state.checked_at,
-            error=follower.trouble,
+            error=NOT_FOLLOWED if trouble and not detailed else trouble,
             refused_version=follower.state.refused_version,
             failures=follower.state.failures_total,
         ),

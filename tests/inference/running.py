@@ -55,6 +55,11 @@ def running_server(settings: InferenceSettings, ready: bool = True) -> Iterator[
         thread.join(PATIENCE)
 
 
+def list_warnings(client: httpx.Client) -> list[str]:
+    """What `/health/ready` says that does not work."""
+    return [warning["message"] for warning in client.get("/health/ready").json()["warnings"]]
+
+
 def free_port() -> int:
     """A port that nothing listens on just now."""
     with take_port("127.0.0.1", 0) as free:

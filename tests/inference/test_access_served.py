@@ -154,17 +154,22 @@ def test_a_caller_is_told_when_to_ask_again(client: httpx.Client, tokens: dict[s
     assert client.post("/v1/predict", json=instance(), headers=bearer(tokens["predict"])).status_code == 200
 
 
-def test_a_broken_file_of_keys_is_said_in_ready(guarded: InferenceSettings, client: httpx.Client) -> None:
+def test_a_broken_file_of_keys_is_said_in_ready(
+    guarded: InferenceSettings, client: httpx.Client, tokens: dict[str, str]
+) -> None:
     path = guarded.api_keys
     assert path is not None
     whole = path.read_bytes()
     path.write_bytes(whole[:-5])
     try:
-        [warning] = wait_until(lambda: client.get("/health/ready").json()["warnings"], "the warning", SOON)
+        [said] = wait_until(lambda: client.get("/health/ready").json()["warnings"], "the warning", SOON)
+        [told] = client.get("/health/ready", headers=bearer(tokens["admin"])).json()["warnings"]
     finally:
         path.write_bytes(whole)
 
-    assert "keys.json" in warning
+    assert said["code"] == told["code"] == "credentials_stale"
+    assert "keys.json" not in said["message"]
+    assert "keys.json" in told["message"]
     wait_until(lambda: not client.get("/health/ready").json()["warnings"], "the repair", SOON)
 
 

@@ -4,12 +4,13 @@ import json
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import flask
 import httpx
 import jwt
 import pytest
@@ -40,10 +41,19 @@ USERS = (
 SOON = 10 * COOLDOWN_SECONDS
 
 
-def run_issuer(port: int = 0, lifetime: float = 3_600) -> AbstractContextManager[Any]:
-    return run_server_in_thread(
-        port=port, user_claims=USERS, access_token_max_age=timedelta(seconds=lifetime)
-    )
+@contextmanager
+def run_issuer(port: int = 0, lifetime: float = 3_600) -> Iterator[Any]:
+    lasting = timedelta(seconds=lifetime)
+    with run_server_in_thread(port=port, user_claims=USERS, access_token_max_age=lasting) as server:
+        server.app.post("/signed")(sign)
+        yield server
+
+
+def sign() -> str:
+    """What the issuer lacks: tokens with the header and the claims that it is sent."""
+    sent = flask.request.get_json()
+    private = flask.g.oidc_provider_mock_storage.jwk.as_pem(is_private=True)
+    return jwt.encode(sent["claims"], private, "RS256", sent["header"])
 
 
 def url_of(server: Any) -> str:
@@ -70,7 +80,15 @@ def verifying(issuer: str, default: Rate | None = None) -> AccessControl:
     return AccessControl([verifier])
 
 
-def log_in(issuer: str, subject: str, audience: str = AUDIENCE) -> str:
+def log_in(issuer: str, subject: str, audience: str = AUDIENCE, **header: Any) -> str:
+    """The access token (RFC 9068) of a user who logs in, with the claims of the ID token."""
+    token = identify(issuer, subject, audience)
+    named = {**jwt.get_unverified_header(token), "typ": "at+jwt", **header}
+    claims = jwt.decode(token, options={"verify_signature": False})
+    return httpx.post(f"{issuer}/signed", json={"header": named, "claims": claims}).text
+
+
+def identify(issuer: str, subject: str, audience: str = AUDIENCE) -> str:
     """The ID token of a user who logs in by the authorization code flow."""
     asked = {
         "client_id": audience,
@@ -101,6 +119,22 @@ def test_a_token_opens_what_its_claims_say(access: AccessControl, issuer: str, t
             access.check(as_asgi(log_in(issuer, subject)), "predict")
 
 
+@pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt"])
+def test_an_access_token_is_known_by_its_type(access: AccessControl, issuer: str, typ: str) -> None:
+    assert access.check(as_asgi(log_in(issuer, "ada", typ=typ)), "predict").id == "token:ada"
+
+
+@pytest.mark.parametrize("typ", ["JWT", "at", "at+jwt2", "logout+jwt", None, ["at+jwt"]])
+def test_a_token_of_another_type_is_refused(access: AccessControl, issuer: str, typ: Any) -> None:
+    with pytest.raises(UnauthenticatedError, match="access token"):
+        access.check(as_asgi(log_in(issuer, "ada", typ=typ)), "predict")
+
+
+def test_an_id_token_is_no_access_token(access: AccessControl, issuer: str) -> None:
+    with pytest.raises(UnauthenticatedError, match="access token"):
+        access.check(as_asgi(identify(issuer, "ada")), "predict")
+
+
 def test_a_token_for_another_service_is_refused(access: AccessControl, issuer: str) -> None:
     with pytest.raises(UnauthenticatedError, match="another service"):
         access.check(as_asgi(log_in(issuer, "ada", audience="another")), "predict")
@@ -121,12 +155,14 @@ def forge(token: str, key: Any, algorithm: str, **claims: Any) -> str:
     """The token's claims, changed, signed by somebody else who names the same key."""
     genuine = jwt.decode(token, options={"verify_signature": False})
     changed = {name: value for name, value in (genuine | claims).items() if value is not ...}
-    named = {name: value for name, value in jwt.get_unverified_header(token).items() if name == "kid"}
+    named = {
+        name: value for name, value in jwt.get_unverified_header(token).items() if name in ("kid", "typ")
+    }
     return jwt.encode(changed, key, algorithm, headers=named)
 
 
 def unsigned(token: str) -> str:
-    header = urlsafe_b64encode(json.dumps({"alg": "none", "typ": "JWT"}).encode()).decode().rstrip("=")
+    header = urlsafe_b64encode(json.dumps({"alg": "none", "typ": "at+jwt"}).encode()).decode().rstrip("=")
     return f"{header}.{token.split('.')[1]}."
 
 
@@ -168,7 +204,9 @@ def test_an_unknown_key_is_asked_for_once_in_a_while(
         fetch(issuer)
 
     monkeypatch.setattr(Issuer, "refresh", counted)
-    strange = [jwt.encode({}, "x" * 32, headers={"kid": f"key-{number}"}) for number in range(50)]
+    strange = [
+        jwt.encode({}, "x" * 32, headers={"typ": "at+jwt", "kid": f"key-{number}"}) for number in range(50)
+    ]
     end = time.monotonic() + COOLDOWN_SECONDS + 1
     answers = set()
     while time.monotonic() < end:
@@ -212,9 +250,11 @@ def test_an_issuer_that_was_never_there_is_said(token: str) -> None:
     access = AccessControl([verifier])
     wait_until(lambda: access.troubles, "the warning", SOON)
 
-    with pytest.raises(IssuerUnavailableError, match=r"127\.0\.0\.1:9") as refused:
+    with pytest.raises(IssuerUnavailableError) as refused:
         access.check(as_asgi(token), "predict")
 
+    assert "127.0.0.1:9" in access.troubles[0]
+    assert "127.0.0.1:9" not in refused.value.message
     assert int(refused.value.headers["Retry-After"]) >= 1
     access.close()
 

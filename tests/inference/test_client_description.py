@@ -23,6 +23,7 @@ DOCUMENTS: Final = {
     answers.Versions: "SchemaVersions",
     answers.Follower: "FollowerDocument",
     answers.Ready: "ReadyDocument",
+    answers.ServiceWarning: "WarningDocument",
     answers.Receipt: "ReceiptDocument",
     answers.ErrorItem: "ErrorItem",
     answers.ErrorBody: "ErrorBody",

@@ -14,7 +14,7 @@ from tests.inference import forgeries
 from tests.inference.bundles import LevelModel, write_level_bundle
 from tests.inference.forgeries import PICKLED, Damage, added, regraphed
 from tests.inference.parking import PROBLEM
-from tests.inference.running import ServerProcess, wait_until
+from tests.inference.running import ServerProcess, list_warnings, wait_until
 from tests.inference.test_model_follower import Load
 from tests.inference.world import add_version, bundle_folder, instance, set_champion, world_settings
 from training.bundle.contract import (
@@ -54,11 +54,11 @@ class Served:
     def warning_about(self, version: str) -> str:
         """What `/health/ready` says of a version, once it does."""
 
-        def said() -> str | None:
-            warnings = self.client.get("/health/ready").json()["warnings"]
-            return next((text for text in warnings if f"version {version} is refused" in text), None)
+        def refusal() -> str | None:
+            said = list_warnings(self.client)
+            return next((text for text in said if f"version {version} is refused" in text), None)
 
-        return str(wait_until(said, f"the refusal of version {version}", SOON))
+        return str(wait_until(refusal, f"the refusal of version {version}", SOON))
 
 
 @pytest.fixture(scope="module")

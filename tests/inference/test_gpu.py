@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from inference.observability.gpu import GpuFigures
 from inference.settings import InferenceSettings
 from tests.inference.fitted_bundles import write_fitted_bundle
-from tests.inference.running import running_server
+from tests.inference.running import list_warnings, running_server
 from tests.inference.world import instance
 from tests.training.tabular_rows import make_matrix
 from training.bundle.contract import CONTRACT_FILE, NATIVE_FOLDER
@@ -108,7 +108,7 @@ def test_wanting_a_gpu_where_none_can_be_used_is_served_with_a_warning(
 
     with caplog.at_level(logging.WARNING), running_server(wanting) as client:
         answered = client.post("/v1/predict", json=instance())
-        (warning,) = client.get("/health/ready").json()["warnings"]
+        (warning,) = list_warnings(client)
 
     assert answered.status_code == 200
     assert "has no CUDA provider" in warning

@@ -17,7 +17,7 @@ from inference.model_follower import SILENT_SECONDS, ModelFollower
 from inference.settings import InferenceSettings
 from tests.inference.bundles import COLUMNS
 from tests.inference.parking import PROBLEM
-from tests.inference.running import running_server, wait_until
+from tests.inference.running import list_warnings, running_server, wait_until
 from tests.inference.world import add_version, bundle_folder, instance, set_champion
 from training.bundle.contract import CONTRACT_FILE, MODEL_FILE, SCHEMA_VERSION
 from training.registry import Deployment, deployed, open_client
@@ -129,7 +129,7 @@ def test_a_damaged_bundle_leaves_the_old_version_serving(
     assert f"version {damaged} is refused" in error
     assert said in error
     assert service.post("/v1/predict", json=instance()).json()["predictions"][0]["model_version"] == champion
-    assert service.get("/health/ready").json()["warnings"] == [error]
+    assert list_warnings(service) == [error]
     assert "roundtrip_follower_failing 1.0" in service.get("/metrics").text
 
 
@@ -190,7 +190,7 @@ def test_a_deleted_registry_does_not_stop_the_service(
     assert "registry" in error
     assert not database.exists()  # looking it up must not make an empty one
     assert service.post("/v1/predict", json=instance()).status_code == 200
-    assert service.get("/health/ready").json()["warnings"] == [error]
+    assert list_warnings(service) == [error]
 
     kept.rename(database)
     newer = add_version(settings, 2.0)

@@ -14,7 +14,7 @@ from inference.settings import InferenceSettings
 from tests.features.online_servers import RedisServer
 from tests.inference.asking import Asking
 from tests.inference.outages import LockedDatabase, MovedAway, Outage, RegistryServer
-from tests.inference.running import ServerProcess, free_port, wait_until
+from tests.inference.running import ServerProcess, free_port, list_warnings, wait_until
 from tests.inference.test_crash_log import check_log
 from tests.inference.world import add_version, build_world, fill_online_store, set_champion
 
@@ -55,8 +55,8 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 def warnings(url: str) -> list[str]:
-    told: list[str] = httpx.get(f"{url}/health/ready", timeout=30).json()["warnings"]
-    return told
+    with httpx.Client(base_url=url, timeout=30) as client:
+        return list_warnings(client)
 
 
 def answer_on(asking: Asking) -> None:

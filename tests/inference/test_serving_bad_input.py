@@ -10,7 +10,7 @@ import pytest
 from inference.errors import ErrorDocument
 from inference.prediction_log.reader import read_predictions
 from inference.settings import InferenceSettings
-from tests.inference.running import running_server
+from tests.inference.running import list_warnings, running_server
 from tests.inference.world import NOON, instance
 
 WRONG_FIELDS: list[tuple[dict[str, Any], str, str]] = [
@@ -151,6 +151,6 @@ def test_an_online_store_that_cannot_be_read_is_said(
     answer = service.post("/v1/predict", json=instance()).json()
 
     assert answer["degraded"]
-    [warning] = service.get("/health/ready").json()["warnings"]
+    [warning] = list_warnings(service)
     assert "online.db" in warning
     assert "python -m features apply" in warning

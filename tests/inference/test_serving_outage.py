@@ -14,7 +14,7 @@ from features.online.outage import RETRY_SECONDS
 from inference.prediction_log.reader import read_predictions
 from inference.settings import InferenceSettings
 from tests.features.online_servers import RedisServer
-from tests.inference.running import running_server, wait_until
+from tests.inference.running import list_warnings, running_server, wait_until
 from tests.inference.world import NOON, add_version, build_world, fill_online_store, instance, set_champion
 
 # The last two are computed by a view that reads the store.
@@ -73,7 +73,7 @@ def test_it_answers_with_defaults_while_redis_is_down_and_recovers_by_itself(
     assert (answer["missing"], answer["stale"]) == ([], [])
     assert many["degraded"]
     assert all(item["defaulted"] == UNREAD for item in many["predictions"])
-    [warning] = service.get("/health/ready").json()["warnings"]
+    [warning] = list_warnings(service)
     assert str(redis_server.port) in warning
     metrics = service.get("/metrics").text
     assert "roundtrip_degraded_answers_total 41.0" in metrics

@@ -6,7 +6,6 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from inference.application_state import state_of
-from inference.errors import NoModelError
 from inference.protocols.documents import MlflowErrorDocument, RowPredictionsDocument
 from inference.protocols.http_answer import answer_request
 from inference.protocols.mlflow_scoring.door import MLFLOW
@@ -77,9 +76,7 @@ async def invoke(request: Request) -> Response:
 @router.get("/health", response_class=Response, responses={503: RESPONSES[503]})
 async def ping(request: Request) -> Response:
     """A model is loaded and warmed."""
-    follower = state_of(request).follower
-    if follower.served is None:
-        raise NoModelError(follower.reason)
+    state_of(request).follower.require_serving()
     return Response("\n", media_type="application/json")
 
 

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from grpc.aio import ServicerContext
 from msgspec.structs import replace
 
-from inference.access.caller import Scope
+from inference.access.caller import NOBODY, Scope
 from inference.application_state import ApplicationState
 from inference.call import Call
 from inference.errors import UNEXPECTED, InferenceError, MalformedBodyError
@@ -64,11 +64,13 @@ class Refusal:
     trailers: tuple[tuple[str, str], ...]
 
     @classmethod
-    def of(cls, error: Exception) -> Self:
+    def of(cls, error: Exception, detailed: bool) -> Self:
         """The refusal that an error means; one that was not expected is logged."""
         if not isinstance(error, InferenceError):
             logger.exception("A gRPC call failed", exc_info=error)
             error = InferenceError(UNEXPECTED.error.message)
+        elif detailed:
+            error = error.in_detail()
         status = STATUS_CODES.get(error.status, grpc.StatusCode.INTERNAL)
         trailers = tuple((name.lower(), value) for name, value in error.headers.items())
         return cls(status, error.status, error.code, one_message(error), trailers)
@@ -108,12 +110,13 @@ class OpenInferenceService:
         headers, route, observer = _headers(context), f"/{SERVICE}/{name}", self._state.observer
         call = Call(perf_counter(), DOOR, request_id=observer.identify(headers))
         try:
-            caller = self._state.access.check(headers, scope).id if scope else None
-            call = replace(call, caller=caller, trace=observer.trace(headers, route, call.started))
+            caller = self._state.access.check(headers, scope) if scope else NOBODY
+            trace = observer.trace(headers, route, call.started)
+            call = replace(call, caller=caller.id, trace=trace, detailed="admin" in caller.scopes)
             with self._state.admission if name == INFER else nullcontext():
                 reply = await method(self._read(name, body), call)
         except Exception as error:
-            refusal = Refusal.of(error)
+            refusal = Refusal.of(error, call.detailed)
         else:
             observer.answered(call, route, 200, reply.answers)
             return reply.message

@@ -7,7 +7,6 @@ from typing import Any, Final
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from inference.application_state import state_of
-from inference.errors import NoModelError
 from inference.protocols.documents import (
     ROW_REFUSALS,
     ErrorTextDocument,
@@ -89,9 +88,7 @@ async def get_live() -> ServerLiveDocument:
 @router.get("/health/ready", responses={503: RESPONSES[503]})
 async def get_ready(request: Request) -> ServerReadyDocument:
     """A model is loaded and warmed."""
-    follower = state_of(request).follower
-    if follower.served is None:
-        raise NoModelError(follower.reason)
+    state_of(request).follower.require_serving()
     return ServerReadyDocument()
 
 
