@@ -97,9 +97,15 @@ class BodyTooLargeError(InferenceError):
 
 
 class UnsupportedMediaTypeError(InferenceError):
-    """The body is in a format or an encoding that is not read here."""
+    """The body is in a format or a content encoding that is not read here."""
 
     status, code = 415, "unsupported_media_type"
+
+
+class UnreadableBodyError(InferenceError):
+    """The body is not what its content encoding says."""
+
+    status, code = 400, "unreadable_body"
 
 
 class RequestIdConflictError(InferenceError):

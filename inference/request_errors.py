@@ -1,22 +1,63 @@
 """What is wrong with a request, field by field, in words that say what to send instead."""
 
-from typing import Final
+from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
+from math import isfinite
+from typing import Any, Final
 
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from inference.errors import ErrorItem
-from inference.request_limits import FEATURES, PREDICTION_TIME, REQUEST_ID
+from inference.errors import ErrorItem, InvalidRequestError
+from inference.request_limits import FEATURES, LISTED_ERRORS, LONGEST_TEXT, PREDICTION_TIME, REQUEST_ID
 from training.problem import Problem
 
 # The tags of the two kinds of instances, which stand in pydantic's locations.
 TAGS: Final = frozenset({"asked", "given"})
 
 
-def explain_error(error: ErrorDetails, wrapped: bool, problem: Problem) -> ErrorItem:
-    """One of pydantic's errors as an item; `wrapped`: the instance stands in a list."""
-    location = list(error["loc"])[1:] if wrapped else [0, *error["loc"]]
-    index = location[0] if location and isinstance(location[0], int) else 0
-    field = _field_of(location[1:])
+def keep_members(document: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
+    """The known members of an object, and as many others as are listed: each would be an error."""
+    kept = {name: document[name] for name in known if name in document}
+    if len(kept) == len(document):
+        return kept
+    others = (name for name in document if name not in kept)
+    return kept | dict.fromkeys(islice(others, LISTED_ERRORS))
+
+
+def keep_wrong_features(features: dict[str, Any]) -> dict[str, Any]:
+    """Only wrong ones where more are wrong than are listed, else all."""
+    found = (name for name, value in features.items() if not _may_be_feature(value))
+    wrong = list(islice(found, LISTED_ERRORS))
+    return {name: features[name] for name in wrong} if len(wrong) == LISTED_ERRORS else features
+
+
+def _may_be_feature(value: object) -> bool:
+    if isinstance(value, str):
+        return len(value) <= LONGEST_TEXT
+    try:
+        return value is None or (type(value) in (int, float) and isfinite(value))  # type: ignore[arg-type]
+    except OverflowError:
+        return False
+
+
+def wrong_fields(wrong: Collection[ErrorItem]) -> InvalidRequestError:
+    """The refusal that lists what is wrong, the first `LISTED_ERRORS`."""
+    number = f"{LISTED_ERRORS} or more" if len(wrong) >= LISTED_ERRORS else len(wrong)
+    return InvalidRequestError(
+        f"{number} fields are wrong, nothing was predicted; correct what items names and send again",
+        list(islice(wrong, LISTED_ERRORS)),
+    )
+
+
+def explain_errors(error: ValidationError, index: int, problem: Problem) -> list[ErrorItem]:
+    """Each of pydantic's errors as an item of the instance at `index`."""
+    return [explain_error(found, index, problem) for found in error.errors(include_url=False)]
+
+
+def explain_error(error: ErrorDetails, index: int, problem: Problem) -> ErrorItem:
+    """One of pydantic's errors as an item of the instance at `index`."""
+    field = _field_of(list(error["loc"]))
     code, message = _reason(error, field, problem)
     return ErrorItem(index=index, field=field, code=code, message=message)
 

@@ -15,6 +15,6 @@ LONGEST_TEXT: Final = 256
 
 EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
-# Errors beyond these are counted, not listed.
+# Nothing is explained beyond these: a body of megabytes can hold hundreds of thousands.
 LISTED_ERRORS: Final = 100
 INTEGERS: Final = (-(2**63), 2**63 - 1)

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from pydantic import BaseModel, Discriminator, Field, Tag, TypeAdapter, ValidationError, create_model
-from pydantic_core import ErrorDetails
+from pydantic_core import to_json
 
-from inference.errors import InvalidRequestError, TooManyItemsError
+from inference.errors import ErrorItem, TooManyItemsError
 from inference.feature_rows import ModelInputs
 from inference.hot_path.typed_request import Features, Parts, TypedRequest
 from inference.json_object import read_object
-from inference.request_errors import explain_error
+from inference.request_errors import explain_errors, keep_members, keep_wrong_features, wrong_fields
 from inference.request_limits import FEATURES, INSTANCES, LISTED_ERRORS, RESERVED
 from inference.request_models import (
     GIVEN,
@@ -63,11 +63,15 @@ class RequestSchema:
             Discriminator(_kind_of),
         ]
         self._one: TypeAdapter[BaseModel] = TypeAdapter(either)
+        self._known = (*(field.name for field in problem.fields), *sorted(RESERVED - {INSTANCES}))
         self.envelope = create_model(
             "PredictionRequest",
             __base__=StrictModel,
             __doc__=f"Up to {max_items} instances; a single bare instance is accepted too.",
             instances=(list[either], Field(min_length=1, max_length=max_items)),
+        )
+        self._wrapping = create_model(
+            "Wrapping", __base__=StrictModel, instances=(list[Any], Field(min_length=1))
         )
 
     def decode(self, body: bytes, now: datetime, inputs: ModelInputs | None = None) -> list[Question]:
@@ -98,23 +102,43 @@ class RequestSchema:
         return typed
 
     def _validated(self, body: bytes) -> Sequence[BaseModel]:
-        wrapped = self._is_wrapped(body)
-        try:
-            if wrapped:
-                instances: list[BaseModel] = self.envelope.model_validate_json(body).instances  # type: ignore[attr-defined]
-                return instances
-            return [self._one.validate_json(body)]
-        except ValidationError as error:
-            raise self._explained(error.errors(include_url=False), wrapped) from None
+        """The instances, one after the other: explaining ends with as many errors as are listed."""
+        valid: list[BaseModel] = []
+        wrong: dict[ErrorItem, None] = {}
+        for index, instance in enumerate(self._instances(body)):
+            try:
+                valid.append(self._one.validate_json(to_json(self._bounded(instance))))
+            except ValidationError as error:
+                wrong |= dict.fromkeys(explain_errors(error, index, self.problem))
+            if len(wrong) >= LISTED_ERRORS:
+                break
+        if wrong:
+            raise wrong_fields(wrong)
+        return valid
 
-    def _is_wrapped(self, body: bytes) -> bool:
+    def _instances(self, body: bytes) -> Sequence[Any]:
         document = read_object(body, 'send an object: {"instances": [...]} or one bare instance')
-        instances = document.get(INSTANCES)
-        if isinstance(instances, list) and len(instances) > self._max_items:
+        if INSTANCES not in document:
+            return (document,)
+        try:
+            self._wrapping.model_validate(keep_members(document, (INSTANCES,)))
+        except ValidationError as error:
+            raise wrong_fields(explain_errors(error, 0, self.problem)) from None
+        instances: list[Any] = document[INSTANCES]
+        if len(instances) > self._max_items:
             raise TooManyItemsError(
                 f"{len(instances)} instances in one request; send at most {self._max_items} at a time"
             )
-        return INSTANCES in document
+        return instances
+
+    def _bounded(self, instance: Any) -> Any:
+        """An instance that has no more wrong members than are listed."""
+        if not isinstance(instance, dict):
+            return instance
+        kept = keep_members(instance, self._known)
+        if isinstance(features := kept.get(FEATURES), dict):
+            kept[FEATURES] = keep_wrong_features(features)
+        return kept
 
     def _parts(self, instance: BaseModel) -> Parts:
         fields = {
@@ -125,13 +149,6 @@ class RequestSchema:
         if features is not None:
             fields = {name: value for name, value in fields.items() if value is not None}
         return fields, features, getattr(instance, GIVEN_ID), asked_for and asked_for.astimezone(UTC)
-
-    def _explained(self, errors: Sequence[ErrorDetails], wrapped: bool) -> InvalidRequestError:
-        items = list(dict.fromkeys(explain_error(error, wrapped, self.problem) for error in errors))
-        return InvalidRequestError(
-            f"{len(items)} fields are wrong, nothing was predicted; correct what items names and send again",
-            items[:LISTED_ERRORS],
-        )
 
 
 def new_id() -> str:

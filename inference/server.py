@@ -19,7 +19,7 @@ from types import FrameType
 import uvicorn
 
 from inference.access.exposure import require_guarded
-from inference.access.patient_connection import close_slow_senders
+from inference.access.patient_connection import close_slow_callers
 from inference.errors import NotStartedError, PortTakenError
 from inference.observability.json_logging import log_as, uvicorn_log_config
 from inference.settings import InferenceSettings
@@ -95,6 +95,7 @@ def serve_on(
         app,
         loop="uvloop",
         http=hot_connection(app, min(settings.max_body_bytes, LARGEST_STRANGERS_BODY)),
+        ws="none",  # there are none, and uvicorn waits for ever for one that was upgraded to
         log_config=uvicorn_log_config(settings.log_format),
         log_level="warning",
         access_log=False,
@@ -132,7 +133,7 @@ class AnnouncedServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Look at the connections, ten times a second."""
         now = asyncio.get_running_loop().time()
-        close_slow_senders(self.server_state.connections, now, self._patience)
+        close_slow_callers(self.server_state.connections, now, self._patience)
         return await super().on_tick(counter)
 
 

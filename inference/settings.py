@@ -133,7 +133,7 @@ class InferenceSettings(TrainingSettings):
     receive_seconds: float = Field(
         default=30.0,
         gt=0,
-        description="How long a request may take to arrive, from its first byte to its last.",
+        description="How long a request may take to arrive, and a caller not to take in what is answered.",
     )
 
     @field_validator("allowed_hosts", mode="before")

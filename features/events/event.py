@@ -14,7 +14,9 @@ from features.errors import EventsMalformedError, EventsRefusedError, TooManyEve
 # Instants outside of these are mistakes, and would not fit into microseconds everywhere.
 EARLIEST: Final = datetime(1970, 1, 2, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+# Nothing is explained beyond these: a body of megabytes can hold hundreds of thousands.
 LISTED_REFUSALS: Final = 100
+MOST_FIELDS: Final = 1_000
 
 Instant = Annotated[AwareDatetime, Field(ge=EARLIEST, lt=LATEST)]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
@@ -46,8 +48,9 @@ class Refusal:
 def refused(refusals: Sequence[Refusal]) -> EventsRefusedError:
     """Return the error that lists the refusals, the first `LISTED_REFUSALS` of them."""
     first = refusals[0]
+    number = f"{LISTED_REFUSALS} or more" if len(refusals) >= LISTED_REFUSALS else len(refusals)
     return EventsRefusedError(
-        f"{len(refusals)} refusals and nothing was taken; the first is event {first.index}: {first.message}",
+        f"{number} refusals and nothing was taken; the first is event {first.index}: {first.message}",
         refusals[:LISTED_REFUSALS],
     )
 
@@ -58,7 +61,7 @@ def decode_events(body: bytes, events: TypeAdapter[Any], limit: int) -> list[Eve
     Raises:
         EventsMalformedError: the body is not JSON.
         TooManyEventsError: there are more than `limit`.
-        EventsRefusedError: a field is wrong; all are listed.
+        EventsRefusedError: a field is wrong; the first `LISTED_REFUSALS` are listed.
     """
     try:
         document = from_json(body)
@@ -69,16 +72,39 @@ def decode_events(body: bytes, events: TypeAdapter[Any], limit: int) -> list[Eve
         raise refused([Refusal(0, None, "invalid_request", 'send {"events": [...]} or one bare event')])
     if len(listed) > limit:
         raise TooManyEventsError(f"{len(listed)} events at once; send at most {limit} at a time")
-    try:
-        decoded: list[Event] = events.validate_json(json.dumps(listed))
-    except ValidationError as error:
-        raise refused([_refusal(found) for found in error.errors(include_url=False)]) from None
+    decoded, refusals = list[Event](), list[Refusal]()
+    for index, event in enumerate(listed):
+        try:
+            decoded += _decode_event(index, event, events)
+        except EventsRefusedError as error:
+            refusals += error.refusals
+        if len(refusals) >= LISTED_REFUSALS:
+            break
+    if refusals:
+        raise refused(refusals)
     return decoded
 
 
-def _refusal(error: ErrorDetails) -> Refusal:
+def _decode_event(index: int, event: Any, events: TypeAdapter[Any]) -> list[Event]:
+    if isinstance(event, dict) and len(event) > MOST_FIELDS:
+        message = f"{len(event)} fields in one event; send those that the schema lists"
+        raise refused([Refusal(index, None, "too_many_fields", message)])
+    try:
+        decoded: list[Event] = events.validate_json(json.dumps([event]))
+    except ValidationError as error:
+        raise refused(_refusals(index, error)) from None
+    return decoded
+
+
+def _refusals(index: int, error: ValidationError) -> list[Refusal]:
+    if error.error_count() > MOST_FIELDS:  # to explain takes far longer than to find
+        message = f"{error.error_count()} errors in one event; send it as the schema says"
+        return [Refusal(index, None, "too_many_errors", message)]
+    return [_refusal(index, found) for found in error.errors(include_url=False)]
+
+
+def _refusal(index: int, error: ErrorDetails) -> Refusal:
     # Pydantic's place of an error in a tagged union: index, tag, field.
-    index = error["loc"][0] if error["loc"] and isinstance(error["loc"][0], int) else 0
     field = str(error["loc"][2]) if len(error["loc"]) > 2 else None
     kind = error["type"]
     if kind.startswith("union_tag"):

@@ -1,7 +1,8 @@
-"""A connection that waits only so long for a request, and takes only so many bytes of headers.
+"""A connection that waits only so long for a request and a reader, and takes only so many bytes of headers.
 
-uvicorn ends idle connections, but waits for ever for a request that has begun, and httptools collects headers
-without end: a caller who sends a byte a minute (slowloris) would hold a connection for good.
+uvicorn ends idle connections, but waits for ever for a request that has begun and for an answer to be read,
+and httptools collects headers and trailers without end: a caller who sends a byte a minute (slowloris) would
+hold a connection for good.
 """
 
 from collections.abc import Iterable
@@ -11,19 +12,29 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LARGEST_HEAD: Final = 64 * 2**10
+# Requests that were sent before their predecessors were answered; uvicorn makes all that come at once.
+MOST_WAITING: Final = 100
 TIMED_OUT: Final = b"408 Request Timeout"
 TOO_LARGE: Final = b"431 Request Header Fields Too Large"
 
 
-class PatientConnection(HttpToolsProtocol):
-    """Notes when a request began to arrive; `close_slow_senders` looks at that once in a while.
+class TooManyWaitingError(Exception):
+    """Stops the parser; the connection is closed by then."""
 
-    So it does at `idle_since`, when it last began to wait for one, in place of a timer for each answer.
+
+class PatientConnection(HttpToolsProtocol):
+    """Notes when a request began to arrive; `close_slow_callers` looks at that once in a while.
+
+    So it does at `idle_since`, when it last began to wait for one, in place of a timer for each answer, and
+    at `unread_since`, when the caller ceased to take in what is answered.
     """
 
     began_at: float | None = None
     idle_since: float = inf
-    _head_bytes: int | None = None
+    unread_since: float = inf
+    # What came since the request began or its body grew last: headers, trailers, the frames of chunks.
+    _other_bytes: int | None = None
+    _head_arrives = _grew = False
 
     def connection_made(self, transport: Any) -> None:
         """Begin as an idle connection does: closed if nothing comes."""
@@ -31,27 +42,52 @@ class PatientConnection(HttpToolsProtocol):
         self.idle_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes in, and count those of unfinished headers."""
+        """Take bytes in, and count those that are no body."""
         super().data_received(data)
-        if self._head_bytes is not None:
-            self._head_bytes += len(data)
-            if self._head_bytes > LARGEST_HEAD:
+        if self._other_bytes is not None:
+            self._other_bytes = 0 if self._grew else self._other_bytes + len(data)
+            self._grew = False
+            if self._other_bytes > LARGEST_HEAD:
                 self.turn_away(TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self.began_at, self._head_bytes = self.loop.time(), 0
+        self.began_at, self._other_bytes = self.loop.time(), 0
+        self._head_arrives = self._grew = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Its headers are whole."""
-        self._head_bytes = None
+        """Its headers are whole; what trailers say is not taken for a header (RFC 9110, 6.5.1)."""
+        self._head_arrives = False
+        if len(self.pipeline) >= MOST_WAITING:
+            self.transport.close()
+            raise TooManyWaitingError
         super().on_headers_complete()
+        self.headers = []
+
+    def on_body(self, body: bytes) -> None:
+        """Its body grows."""
+        self._grew = True
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Its body is whole."""
-        self.began_at = None
+        self.began_at = self._other_bytes = None
         super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """The caller takes in less than is answered."""
+        self.unread_since = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """The caller has taken it in."""
+        self.unread_since = inf
+        super().resume_writing()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Answer as if no upgrade were asked for (RFC 9110, 7.8); what follows may be another protocol."""
+        self.cycle.keep_alive = False
 
     def on_response_complete(self) -> None:
         """Wait for the next request, unless one waits or none will come."""
@@ -79,21 +115,28 @@ class PatientConnection(HttpToolsProtocol):
 
     def _waits_for_an_answer(self) -> bool:
         """Whether a status would be read as the answer to the request that is arriving."""
-        if self._head_bytes is not None:
+        if self._head_arrives:
             return self.cycle is None or bool(self.cycle.response_complete)
         return not self.cycle.response_started
 
 
-def close_slow_senders(connections: Iterable[Any], now: float, patience: float) -> None:
-    """Close every connection whose request has been arriving for more than `patience` seconds.
+def close_slow_callers(connections: Iterable[Any], now: float, patience: float) -> None:
+    """Close every connection whose request arrives, or whose answer is not taken in, for over `patience` s.
 
     One that the service itself has told to wait is left alone. Idle ones are closed after their own time.
     """
     for connection in list(connections):
-        if not isinstance(connection, PatientConnection):
-            continue
-        began_at = connection.began_at
-        if began_at is not None and now - began_at > patience and not connection.flow.read_paused:
-            connection.turn_away(TIMED_OUT)
-        elif connection.is_idle and now - connection.idle_since > connection.timeout_keep_alive:
-            connection.timeout_keep_alive_handler()
+        if isinstance(connection, PatientConnection):
+            _close_if_slow(connection, now, patience)
+
+
+def _close_if_slow(connection: PatientConnection, now: float, patience: float) -> None:
+    began_at = connection.began_at
+    if connection.transport.is_closing():
+        connection.unread_since = min(connection.unread_since, now)
+    if now - connection.unread_since > patience:
+        connection.transport.abort()
+    elif began_at is not None and now - began_at > patience and not connection.flow.read_paused:
+        connection.turn_away(TIMED_OUT)
+    elif connection.is_idle and now - connection.idle_since > connection.timeout_keep_alive:
+        connection.timeout_keep_alive_handler()

@@ -116,9 +116,12 @@ def _read_given(
             rows.append(model.inputs.given(question.features or {}))
         except GivenFeaturesError as error:
             wrong.extend(error.items(place))
+        if len(wrong) >= LISTED_ERRORS:
+            break
     if wrong:
+        number = f"{LISTED_ERRORS} or more" if len(wrong) >= LISTED_ERRORS else len(wrong)
         raise InvalidRequestError(
-            f"{len(wrong)} features are not as version {model.version} reads them, nothing was predicted; "
+            f"{number} features are not as version {model.version} reads them, nothing was predicted; "
             "correct what items names and send again",
             wrong[:LISTED_ERRORS],
         )

@@ -1,6 +1,7 @@
 """Features that a caller gives, checked against the model's contract: exactly its names, each in its type."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -8,7 +9,7 @@ import numpy as np
 
 from features.schema import FeatureColumn, FeatureKind
 from inference.errors import ErrorItem
-from inference.request_limits import FEATURES, LONGEST_TEXT
+from inference.request_limits import FEATURES, LISTED_ERRORS, LONGEST_TEXT
 from training.matrix import MISSING_CATEGORY
 
 FeatureValue = str | float | None
@@ -66,7 +67,7 @@ class GivenFeatures:
         try:
             row = msgspec.convert(features, self.row_type)
         except msgspec.ValidationError as error:
-            raise GivenFeaturesError(list(self._explain(features))) from error
+            raise GivenFeaturesError(list(islice(self._explain(features), LISTED_ERRORS))) from error
         return self.values_of(row)
 
     def values_of(self, row: Any) -> tuple[FeatureValue, ...]:

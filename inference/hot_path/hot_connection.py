@@ -1,8 +1,8 @@
 """A connection that answers plain requests for hot paths itself; all others go uvicorn's way, through ASGI.
 
-Plain is a request in HTTP/1.1 with a body of declared length, on a connection where none is under way and
-whose answers are read. ASGI's messages, its cycle and the application's middleware would take as long again
-as the prediction.
+Plain is a request in HTTP/1.1 with a body of declared length that is not compressed, on a connection where
+none is under way and whose answers are read. ASGI's messages, its cycle and the application's middleware
+would take as long again as the prediction.
 """
 
 from collections.abc import Awaitable, Sequence
@@ -98,7 +98,7 @@ class HotConnection(PatientConnection):
         if found is None or not self._is_plain():
             super().on_headers_complete()
             return
-        self._head_bytes = None
+        self._head_arrives, self._other_bytes = False, None  # the rest is as long as declared
         path, hot = found
         self.cycle = HotCycle(self, hot, path)
 
@@ -145,7 +145,7 @@ class HotConnection(PatientConnection):
         for name, value in self.headers:
             if name == b"content-length":
                 declared = value
-            elif name in (b"transfer-encoding", b"upgrade"):
+            elif name in (b"transfer-encoding", b"content-encoding", b"upgrade"):
                 return False
         length = read_length(declared)
         return length is not None and length <= self.longest_body

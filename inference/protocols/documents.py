@@ -9,7 +9,7 @@ ROW_REFUSALS: Final = {
     400: "Not a request as the protocol or the model says.",
     409: "A rollout has another version answer, or a request id was answered before for other values.",
     413: "Too many rows, or too many bytes.",
-    415: "Another content type, or a compressed body.",
+    415: "Another content type, or another content encoding than gzip.",
     503: "No model is loaded yet, or nothing can be looked up or logged.",
 }
 

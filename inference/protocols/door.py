@@ -9,9 +9,9 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 from inference.application_state import ApplicationState
-from inference.body import read_body
+from inference.body import read_request_body
 from inference.call import Call
-from inference.errors import InferenceError, UnsupportedMediaTypeError
+from inference.errors import InferenceError
 from inference.front_door import Handler, HotResponse, HotRoute, call_of
 from inference.media_type import MediaTypes
 from inference.prediction_log.answered import Answer
@@ -59,18 +59,11 @@ def handler_of(door: Door, address: Address) -> Handler:
     """Takes requests whose path means this model to a door."""
 
     async def handle(state: ApplicationState, scope: Scope, receive: Receive) -> HotResponse:
-        body = await read_body(scope, receive, state.settings.max_body_bytes)
+        body = await read_request_body(state, scope, receive)
         asked = Asked(body, Headers(scope=scope), address)
         return await door.predict(state, asked, call_of(scope))
 
     return handle
-
-
-def require_plain(asked: Asked) -> None:
-    """Check that the body is sent as it is. Raises `UnsupportedMediaTypeError` when it is compressed."""
-    encoding = asked.headers.get("content-encoding", "identity").lower()
-    if encoding != "identity":
-        raise UnsupportedMediaTypeError(f"{encoding[:32]!r} is not read here; send the body uncompressed")
 
 
 def json_answer(document: Mapping[str, Any], answers: Sequence[Answer]) -> HotResponse:

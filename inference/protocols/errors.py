@@ -11,6 +11,12 @@ class UnknownModelError(InferenceError):
     status, code = 404, "unknown_model"
 
 
+class UnknownServiceError(InferenceError):
+    """A health check names a service that is not offered here."""
+
+    status, code = 404, "unknown_service"
+
+
 class UnroutableError(InferenceError):
     """The router refuses the request."""
 
@@ -39,6 +45,12 @@ class UnsupportedOperationError(InferenceError):
     """The protocol knows the operation; this service does not offer it."""
 
     status, code = 400, "unsupported_operation"
+
+
+class TooSlowError(InferenceError):
+    """The message did not arrive in time."""
+
+    status, code = 408, "too_slow"
 
 
 class MalformedTensorError(InvalidRequestError):

@@ -9,18 +9,18 @@ from fastapi import APIRouter, FastAPI, Request
 
 from inference.admission.bounded_threads import BoundedThreads
 from inference.application_state import state_of
-from inference.body import read_body
+from inference.body import read_request_body
 from inference.errors import ErrorDocument
 from inference.event_intake import EventIntake
 from inference.media_type import JSON_ONLY, require_media_type
 from inference.responses import Document, describe_refusals
 
 REFUSALS: Final = {
-    400: "The body is no JSON.",
+    400: "The body is no JSON, or no gzip though it says so.",
     404: "The feature repository takes no events.",
     409: "An event id was taken before for another event.",
     413: "Too many events, or too many bytes.",
-    415: "Another content type than JSON.",
+    415: "Another content type than JSON, or another content encoding than gzip.",
     422: "An event is not as the schema says, or cannot be true; `items` names each wrong field.",
     503: "Events cannot be made durable here, or too many wait; `Retry-After` says when to ask again.",
 }
@@ -67,7 +67,7 @@ async def create_events(request: Request) -> ReceiptDocument:
     """Take one or many events in, all or none. What is acknowledged survives the death of the service."""
     state, threads = state_of(request), request.app.state.event_threads
     require_media_type(request.scope["headers"], JSON_ONLY)
-    body = await read_body(request.scope, request.receive, state.settings.max_body_bytes)
+    body = await read_request_body(state, request.scope, request.receive)
     with state.admission.apart(1):
         receipt = await threads.run(_intake(request).take, body)
     return ReceiptDocument(accepted=receipt.accepted, duplicates=receipt.duplicates)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from starlette.types import Receive, Scope
 
 from inference.application_state import ApplicationState
-from inference.body import read_body
+from inference.body import read_request_body
 from inference.call import Call
 from inference.errors import ErrorDocument, ErrorItem, InvalidRequestError, TooManyItemsError
 from inference.front_door import HotResponse, HotRoute, answer_through, call_of
@@ -26,10 +26,10 @@ router = APIRouter(prefix="/v1", tags=["predictions"])
 PATH: Final = "/v1/predict"
 EXPLAIN: Final = "explain"
 REFUSALS: Final = {
-    400: "The body is no JSON.",
+    400: "The body is no JSON, or no gzip though it says so.",
     409: "A request id was answered before for another request of the same caller.",
     413: "Too many instances, or too many bytes.",
-    415: "Another content type than JSON.",
+    415: "Another content type than JSON, or another content encoding than gzip.",
     422: "Not a request as described; `items` names each wrong field.",
     503: "No model yet, a broken feature repository, no prediction log, or more is asked than can be "
     "answered soon; `Retry-After` says when to ask again, where that is known.",
@@ -49,7 +49,7 @@ async def answer_predictions(state: ApplicationState, scope: Scope, receive: Rec
     Raises:
         InferenceError: what decoding or the core refuses.
     """
-    body = await read_body(scope, receive, state.settings.max_body_bytes)
+    body = await read_request_body(state, scope, receive)
     call = call_of(scope)
     if scope["query_string"]:
         call = replace(call, explain=read_explain(scope["query_string"]))

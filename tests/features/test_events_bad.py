@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from features.errors import EventsMalformedError, EventsRefusedError, TooManyEventsError
-from features.events.event import Refusal, decode_events
+from features.events.event import LISTED_REFUSALS, MOST_FIELDS, Refusal, decode_events
 from features.events.flight_events import FURTHEST_AHEAD, LEG_EVENTS, Departed, Published
 
 NOON = datetime(2013, 5, 14, 12, tzinfo=UTC)
@@ -87,3 +87,19 @@ def test_other_bodies_are_refused() -> None:
     for body in (b"[]", b"5", b'{"events": []}', b'{"events": 5}', b'{"events": [], "more": 1}'):
         with pytest.raises(EventsRefusedError, match="nothing was taken"):
             decode_events(body, LEG_EVENTS, LIMIT)
+
+
+def test_no_more_is_explained_than_is_listed() -> None:
+    wrong = DEPARTED | {f"strange_{place}": 0 for place in range(30)}
+
+    with pytest.raises(EventsRefusedError, match="100 or more") as refused:
+        decode(*[wrong] * LIMIT)
+
+    assert len(refused.value.refusals) == LISTED_REFUSALS
+    assert {refusal.index for refusal in refused.value.refusals} == {0, 1, 2, 3}
+
+
+def test_an_event_of_countless_fields_is_not_explained() -> None:
+    refusal = refusal_of(DEPARTED | {f"strange_{place}": 0 for place in range(MOST_FIELDS)})
+
+    assert (refusal.field, refusal.code) == (None, "too_many_fields")

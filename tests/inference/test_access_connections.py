@@ -13,6 +13,7 @@ import pytest
 from inference.access.patient_connection import LARGEST_HEAD
 from inference.server import LARGEST_STRANGERS_BODY
 from tests.inference.callers import bearer, new_key
+from tests.inference.floods import UPGRADE
 from tests.inference.running import SAYS_JSON, ServerProcess, is_live, wait_until
 from tests.inference.world import instance, world_settings
 
@@ -152,6 +153,26 @@ def test_endless_headers_are_cut_off(url: str) -> None:
 
     assert sent < 100 * LARGEST_HEAD
     assert time.monotonic() - began < PATIENCE + 1
+
+
+def test_a_key_in_a_trailer_is_none(url: str, token: str) -> None:
+    connection = connect(url)
+    trailer = f"x-api-key: {token}\r\n\r\n".encode()
+    head = HEAD.replace(b"x-api-key: TOKEN\r\n", b"connection: close\r\n")
+
+    connection.sendall(head + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n" + trailer)
+
+    assert answer_to(connection).startswith(b"HTTP/1.1 401")
+
+
+def test_an_upgrade_is_not_made_and_the_request_answered(url: str) -> None:
+    connection = connect(url)
+    connection.sendall(UPGRADE.replace(b"/v1/predict", b"/health/live"))
+
+    answer = answer_to(connection)
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in answer
 
 
 def test_an_idle_connection_stays_for_the_next_request(url: str) -> None:

@@ -4,12 +4,13 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
-from inference.access.patient_connection import PatientConnection, close_slow_senders
+from inference.access.patient_connection import PatientConnection, close_slow_callers
 from inference.admission.admission import UNDISPUTED
 from inference.response_head import encode_head
 from tests.inference.test_hot_path_given import GIVEN
@@ -148,11 +149,12 @@ def test_an_idle_connection_is_closed_in_its_time() -> None:
     connection = PatientConnection.__new__(PatientConnection)
     closed: list[bool] = []
     connection.began_at, connection.idle_since, connection.timeout_keep_alive = None, 100.0, 75
+    connection.transport = SimpleNamespace(is_closing=lambda: False)  # type: ignore[assignment]
     connection.cycle = None  # type: ignore[assignment]
     connection.timeout_keep_alive_handler = lambda: closed.append(True)  # type: ignore[method-assign]
 
     for now, expected in ((174.0, []), (176.0, [True])):
-        close_slow_senders([connection], now, patience=1.0)
+        close_slow_callers([connection], now, patience=1.0)
         assert closed == expected
 
 

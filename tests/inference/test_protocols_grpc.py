@@ -28,7 +28,14 @@ from inference.settings import InferenceSettings
 from tests.inference.commanded import commanded
 from tests.inference.given_rows import ROWS, arrays_of, columns_of, expected
 from tests.inference.parking import PROBLEM
-from tests.inference.running import PATIENCE, ROOT, ServerProcess, environment_of, free_port, wait_until
+from tests.inference.running import (
+    PATIENCE,
+    ROOT,
+    ServerProcess,
+    environment_of,
+    free_port,
+    wait_until,
+)
 from tests.inference.world import add_version, instance, set_champion, world_settings
 
 CALLS = 8

@@ -9,6 +9,7 @@ import pytest
 
 from inference.errors import ErrorDocument
 from inference.prediction_log.reader import read_predictions
+from inference.request_limits import LISTED_ERRORS
 from inference.settings import InferenceSettings
 from tests.inference.running import list_warnings, running_server
 from tests.inference.world import NOON, instance
@@ -54,6 +55,23 @@ def test_a_wrong_field_is_named(
     (item,) = error_of(second, 422).items
     assert (item.index, item.field, item.code) == (1, field, code)
     assert item.message
+
+
+def test_no_more_is_explained_than_is_listed(shared_service: httpx.Client) -> None:
+    wrong = instance(spaces="many", **{f"strange_{place}": 0 for place in range(30)})
+
+    error = error_of(shared_service.post("/v1/predict", json={"instances": [wrong] * 1_000}), 422)
+
+    assert error.message.startswith("100 or more fields are wrong")
+    assert len(error.items) == LISTED_ERRORS
+    assert {item.index for item in error.items} == {0, 1, 2, 3}
+
+
+def test_what_stands_beside_the_instances_is_named(shared_service: httpx.Client) -> None:
+    response = shared_service.post("/v1/predict", json={"instances": [instance()], "colour": "red"})
+
+    (item,) = error_of(response, 422).items
+    assert (item.field, item.code) == ("colour", "unknown_field")
 
 
 @pytest.mark.parametrize(

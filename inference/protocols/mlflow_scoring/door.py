@@ -10,7 +10,7 @@ from inference.call import Call
 from inference.errors import InferenceError, UnsupportedMediaTypeError
 from inference.front_door import HotResponse
 from inference.media_type import MediaTypes
-from inference.protocols.door import Asked, json_answer, json_refusal, require_plain
+from inference.protocols.door import Asked, json_answer, json_refusal
 from inference.protocols.errors import one_message
 from inference.protocols.mlflow_scoring.csv_frame import read_csv
 from inference.protocols.mlflow_scoring.json_frame import read_json
@@ -45,7 +45,6 @@ class MlflowDoor:
     async def predict(self, state: ApplicationState, asked: Asked, call: Call) -> HotResponse:
         """Answer a scoring request."""
         signatures = signatures_of(state, addressed_model(state, asked.address))
-        require_plain(asked)
         read = _reader(asked.headers.get("content-type", ""))
         with state.metrics.timed("decode", call.trace):
             table = read(asked.body, signatures, state.settings.max_items)

@@ -20,7 +20,7 @@ REFUSALS: Final = {
     400: "Not a frame of this model.",
     409: "A request id was answered before for other values.",
     413: "Too many rows, or too many bytes.",
-    415: "Another content type or charset, or a compressed body.",
+    415: "Another content type or charset, or another content encoding than gzip.",
     503: "No model is loaded yet, or nothing can be looked up or logged.",
 }
 RESPONSES: Final = describe_refusals(MlflowErrorDocument, REFUSALS)

@@ -38,7 +38,7 @@ CONTENT_FIELDS: Final[Mapping[str, str]] = {
 }
 
 
-def read_message(message: Any, limits: InferLimits) -> InferRequest:
+def read_inference(message: Any, limits: InferLimits) -> InferRequest:
     """Read a ModelInferRequest; outputs are raw where inputs are.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The messages of `inference.GRPCInferenceService`, declared here and built when the gRPC port opens.
+"""The messages of the gRPC port's services, declared here and built when it opens.
 
 They live in a descriptor pool of their own: in the default pool they would clash with a client's generated
 code of the same names in one process. Names and numbers are the protocol's and are wire format.
@@ -14,7 +14,7 @@ from google.protobuf.message_factory import GetMessageClassesForFiles
 
 PACKAGE: Final = "inference"
 SERVICE: Final = f"{PACKAGE}.GRPCInferenceService"
-FILE: Final = "roundtrip/open_inference.proto"
+HEALTH_PACKAGE: Final = "grpc.health.v1"
 
 # A field is "[repeated ]type name"; its number is its place, from 1. A type that is no scalar is a message,
 # by its full name within the package. `params` is the map from text to InferParameter.
@@ -77,6 +77,10 @@ MESSAGES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "ModelInferResponse.InferOutputTensor": CONTENTS,
 }
+HEALTH_MESSAGES: Final[Mapping[str, tuple[str, ...]]] = {
+    "HealthCheckRequest": ("string service",),
+    "HealthCheckResponse": ("int32 status",),  # an enumeration, which is the same on the wire
+}
 ONE_OF: Final = {"InferParameter": "parameter_choice"}
 MAP_OF_PARAMETERS: Final = "params"
 SCALARS: Final = frozenset(FieldDescriptorProto.Type.keys())
@@ -84,17 +88,27 @@ SCALARS: Final = frozenset(FieldDescriptorProto.Type.keys())
 
 @cache
 def message_classes() -> Mapping[str, Any]:
-    """The message classes by their name within the package."""
-    pool = DescriptorPool()
-    pool.Add(_file())
-    classes = GetMessageClassesForFiles([FILE], pool)
-    return {name.removeprefix(f"{PACKAGE}."): built for name, built in classes.items()}
+    """The message classes of `inference.GRPCInferenceService`, by their name within the package."""
+    return _build(PACKAGE, MESSAGES)
 
 
-def _file() -> FileDescriptorProto:
-    file = FileDescriptorProto(name=FILE, package=PACKAGE, syntax="proto3")
+@cache
+def health_classes() -> Mapping[str, Any]:
+    """The message classes of `grpc.health.v1.Health`."""
+    return _build(HEALTH_PACKAGE, HEALTH_MESSAGES)
+
+
+def _build(package: str, messages: Mapping[str, tuple[str, ...]]) -> Mapping[str, Any]:
+    pool, file = DescriptorPool(), _file(package, messages)
+    pool.Add(file)
+    classes = GetMessageClassesForFiles([file.name], pool)
+    return {name.removeprefix(f"{package}."): built for name, built in classes.items()}
+
+
+def _file(package: str, messages: Mapping[str, tuple[str, ...]]) -> FileDescriptorProto:
+    file = FileDescriptorProto(name=f"roundtrip/{package}.proto", package=package, syntax="proto3")
     declared: dict[str, DescriptorProto] = {}
-    for name, fields in MESSAGES.items():
+    for name, fields in messages.items():
         outer, _, short = name.rpartition(".")
         place = declared[outer].nested_type if outer else file.message_type
         declared[name] = place.add(name=short)

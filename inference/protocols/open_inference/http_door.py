@@ -8,7 +8,7 @@ from inference.call import Call
 from inference.errors import InferenceError
 from inference.front_door import HotResponse
 from inference.media_type import JSON_ONLY, UNNAMED, MediaTypes
-from inference.protocols.door import Asked, answer_headers, json_refusal, require_plain
+from inference.protocols.door import Asked, answer_headers, json_refusal
 from inference.protocols.errors import one_message
 from inference.protocols.open_inference.infer_request import InferLimits
 from inference.protocols.open_inference.json_messages import (
@@ -30,7 +30,6 @@ class OpenInferenceDoor:
     async def predict(self, state: ApplicationState, asked: Asked, call: Call) -> HotResponse:
         """Answer an inference request."""
         model = addressed_model(state, asked.address)
-        require_plain(asked)
         signatures = signatures_of(state, model)
         with state.metrics.timed("decode", call.trace):
             limits = InferLimits(signatures, state.settings.max_items)

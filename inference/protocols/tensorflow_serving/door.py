@@ -16,7 +16,7 @@ from inference.errors import InferenceError, InvalidRequestError
 from inference.front_door import HotResponse
 from inference.json_object import read_object
 from inference.media_type import JSON_ONLY, UNNAMED, MediaTypes
-from inference.protocols.door import Asked, json_answer, json_refusal, require_plain
+from inference.protocols.door import Asked, json_answer, json_refusal
 from inference.protocols.errors import one_message
 from inference.protocols.questions import read_questions
 from inference.protocols.served_address import addressed_model, require_version, signatures_of
@@ -37,7 +37,6 @@ class TensorFlowServingDoor:
     async def predict(self, state: ApplicationState, asked: Asked, call: Call) -> HotResponse:
         """Answer a predict request."""
         signatures = signatures_of(state, addressed_model(state, asked.address))
-        require_plain(asked)
         with state.metrics.timed("decode", call.trace):
             document = read_object(asked.body)
             form = _form(document)

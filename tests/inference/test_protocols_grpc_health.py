@@ -1,0 +1,87 @@
+"""The gRPC port answers the standard health check, and takes messages packed as gzip."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+from grpc import StatusCode as Code
+from tritonclient.grpc import service_pb2_grpc
+
+from inference.settings import InferenceSettings
+from tests.inference.callers import new_key
+from tests.inference.given_rows import expected
+from tests.inference.running import PATIENCE, ServerProcess, free_port, is_live, wait_until
+from tests.inference.test_protocols_grpc import ALONE, typed_request
+from tests.inference.world import add_version, set_champion, world_settings
+
+
+@pytest.fixture(scope="module")
+def grpc_settings(built_world: Path, tmp_path_factory: pytest.TempPathFactory) -> InferenceSettings:
+    var = tmp_path_factory.mktemp("grpc_health") / "var"
+    shutil.copytree(built_world, var)
+    settings = world_settings(var, grpc_port=free_port())
+    set_champion(settings, add_version(settings, 1.0))
+    return settings
+
+
+@pytest.fixture(scope="module")
+def http(grpc_settings: InferenceSettings) -> Iterator[httpx.Client]:
+    server = ServerProcess(grpc_settings)
+    try:
+        server.wait_until_ready()
+        with httpx.Client(base_url=server.url, timeout=30) as client:
+            yield client
+    finally:
+        server.kill()
+
+
+def check_health(settings: InferenceSettings, request: bytes) -> bytes:
+    """What `grpc.health.v1.Health/Check` answers to anybody, as it is on the wire."""
+    with grpc.insecure_channel(f"127.0.0.1:{settings.grpc_port}", ALONE) as channel:
+        answer: bytes = channel.unary_unary("/grpc.health.v1.Health/Check")(request, timeout=PATIENCE)
+        return answer
+
+
+@pytest.mark.parametrize("service", ["", "inference.GRPCInferenceService"])
+def test_the_standard_health_check_is_answered(
+    http: httpx.Client, grpc_settings: InferenceSettings, service: str
+) -> None:
+    named = b"\x0a" + bytes([len(service)]) + service.encode() if service else b""
+
+    assert check_health(grpc_settings, named) == b"\x08\x01"
+
+
+def test_a_service_that_is_not_there_has_no_health(
+    http: httpx.Client, grpc_settings: InferenceSettings
+) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        check_health(grpc_settings, b"\x0a\x05other")
+
+    assert refused.value.code() is Code.NOT_FOUND
+
+
+def test_without_a_model_it_is_not_serving_and_needs_no_key(tmp_path: Path) -> None:
+    settings = world_settings(tmp_path, grpc_port=free_port(), api_keys=tmp_path / "keys.json")
+    new_key(tmp_path / "keys.json", "caller")
+    server = ServerProcess(settings)
+    try:
+        wait_until(lambda: is_live(server.url), "the server")
+
+        assert check_health(settings, b"") == b"\x08\x02"
+    finally:
+        server.kill()
+
+
+def test_gzip_is_unpacked_and_deflate_refused(http: httpx.Client, grpc_settings: InferenceSettings) -> None:
+    address = f"127.0.0.1:{grpc_settings.grpc_port}"
+    with grpc.insecure_channel(address, ALONE, grpc.Compression.Gzip) as channel:
+        packed = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer(typed_request())
+    with grpc.insecure_channel(address, ALONE, grpc.Compression.Deflate) as channel:
+        deflated = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer.future(typed_request())
+        code = deflated.code()
+
+    assert list(packed.outputs[0].contents.fp64_contents) == expected(http)
+    assert code is Code.UNIMPLEMENTED
