@@ -14,6 +14,7 @@ SENTENCES: Final = {
     "device_unused": "the device that is configured cannot be used; another one scores",
     "log_impaired": "predictions are not logged where they belong, or wait to be sealed",
     "log_torn": "a crash of the machine left a segment of the prediction log without a whole line",
+    "metrics_stale": "the figures of /metrics are not those of now",
     "credentials_stale": "keys, or the issuer's, cannot be read; those known hold",
 }
 
@@ -35,5 +36,6 @@ def _reasons(state: ApplicationState, served: ServedModel) -> Iterator[tuple[str
     yield "device_unused", served.scorer.warning
     yield "log_impaired", state.log.last_error
     yield "log_torn", state.log.torn
+    yield "metrics_stale", state.metrics.trouble
     for trouble in state.access.troubles:
         yield "credentials_stale", trouble

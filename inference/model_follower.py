@@ -198,8 +198,15 @@ class ModelFollower:
         )
 
     def _follow(self) -> None:
-        self.resume()
+        self._survive(self.resume)
         while not self._stop.is_set():
-            self.poll()
+            self._survive(self.poll)
             self._stop.wait(self._settings.poll_seconds)
         self._changes.close()
+
+    def _survive(self, step: Callable[[], None]) -> None:
+        """Take a step; whatever nobody expected of it is counted and said, and the next one is taken."""
+        try:
+            step()
+        except Exception as error:
+            self._failed(f"following fails and goes on: {type(error).__name__}: {error}", None)

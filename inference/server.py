@@ -18,6 +18,7 @@ from types import FrameType
 
 import uvicorn
 
+from inference.access.descriptors import longest_backlog, most_connections, raise_descriptor_limit
 from inference.access.exposure import require_guarded
 from inference.access.patient_connection import close_slow_callers
 from inference.errors import NotStartedError, PortTakenError
@@ -65,6 +66,7 @@ def serve(settings: InferenceSettings) -> None:
         WorkersError: one of several workers cannot, or did not end as it should.
     """
     log_as(settings.log_format)
+    raise_descriptor_limit()
     require_guarded(settings, settings.serve_host)
     listening = take_port(settings.serve_host, settings.serve_port)
     if settings.serve_workers > 1:
@@ -94,7 +96,8 @@ def serve_on(
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=hot_connection(app, min(settings.max_body_bytes, LARGEST_STRANGERS_BODY)),
+        backlog=longest_backlog(),
+        http=hot_connection(app, min(settings.max_body_bytes, LARGEST_STRANGERS_BODY), most_connections()),
         ws="none",  # there are none, and uvicorn waits for ever for one that was upgraded to
         log_config=uvicorn_log_config(settings.log_format),
         log_level="warning",

@@ -91,21 +91,32 @@ class KeyRing:
 
     def _watch(self) -> None:
         while not self._stop.wait(WATCH_SECONDS):
-            stamp = self._stamp()
-            if stamp != self._seen:
-                self._seen = stamp
-                self.reload()
+            try:
+                self._look()
+            except Exception as error:  # watching goes on, whatever the file does
+                self._failed(f"{type(error).__name__}: {error}")
+
+    def _look(self) -> None:
+        stamp = self._stamp()
+        if stamp != self._seen or self.trouble is not None:  # what could not be read then may be read now
+            self._seen = stamp
+            self.reload()
 
     def reload(self) -> None:
         """Read the file again; one that cannot be read leaves the keys as they were."""
         try:
             self._held = self._read(self._held.limits)
         except KeyFileError as error:
-            self.trouble = f"the API keys stay as they were: {error}"
-            logger.warning("%s", self.trouble)
+            self._failed(str(error))
         else:
             self.trouble = None
             logger.info("%s API keys hold", len(self._held.keys))
+
+    def _failed(self, reason: str) -> None:
+        trouble = f"the API keys stay as they were: {reason}"
+        if trouble != self.trouble:
+            logger.warning("%s", trouble)
+        self.trouble = trouble
 
     def _stamp(self) -> tuple[int, ...]:
         """What changes whenever the file does; empty while there is none."""

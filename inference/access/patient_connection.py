@@ -1,4 +1,4 @@
-"""A connection that waits only so long for a request and a reader, and takes only so many bytes of headers.
+"""A connection, one of so many, that waits so long for a request and a reader, and takes so long headers.
 
 uvicorn ends idle connections, but waits for ever for a request that has begun and for an answer to be read,
 and httptools collects headers and trailers without end: a caller who sends a byte a minute (slowloris) would
@@ -29,6 +29,7 @@ class PatientConnection(HttpToolsProtocol):
     at `unread_since`, when the caller ceased to take in what is answered.
     """
 
+    most_connections: float = inf
     began_at: float | None = None
     idle_since: float = inf
     unread_since: float = inf
@@ -37,9 +38,11 @@ class PatientConnection(HttpToolsProtocol):
     _head_arrives = _grew = False
 
     def connection_made(self, transport: Any) -> None:
-        """Begin as an idle connection does: closed if nothing comes."""
+        """Begin as an idle connection does: closed if nothing comes, and at once if it is one too many."""
         super().connection_made(transport)
         self.idle_since = self.loop.time()
+        if len(self.connections) > self.most_connections:
+            transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in, and count those that are no body."""

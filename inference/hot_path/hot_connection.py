@@ -6,6 +6,7 @@ would take as long again as the prediction.
 """
 
 from collections.abc import Awaitable, Sequence
+from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -232,8 +233,11 @@ class ServerHeaders:
         return self._encoded
 
 
-def hot_connection(app: "FastAPI", longest_body: int) -> type[HotConnection]:
-    """The connections of `app`, whose `state` holds `hot_paths`; longer bodies are left to it to refuse."""
+def hot_connection(app: "FastAPI", longest_body: int, most: float = inf) -> type[HotConnection]:
+    """The connections of `app`, whose `state` holds `hot_paths`; longer bodies are left to it to refuse.
+
+    `most` may be open at once.
+    """
     paths: HotPaths = app.state.hot_paths
     routes = {(method.encode(), path.encode()): (path, hot) for (method, path), hot in paths.routes.items()}
     parts: dict[str, Any] = {
@@ -242,6 +246,7 @@ def hot_connection(app: "FastAPI", longest_body: int) -> type[HotConnection]:
         "hot_routes": routes,
         "hot_lines": {b"%b %b HTTP/1.1" % asked: found for asked, found in routes.items()},
         "longest_body": longest_body,
+        "most_connections": most,
         "server_headers": ServerHeaders(),
     }
     return type(HotConnection.__name__, (HotConnection,), parts)

@@ -1,5 +1,6 @@
 """What the service counts and times, for Prometheus; on the hot path it costs a few plain additions."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from inference.observability.tracing import RequestTrace
     from inference.prediction_log.writer import PredictionLog
     from inference.served_model import ServedModel
+
+logger = logging.getLogger(__name__)
 
 Stage = Literal["decode", "access", "features", "queue", "score", "explain", "log", "commit", "total"]
 
@@ -79,6 +82,7 @@ class ServiceMetrics:
         self._watched: list[tuple[Gauge, Callable[[], float]]] = []
         self._publishing, self._stop = Lock(), Event()
         self._publisher: Thread | None = None
+        self.trouble: str | None = None
 
     @contextmanager
     def timed(self, stage: Stage, trace: "RequestTrace | None" = None) -> Iterator[None]:
@@ -183,7 +187,14 @@ class ServiceMetrics:
 
     def _publish_often(self) -> None:
         while not self._stop.wait(PUBLISH_SECONDS):
-            self.publish()
+            try:
+                self.publish()
+            except Exception as error:  # whatever it is, the next figures may be published
+                if self.trouble is None:
+                    logger.exception("Figures are not published")
+                self.trouble = f"figures are not published: {type(error).__name__}: {error}"
+            else:
+                self.trouble = None
 
     def _publish_stages(self) -> float:
         """Publish the stages' times; the seconds in which models ran on a GPU."""

@@ -53,6 +53,12 @@ WATCHED: Final = (
     ),
     Watched("log_lines", "Journal lines written since the start", "sum", lambda _, log: log.lines),
     Watched(
+        "log_sealing_failures",
+        "Failures of sealing since the start",
+        "sum",
+        lambda _, log: log.failures,
+    ),
+    Watched(
         "log_failing",
         "1 while a segment cannot be sealed",
         "livemax",

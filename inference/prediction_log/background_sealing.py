@@ -13,9 +13,7 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Final
 
-from pyarrow import ArrowException
-
-from inference.prediction_log.errors import PredictionLogError, SealingError
+from inference.prediction_log.errors import SealingError
 from inference.prediction_log.sealing import seal_segment
 
 logger = logging.getLogger(__name__)
@@ -37,11 +35,13 @@ class BackgroundSealing:
         self._apart_at = 0.0
         self.waiting: list[Path] = []
         self._errors: dict[Path, str] = {}
+        self._trouble: str | None = None
+        self.failures = 0
 
     @property
     def last_error(self) -> str | None:
-        """Why a segment that waits could not be sealed."""
-        return next(reversed(list(self._errors.values())), None)
+        """Why a segment that waits could not be sealed, or none can be just now."""
+        return self._trouble or next(reversed(list(self._errors.values())), None)
 
     def start(self, abandoned: Sequence[Path]) -> None:
         """Begin, with the segments that dead processes left."""
@@ -60,10 +60,26 @@ class BackgroundSealing:
 
     def _seal_until_closed(self) -> None:
         while not self._closing:
-            self._seal_due()
+            self._survive(self._seal_due)
             period = self._seconds / LOOKS_PER_PERIOD
             self._wake.wait(timeout=min(period, APART_SECONDS) if self.waiting else period)
             self._wake.clear()
+        self._survive(self._seal_all)
+
+    def _survive(self, step: Callable[[], None]) -> None:
+        """Take a step; whatever nobody expected of it is counted and said, and the next one is taken."""
+        try:
+            step()
+        except Exception as error:
+            self.failures += 1
+            trouble = f"sealing fails and goes on: {type(error).__name__}: {error}"
+            if trouble != self._trouble:
+                logger.exception("%s", trouble)
+            self._trouble = trouble
+        else:
+            self._trouble = None
+
+    def _seal_all(self) -> None:
         self.waiting.extend(self._due())
         self._seal_here(self.waiting)
 
@@ -79,7 +95,7 @@ class BackgroundSealing:
         for path in list(paths):
             try:
                 seal_segment(path, self._folder)
-            except (PredictionLogError, OSError, ArrowException) as error:
+            except Exception as error:  # whatever it is, the others are sealed
                 self._failed(path, error)
             else:
                 self._sealed(path)
@@ -97,6 +113,7 @@ class BackgroundSealing:
         self._errors.pop(path, None)
 
     def _failed(self, path: Path, error: Exception) -> None:
+        self.failures += 1
         text = f"{path.name}: {error}"
         if self._errors.get(path) != text:
             logger.error("A segment stays unsealed; its rows are still read from the journal. %s", text)

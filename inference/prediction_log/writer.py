@@ -94,6 +94,11 @@ class PredictionLog:
             f"remove them once you have looked: {self._folder / JOURNAL}/*.torn"
         )
 
+    @property
+    def failures(self) -> int:
+        """How often sealing has failed since the start."""
+        return self._sealing.failures
+
     def append(self, entries: Sequence[LoggedPrediction], layout: Layout) -> Sequence[LoggedPrediction]:
         """Log the entries that are no retries and return the line that stands for each.
 
