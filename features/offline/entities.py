@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 EVENT_TIMESTAMP = "event_timestamp"
 MICROSECONDS_UTC = pa.timestamp("us", tz="UTC")
 SPOOL = "entity_input"
+FLOATS = frozenset({"FLOAT", "DOUBLE"})
+FIRST_INEXACT = 2**53
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def with_instants(rows: pa.Table) -> pa.Table:
 
 
 def narrow_rows(rows: pa.Table, sources: Sequence[AsOfSource]) -> pa.Table:
-    """Return what the join reads of checked rows: keys, `__row` and `__instant` (microseconds).
+    """Return what the join reads of checked rows: keys, row number and instant (microseconds).
 
     Raises:
         EntityRowsError: a join key is missing, or a column has the name of a feature that is asked for.
@@ -155,6 +157,8 @@ def check_key_types(
 ) -> None:
     """Refuse keys that can match nothing, such as text where the table has numbers.
 
+    A float64 stands for several ids from 2**53 on, so that a row could be given another's features.
+
     Raises:
         EntityRowsError: names the view, the key and both types.
     """
@@ -163,6 +167,8 @@ def check_key_types(
     for source, kinds in zip(sources, types, strict=True):
         for key in source.keys:
             _check_key_type(source.view, key.answer, asked[key.answer], kinds[key.source])
+            if FLOATS.intersection((asked[key.answer], kinds[key.source])):
+                _check_exact(source.view, key.answer, rows[key.answer])
 
 
 def _check_key_type(view: str, key: str, asked: str, kind: str) -> None:
@@ -171,6 +177,15 @@ def _check_key_type(view: str, key: str, asked: str, kind: str) -> None:
         raise EntityRowsError(
             f"view {view!r}: key {key!r} is {asked} in the entity rows but {kind} in the table; convert the "
             "entity rows' column"
+        )
+
+
+def _check_exact(view: str, key: str, ids: pa.ChunkedArray) -> None:
+    ends = pc.min_max(ids.cast(pa.float64(), safe=False)).as_py()
+    if any(end is not None and abs(end) >= FIRST_INEXACT for end in ends.values()):
+        raise EntityRowsError(
+            f"view {view!r}: key {key!r} has ids from 2**53 on, which a float does not tell apart; keep them "
+            "whole in the entity rows and in the table: `astype('Int64')` where some are missing"
         )
 
 

@@ -17,6 +17,8 @@ VALUE_FIELDS: dict[str, tuple[str, Callable[[Any], Scalar]]] = {
     INT32: ("int32_val", int),
     BOOL: ("bool_val", bool),
 }
+# From here on a float64 stands for several whole numbers.
+FIRST_INEXACT = 2**53
 # What Feast puts in the place of the key of a view that has none (`feast.feature_view.DUMMY_ENTITY`).
 NO_KEY, NO_KEY_VALUE = "__dummy_id", ""
 
@@ -103,4 +105,6 @@ def _text_part(value: Any) -> bytes:
 def _whole(value: Any) -> int:
     if isinstance(value, bool) or int(value) != value:
         raise TypeError
+    if isinstance(value, float) and abs(value) >= FIRST_INEXACT:
+        raise TypeError  # which whole number it was cannot be told
     return int(value)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from features.exact_frame import exact_frame
 from inference.batch.job import BatchJob
 
 
@@ -31,7 +32,7 @@ class HistoricalReader:
         from features.historical import historical_features
 
         with self._lock:
-            frame = historical_features(self._store, self._job.service, rows.to_pandas())
+            frame = historical_features(self._store, self._job.service, exact_frame(rows))
         arrays = {name: rows.column(name) for name in rows.schema.names}
         for column in self._job.columns:
             dtype = pa.string() if column.kind == "categorical" else pa.float64()

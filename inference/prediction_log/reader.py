@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from features.exact_frame import exact_frame
 from features.settings import FeatureSettings
 from inference.prediction_log.errors import CorruptLogError, TornSegmentError
 from inference.prediction_log.journal import BATCH, read_segment, segments
@@ -62,7 +63,7 @@ def read_shadows(settings: FeatureSettings, start: datetime, end: datetime) -> p
 
 
 def _first_of_each(table: pa.Table, further: Sequence[str], start: datetime) -> pd.DataFrame:
-    frame: pd.DataFrame = table.sort_by([("logged_at", "ascending")]).to_pandas()
+    frame = exact_frame(table.sort_by([("logged_at", "ascending")]))
     frame = _without_doubled_bulk(frame.drop_duplicates([*REQUEST, *further], keep="first"))
     frame = frame[frame["prediction_time"] >= pd.Timestamp(start)]
     return frame.sort_values(["prediction_time", "request_id"], ignore_index=True)

@@ -30,8 +30,8 @@ class RequestField(Spec):
     name: str
     dtype: FieldType
     description: str
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
     max_length: int = 64
     nullable: bool = False
     personal: bool = False
