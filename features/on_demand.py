@@ -40,10 +40,7 @@ def on_demand_function(view: OnDemandFeatureView, input_types: Mapping[str, str]
     Raises:
         UnsupportedFeatureError: a singleton view, which Feast cannot compute in historical retrieval.
     """
-    if view.singleton:
-        raise UnsupportedFeatureError(
-            f"on-demand view {view.name!r} is a singleton; let its function take and return lists"
-        )
+    require_lists(view)
     if view.mode == "python":
         return _python_function(view)
     types = {name: FEAST_TYPES[input_types[name]] for name in _plain_names(view)}
@@ -55,6 +52,18 @@ def on_demand_function(view: OnDemandFeatureView, input_types: Mapping[str, str]
         return answer
 
     return transform
+
+
+def require_lists(view: OnDemandFeatureView) -> None:
+    """Refuse a view that computes one row at a time.
+
+    Raises:
+        UnsupportedFeatureError: a singleton view, which Feast cannot compute in historical retrieval.
+    """
+    if view.singleton:
+        raise UnsupportedFeatureError(
+            f"on-demand view {view.name!r} is a singleton; let its function take and return lists"
+        )
 
 
 def compute_columns(view: OnDemandFeatureView, joined: pa.Table, lists: Columns) -> dict[str, pa.Array]:

@@ -94,7 +94,9 @@ def plan_service(store: FeatureStore, name: str) -> ServicePlan:
     types = {field.name: str(field.dtype) for p in service.feature_view_projections for field in p.features}
     return ServicePlan(
         service=service,
-        columns=tuple(_column(field) for p in service.feature_view_projections for field in p.features),
+        columns=tuple(
+            feature_column(field) for p in service.feature_view_projections for field in p.features
+        ),
         types=types,
         views=tuple(_plan_views(store, [*stored, *sources])),
         on_demand=on_demand,
@@ -136,7 +138,12 @@ def _plan_on_demand(view: OnDemandFeatureView, projection: Any) -> OnDemandPlan:
     )
 
 
-def _column(field: Field) -> FeatureColumn:
+def feature_column(field: Field) -> FeatureColumn:
+    """Return the feature as a model's input.
+
+    Raises:
+        UnsupportedFeatureError: it is neither text, number nor boolean.
+    """
     if field.dtype == String:
         return FeatureColumn(name=field.name, kind="categorical")
     if field.dtype in NUMERIC:

@@ -18,6 +18,7 @@ from feast.repo_operations import extract_objects_for_apply_delete
 from features.errors import RepositoryError
 from features.lineage.registry import emit_registry, lineage_config
 from features.online.planning import write_plans
+from features.servable import check_servable
 from features.settings import CONFIG_FILE, FeatureSettings
 
 DEFINITIONS_FILE = "definitions.py"
@@ -48,10 +49,12 @@ def apply_repository(settings: FeatureSettings) -> None:
 
     Raises:
         RepositoryError: the folder lacks `feature_store.yaml` or `definitions.py`.
+        UnsupportedFeatureError: history or serving could not take what is defined; nothing has changed.
     """
     settings.registry_db.parent.mkdir(parents=True, exist_ok=True)
     store = FeatureStore(config=_repo_config(settings))
     contents = _read_definitions(settings.feature_repo, store.project)
+    check_servable(contents)
     store.apply([Project(name=store.project)])
     to_apply, to_delete, _, _ = extract_objects_for_apply_delete(  # type: ignore[no-untyped-call]
         store.project, store.registry, contents

@@ -11,7 +11,7 @@ from feast.feature_view_projection import FeatureViewProjection
 from feast.types import from_feast_to_pyarrow_type
 
 from features.errors import UnsupportedRetrievalError
-from features.offline.asof_sql import AsOfSource, SourceColumn
+from features.offline.asof_sql import INNER, AsOfSource, SourceColumn
 
 
 def view_source(
@@ -20,8 +20,16 @@ def view_source(
     """Describe the view's source at `path`, answering `features` under `prefix`.
 
     Keys answer with the entity frame's names, which a projection may change; without entities there are none.
+
+    Raises:
+        UnsupportedRetrievalError: a name begins as those do that the join adds.
     """
     source = batch_source(view)
+    for name in [*join_keys(view).values(), *(prefix + name for name in features)]:
+        if name.lower().startswith(INNER):
+            raise UnsupportedRetrievalError(
+                f"view {view.name!r}: the join's own columns are called {INNER}…; rename {name!r}"
+            )
     in_file = {answer: column for column, answer in source.field_mapping.items()}
     created = source.created_timestamp_column
     return AsOfSource(

@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
 ENTITY_TABLE = "entity_rows"
 KEY_TABLE = "asked_keys"
-CODE = "__code"
-ROW = "__row"
-INSTANT = "__instant"
-EVENT = "__event"
-CREATED = "__created"
-KNOWN = "__known"
-PLACE = "__place"
-RANK = "__rank"
+# What the join adds to columns; no key and no feature is called so (`features.view_source`).
+INNER = "__asof_"
+CODE = f"{INNER}code"
+ROW = f"{INNER}row"
+INSTANT = f"{INNER}instant"
+EVENT = f"{INNER}event"
+CREATED = f"{INNER}created"
+KNOWN = f"{INNER}known"
+PLACE = f"{INNER}place"
+RANK = f"{INNER}rank"
 # A creation time before every other, for rows without one; the first moment that a timestamp can hold.
 NEVER_CREATED = -(2**63) + 1
 FIRST_MOMENT = -62_135_596_800_000_000
@@ -117,7 +119,7 @@ def newest_rows(source: AsOfSource) -> str:
 
 
 def asof_rows(source: AsOfSource, *, expire: bool, span: Span | None = None) -> str:
-    """Return `__row`, `__event` and the source's columns for every entity row that has a row known by then.
+    """Return row, event time and the source's columns for every entity row that has a row known by then.
 
     With `expire`, a row older than the TTL at the entity row's instant is left out; one exactly as old as
     the TTL is kept, as Feast does. The files are read once, so that a file which is replaced meanwhile
@@ -136,7 +138,7 @@ def asof_rows(source: AsOfSource, *, expire: bool, span: Span | None = None) -> 
 
 
 def found_rows(source: AsOfSource, span: Span | None = None) -> str:
-    """Return `__row` and the source's columns, in no order; what nothing answers is left out."""
+    """Return row number and the source's columns, in no order; what nothing answers is left out."""
     return f"SELECT a.{ROW}{_answers(source, 'a')} FROM ({asof_rows(source, expire=True, span=span)}) a"
 
 
@@ -146,7 +148,7 @@ def count_rows(source: AsOfSource, span: Span | None) -> str:
 
 
 def held_rows(source: AsOfSource, span: Span | None) -> str:
-    """Return `__code`, times, place and the source's columns of the rows whose keys are in `asked_keys`.
+    """Return code, times, place and the source's columns of the rows whose keys are in `asked_keys`.
 
     What needs no order and no grouping: which row is the newest is found outside DuckDB.
     """
@@ -182,7 +184,7 @@ def connect_utc() -> "DuckDBPyConnection":
 
 
 def _key(key: SourceColumn) -> str:
-    return quote(f"__key_{key.answer}")
+    return quote(f"{INNER}key_{key.answer}")
 
 
 def _within(source: AsOfSource, span: Span | None) -> list[str]:

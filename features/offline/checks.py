@@ -12,7 +12,7 @@ from feast.types import from_feast_to_pyarrow_type
 from features.errors import TableLayoutError, TableTimeError
 from features.instants import to_microseconds
 from features.offline.asof_sql import AsOfSource, moment_sql
-from features.offline.parquet_sql import parquet_table, quote, read_parquet
+from features.offline.parquet_sql import FILE, ROW_IN_FILE, parquet_table, quote, read_parquet
 from features.view_source import batch_source
 
 if TYPE_CHECKING:
@@ -63,6 +63,11 @@ class Layout:
             raise TableLayoutError(
                 f"{where} has no column {', '.join(map(repr, missing))} (it has {', '.join(types)}); "
                 "build the table again, or correct the view's schema or field mapping"
+            )
+        taken = [column for column in types if column.lower() in (FILE, ROW_IN_FILE)]
+        if taken:
+            raise TableLayoutError(
+                f"{where} has the columns {taken}, which DuckDB calls a row's place in its files; rename them"
             )
         for column in self.times:
             _check_instant(where, column, types[column])

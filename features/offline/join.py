@@ -71,7 +71,7 @@ def join_features(
 
 @dataclass(frozen=True)
 class SliceJoin:
-    """What all views of a slice are joined with: keys, `__row` and `__instant`, and the keys' codes."""
+    """What all views of a slice are joined with: keys, row numbers and instants, and the keys' codes."""
 
     session: Session
     narrow: pa.Table
@@ -109,7 +109,7 @@ class SliceJoin:
 
 
 def align_rows(found: pa.Table, rows: int) -> pa.Table:
-    """Return one row per entity row, in their order: the found one that names it in `__row`, else nulls.
+    """Return one row per entity row, in their order: the found one that has its number, else nulls.
 
     DuckDB would join and sort the features once more for this.
     """

@@ -14,7 +14,7 @@ Whole = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class KeyCodes:
-    """`asked`: the code of each entity row's keys; `table`: the keys, with the `__code` of each."""
+    """`asked`: the code of each entity row's keys; `table`: the keys, with the code of each."""
 
     asked: Whole
     table: pa.Table

@@ -27,7 +27,8 @@ class RequestField(Spec):
     A `personal` one identifies someone: the prediction log holds a pseudonym in its place, as text.
     """
 
-    name: str
+    # What JSON would write otherwise than it stands is refused: requests are decoded by their names' bytes.
+    name: str = Field(pattern=r'^[^"\\\x00-\x1f]+$')
     dtype: FieldType
     description: str
     minimum: int | float | None = None

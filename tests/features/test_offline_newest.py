@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.offline.asof_sql import connect_utc
+from features.offline.asof_sql import CODE, connect_utc
 from features.offline.keys import Whole, encode_keys, try_encode
 from features.offline.newest import NOTHING, drop_expired, newest_rows
 from tests.features.offline_world import LEVEL, NOON, ROWS, ask, levels, open_world
@@ -56,7 +56,7 @@ def test_a_code_stands_for_one_set_of_keys(pairs: list[tuple[str | None, int | N
         }
     )
     encoded = encode_keys(table, ["carrier", "flight"])
-    stands_for = {row["__code"]: (row["carrier"], row["flight"]) for row in encoded.table.to_pylist()}
+    stands_for = {row[CODE]: (row["carrier"], row["flight"]) for row in encoded.table.to_pylist()}
     assert [stands_for[code] for code in encoded.asked.tolist()] == pairs
     assert sorted(stands_for) == list(range(len(set(pairs))))
 
@@ -73,7 +73,7 @@ def test_keys_that_arrow_cannot_compare_have_no_codes() -> None:
 
 def test_without_keys_all_rows_ask_for_the_same() -> None:
     encoded = encode_keys(pa.table({"device": ["a", "b"]}), [])
-    assert (encoded.asked.tolist(), encoded.table.to_pylist()) == ([0, 0], [{"__code": 0}])
+    assert (encoded.asked.tolist(), encoded.table.to_pylist()) == ([0, 0], [{CODE: 0}])
 
 
 def test_rows_keyed_by_what_arrow_cannot_compare_are_joined_all_the_same(tmp_path: Path) -> None:
