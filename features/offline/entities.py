@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from feast.errors import FeastEntityDFMissingColumnsError
 
 from features.errors import EntityRowsError
 from features.offline.asof_sql import INSTANT, ROW, AsOfSource, Span
@@ -24,6 +25,13 @@ MICROSECONDS_UTC = pa.timestamp("us", tz="UTC")
 SPOOL = "entity_input"
 FLOATS = frozenset({"FLOAT", "DOUBLE"})
 FIRST_INEXACT = 2**53
+
+
+class MissingJoinKeyError(EntityRowsError, FeastEntityDFMissingColumnsError):
+    """The entity rows lack a join key: an error of this room's, and Feast's own."""
+
+    def __init__(self, message: str) -> None:
+        Exception.__init__(self, message)
 
 
 @dataclass(frozen=True)
@@ -118,12 +126,13 @@ def narrow_rows(rows: pa.Table, sources: Sequence[AsOfSource]) -> pa.Table:
     """Return what the join reads of checked rows: keys, row number and instant (microseconds).
 
     Raises:
-        EntityRowsError: a join key is missing, or a column has the name of a feature that is asked for.
+        MissingJoinKeyError: a join key is not there.
+        EntityRowsError: a column has the name of a feature that is asked for.
     """
     keys = list(dict.fromkeys(key.answer for source in sources for key in source.keys))
     missing = [key for key in keys if key not in rows.column_names]
     if missing:
-        raise EntityRowsError(f"entity rows lack the join keys {missing}; add these columns")
+        raise MissingJoinKeyError(f"entity rows lack the join keys {missing}; add these columns")
     check_untaken(rows, [column.answer for source in sources for column in source.columns])
     instants = rows[instant_column(rows.schema)].cast(pa.int64())
     numbers = pa.array(np.arange(rows.num_rows, dtype=np.int64))

@@ -1,6 +1,6 @@
 """Plain reads of a Parquet source: for materialisation, saved datasets and logged features."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,17 +17,21 @@ from features.offline.asof_sql import moment_sql, place_sql
 from features.offline.checks import Layout
 from features.offline.engine import Engine
 from features.offline.files import SourceFiles
-from features.offline.parquet_sql import quote
+from features.offline.parquet_sql import FILE, ROW_IN_FILE, quote
 from features.offline.write import save_dataset
 
 
 @dataclass(frozen=True)
 class Scan:
-    """A source's columns between two event times, both inclusive."""
+    """A source's columns between two event times, both inclusive; without features every column.
+
+    So Feast asks for what a view's function makes its features of.
+    """
 
     files: SourceFiles
     name: str
-    columns: tuple[str, ...]
+    keys: tuple[str, ...]
+    features: tuple[str, ...]
     timestamp: str
     created: str | None
     start: datetime | None
@@ -37,22 +41,24 @@ class Scan:
     def layout(self) -> Layout:
         """What the files must hold."""
         times = (self.timestamp, *([self.created] if self.created else []))
-        return Layout(self.name, self.columns, times, {})
+        return Layout(self.name, (*self.keys, *self.features), times, {})
 
-    def all_query(self, join_keys: Sequence[str]) -> str:
+    def all_query(self) -> str:
         """Return the SQL of every row in the range; rows without a key get Feast's placeholder key."""
-        names = [*self.columns, self.timestamp, *([self.created] if self.created else [])]
-        selected = ", ".join(quote(name) for name in dict.fromkeys(names))
-        if not join_keys:
+        times = [self.timestamp, *([self.created] if self.created else [])]
+        names = dict.fromkeys([*self.keys, *self.features, *times])
+        place = f"COLUMNS(lambda c: c NOT IN ('{FILE}', '{ROW_IN_FILE}'))"
+        selected = ", ".join(map(quote, names)) if self.features else place
+        if not self.keys:
             selected += f", '{DUMMY_ENTITY_VAL}' AS {quote(DUMMY_ENTITY_ID)}"
         return f"SELECT {selected} FROM {self.files.table} WHERE {self._in_range()}"
 
-    def latest_query(self, join_keys: Sequence[str]) -> str:
+    def latest_query(self) -> str:
         """Return the SQL of each key's newest row in the range."""
-        partition = f"PARTITION BY {', '.join(quote(key) for key in join_keys)} " if join_keys else ""
+        partition = f"PARTITION BY {', '.join(map(quote, self.keys))} " if self.keys else ""
         created = f"{quote(self.created)} DESC NULLS LAST, " if self.created else ""
         order = f"ORDER BY {quote(self.timestamp)} DESC, {created}{place_sql()} DESC"
-        return f"{self.all_query(join_keys)} QUALIFY row_number() OVER ({partition}{order}) = 1"
+        return f"{self.all_query()} QUALIFY row_number() OVER ({partition}{order}) = 1"
 
     def _in_range(self) -> str:
         column = quote(self.timestamp)

@@ -61,6 +61,8 @@ class AsOfOfflineStore(OfflineStore):
     - Without entity rows it answers; Feast's DuckDB store does not yet (feast-dev/feast#6108), its Dask store
       errs for several views, see `features.offline.range`.
     - An on-demand view sees only the inputs that it declares.
+    - A view that declares text over a column of numbers, or the like, is refused. Feast joins on what the
+      file holds and keys the online store by what the view declares: history would answer, serving would not.
     - A table whose times are not UTC in microseconds is refused; Feast takes naive ones as UTC, and fails on
       nanoseconds when it materialises.
     """
@@ -121,10 +123,9 @@ class AsOfOfflineStore(OfflineStore):
         Raises:
             TableMissingError: the source's file is not there.
         """
-        columns = [*join_key_columns, *feature_name_columns]
         times = (timestamp_field, created_timestamp_column, start_date, end_date)
-        scan = _scan(config, data_source, columns, *times)
-        return ScanJob(scan, scan.latest_query(join_key_columns), _engine(config), _repo_path(config))
+        scan = _scan(config, data_source, join_key_columns, feature_name_columns, *times)
+        return ScanJob(scan, scan.latest_query(), _engine(config), _repo_path(config))
 
     @staticmethod
     def pull_all_from_table_or_query(
@@ -142,10 +143,9 @@ class AsOfOfflineStore(OfflineStore):
         Raises:
             TableMissingError: the source's file is not there.
         """
-        columns = [*join_key_columns, *feature_name_columns]
         times = (timestamp_field, created_timestamp_column, start_date, end_date)
-        scan = _scan(config, data_source, columns, *times)
-        return ScanJob(scan, scan.all_query(join_key_columns), _engine(config), _repo_path(config))
+        scan = _scan(config, data_source, join_key_columns, feature_name_columns, *times)
+        return ScanJob(scan, scan.all_query(), _engine(config), _repo_path(config))
 
     @staticmethod
     def write_logged_features(
@@ -199,7 +199,8 @@ def _asof_sources(
 def _scan(
     config: RepoConfig,
     source: DataSource,
-    columns: list[str],
+    keys: list[str],
+    features: list[str],
     timestamp: str,
     created: str | None,
     start: datetime | None,
@@ -207,7 +208,7 @@ def _scan(
 ) -> Scan:
     name = str(getattr(source, "name", source))
     files = locate_files(config, source, name)
-    return Scan(files, name, tuple(columns), timestamp, created, start, end)
+    return Scan(files, name, tuple(keys), tuple(features), timestamp, created, start, end)
 
 
 def _repo_path(config: RepoConfig) -> str:

@@ -1,5 +1,6 @@
 """Feast's online store made true to time: newest row per key, an older event never wins, in any database."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from feast.infra.infra_object import InfraObject
 from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.infra.online_stores.helpers import compute_table_id
 from feast.infra.online_stores.online_store import OnlineStore
+from feast.infra.supported_async_methods import SupportedAsyncMethods
 from feast.protos.feast.core.Registry_pb2 import Registry
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
@@ -97,6 +99,31 @@ class NewestRowOnlineStore(OnlineStore):
         return [
             (from_microseconds(row[0]), decode_messages(row[1])) if row else (None, None) for row in found
         ]
+
+    @property
+    def async_supported(self) -> SupportedAsyncMethods:
+        """Reading and writing, in threads: no event loop waits for the database."""
+        return SupportedAsyncMethods(read=True, write=True)
+
+    async def online_read_async(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        entity_keys: list[EntityKey],
+        requested_features: list[str] | None = None,
+    ) -> list[tuple[datetime | None, dict[str, Value] | None]]:
+        """Do as `online_read` without holding the event loop up."""
+        return await asyncio.to_thread(self.online_read, config, table, entity_keys, requested_features)
+
+    async def online_write_batch_async(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        data: list[tuple[EntityKey, dict[str, Value], datetime, datetime | None]],
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """Do as `online_write_batch` without holding the event loop up."""
+        await asyncio.to_thread(self.online_write_batch, config, table, data, progress)
 
     def update(
         self,

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from features import __main__ as commands
+from features.build import TABLES, build_tables
 from features.legs import SHORTEST_LEG
 from features.raw import RawTables, find_raw_dir
 from features.settings import REPOSITORY, FeatureSettings
@@ -25,6 +26,12 @@ def test_every_flight_is_one_example_and_one_outcome(days: Path, raw_days: RawTa
     assert examples["example_id"].is_unique
     assert len(examples) == raw_days.flights.num_rows
     assert set(outcomes["example_id"]) == set(examples["example_id"])
+
+
+def test_two_builds_of_the_same_raw_files_are_the_same_bytes(raw_days: RawTables, tmp_path: Path) -> None:
+    builders = {name: TABLES[name] for name in ("origin_operations.parquet", "aircraft_legs.parquet")}
+    one, other = (build_tables(raw_days, tmp_path / again / "tables", builders) for again in ("one", "other"))
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
 
 
 @pytest.mark.parametrize(
