@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.schema import FeatureColumn
+from inference.arrow_texts import as_texts
 from training.matrix import MISSING_CATEGORY, Categories, FeatureMatrix, Floats, names_of
 
 
@@ -35,8 +36,9 @@ def _column(rows: pa.RecordBatch | pa.Table, name: str) -> pa.Array:
 
 def _texts(column: pa.Array) -> Categories:
     """Each distinct text becomes one object, however many rows hold it."""
+    column = as_texts(column)
     if not pa.types.is_dictionary(column.type):
-        column = pc.dictionary_encode(pc.cast(column, pa.string()))
+        column = pc.dictionary_encode(column)
     known = [MISSING_CATEGORY if text is None else text for text in column.dictionary.to_pylist()]
     places = pc.fill_null(column.indices, len(known)).to_numpy(zero_copy_only=False)
     texts: Categories = np.array([*known, MISSING_CATEGORY], dtype=object)[places]

@@ -27,12 +27,13 @@ class InputFile:
 
 @dataclass(frozen=True)
 class Part:
-    """Row groups `first` to `last` (excluded) of a file; `number` counts over all files."""
+    """Row groups `first` to `last` (excluded) of a file, from row `start` on; `number` counts over all."""
 
     number: int
     path: Path
     first: int
     last: int
+    start: int
     stamp: tuple[int, int]
 
 
@@ -55,7 +56,8 @@ def divide(files: Sequence[InputFile], rows: int = PART_ROWS) -> list[Part]:
     parts: list[Part] = []
     for file in files:
         for first, last in _spans(file.row_groups, rows):
-            parts.append(Part(len(parts), file.path, first, last, file.stamp))
+            start = sum(file.row_groups[:first])
+            parts.append(Part(len(parts), file.path, first, last, start, file.stamp))
     return parts
 
 

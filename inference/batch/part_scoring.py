@@ -19,6 +19,7 @@ from inference.batch.inputs import Part, read_part
 from inference.batch.job import MODEL_VERSION, PREDICTION, BatchJob
 from inference.batch.part_log import logging_part
 from inference.batch.parts_folder import writing
+from inference.batch.row_checks import RowChecks
 from inference.errors import BatchInputError, ScoringError
 from training.bundle.reader import read_bundle
 from training.matrix import Floats, names_of
@@ -46,6 +47,7 @@ class PartScorer:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="batch-score")
         readers = max(1, threads // THREADS_PER_READER)
         self._reading, self.parts_at_once = Semaphore(readers), readers + 1
+        self._checks = RowChecks.of(job)
         self._historical = HistoricalReader(job) if job.historical else None
 
     def __enter__(self) -> Self:
@@ -58,7 +60,7 @@ class PartScorer:
         """Score a part, log it if asked, and keep it; the file that holds it.
 
         Raises:
-            BatchInputError: a column does not hold what the model reads, or the file is damaged.
+            BatchInputError: a column does not hold what a request may, or the file is damaged.
             ScoringError: the model answers something that is no number.
         """
         with ExitStack() as turn:
@@ -72,8 +74,10 @@ class PartScorer:
 
     def _read(self, part: Part, ended: Callable[[], None]) -> Iterator[pa.RecordBatch]:
         """The part's rows. Until the last is read, the next part leaves the scoring threads to this one."""
-        size = HISTORICAL_ROWS if self._historical else KEPT_ROWS
-        for rows in read_part(part, self._job.read, self._texts, size):
+        size, first = HISTORICAL_ROWS if self._historical else KEPT_ROWS, part.start
+        for read in read_part(part, self._job.read, self._texts, size):
+            rows = self._checks.checked(read, part, first)
+            first += rows.num_rows
             complete = self._historical.add(rows) if self._historical else rows
             yield from _slices(complete, KEPT_ROWS)
         ended()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,10 +21,12 @@ Categories = npt.NDArray[np.object_]
 Numbers = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 MISSING_CATEGORY = ""
+# As pandas infers what an object column holds; a column without a value is empty.
+TEXTUAL = frozenset({"string", "empty"})
 
 
 class MatrixError(TrainingError):
-    """A frame does not hold the columns that the model reads."""
+    """A frame does not hold the columns that the model reads, or not as text where it reads text."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,10 @@ def names_of(columns: Sequence[FeatureColumn], kind: str) -> tuple[str, ...]:
 def to_matrix(frame: pd.DataFrame, columns: Sequence[FeatureColumn]) -> FeatureMatrix:
     """Read the model's columns out of a frame; other columns are ignored.
 
+    Categories that are bytes are read as UTF-8.
+
     Raises:
-        MatrixError: the frame lacks a column.
+        MatrixError: the frame lacks a column, or a category is no text.
     """
     absent = [column.name for column in columns if column.name not in frame.columns]
     if absent:
@@ -66,9 +71,28 @@ def to_matrix(frame: pd.DataFrame, columns: Sequence[FeatureColumn]) -> FeatureM
 def _categories(frame: pd.DataFrame, names: Sequence[str]) -> Categories:
     values = np.empty((len(frame), len(names)), dtype=object)
     for position, name in enumerate(names):
-        column = frame[name]
-        values[:, position] = column.astype(object).where(column.notna(), MISSING_CATEGORY).to_numpy()
+        values[:, position] = _texts(frame[name], name)
     return values
+
+
+def _texts(column: pd.Series, name: str) -> Categories:
+    from pandas.api.types import infer_dtype  # where there is a frame, pandas is loaded
+
+    values = column.astype(object)
+    kind = infer_dtype(values, skipna=True)
+    if kind == "bytes":
+        values = values.map(partial(_decoded, name), na_action="ignore")
+    elif kind not in TEXTUAL:
+        raise MatrixError(f"{name!r} holds {kind} values, where the model reads text; write them as text")
+    texts: Categories = values.where(column.notna(), MISSING_CATEGORY).to_numpy()
+    return texts
+
+
+def _decoded(name: str, value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise MatrixError(f"{name!r} holds bytes that are not UTF-8 ({error}); write it as text") from error
 
 
 def _numbers(frame: pd.DataFrame, names: Sequence[str]) -> Numbers:

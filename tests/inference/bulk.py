@@ -45,7 +45,7 @@ def bulk_rows(first: int, rows: int) -> pa.Table:
         "site": pa.array(np.array(["north", "south"])[ids % 2]),
         "opens_at": pa.repeat(pa.scalar(NOON + timedelta(hours=1), TIMESTAMP), rows),
         "spaces": pa.array(ids % 50 + 1),
-        "fee": pa.array(numbers[0], mask=ids % 5 == 0),
+        "fee": pa.array(np.abs(numbers[0]), mask=ids % 5 == 0),
         "event_timestamp": pa.repeat(pa.scalar(NOON, TIMESTAMP), rows),
         "cars": pa.array((ids % 1_000).astype(np.float64)),
         "trend": pa.array(numbers[1], mask=ids % 10 == 0),

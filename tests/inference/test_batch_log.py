@@ -116,7 +116,7 @@ def test_a_row_without_what_names_its_prediction_is_refused(
 def test_a_field_of_another_type_is_named(settings: InferenceSettings, champion: str, tmp_path: Path) -> None:
     rows = with_column(bulk_rows(0, 10), "spaces", pa.array(["many"] * 10))
 
-    with pytest.raises(BatchInputError, match=r"'key\.spaces' cannot be logged as int64"):
+    with pytest.raises(BatchInputError, match="'spaces': string is no number"):
         score_and_log(settings, rows, tmp_path)
 
 

@@ -22,9 +22,9 @@ from inference.prediction_log.reader import read_predictions
 from inference.settings import InferenceSettings
 from tests.forked import fork_off
 from tests.inference.bulk import bulk_rows, damage_last_group, write_bulk
-from tests.inference.bundles import COLUMNS
+from tests.inference.bundles import COLUMNS, LogModel
 from tests.inference.running import ROOT, environment_of, wait_until
-from tests.inference.world import NOON, add_version, set_champion
+from tests.inference.world import NOON, add_model, add_version, set_champion
 from training.matrix import to_matrix
 
 SMALL = BatchOptions(part_rows=100)
@@ -222,17 +222,18 @@ def test_a_feature_of_another_kind_is_refused(
     text = rows.set_column(rows.schema.get_field_index("cars"), "cars", pa.array(["many"] * 10))
     pq.write_table(text, tmp_path / "in.parquet")
 
-    with pytest.raises(BatchInputError, match="cannot read"):
+    with pytest.raises(BatchInputError, match="'cars': string is no number"):
         score_file(settings, tmp_path / "in.parquet", tmp_path / "out.parquet")
 
 
 def test_an_answer_that_is_no_number_stops_the_run(
     settings: InferenceSettings, champion: str, tmp_path: Path
 ) -> None:
+    set_champion(settings, add_model(settings, LogModel(1.0)))
     rows = bulk_rows(0, 10)
-    endless = pa.array([float("inf")] * 10)
+    below = pa.array([-2_000.0] * 10)
     pq.write_table(
-        rows.set_column(rows.schema.get_field_index("cars"), "cars", endless), tmp_path / "in.parquet"
+        rows.set_column(rows.schema.get_field_index("cars"), "cars", below), tmp_path / "in.parquet"
     )
 
     with pytest.raises(ScoringError, match="no number"):

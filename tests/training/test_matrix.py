@@ -44,3 +44,18 @@ def test_rows_are_selected_together():
     assert isinstance(matrix, FeatureMatrix)
     assert matrix.categorical[:, 0].tolist() == ["long", "round"]
     assert matrix.numeric[:, 1].tolist() == [3.0, 1.0]
+
+
+@pytest.mark.parametrize("dtype", [object, "category"])
+def test_a_category_of_bytes_is_read_as_the_text_it_is(dtype):
+    encoded = pd.Series([b"round", None, "grün".encode()], dtype=dtype)
+    matrix = to_matrix(FRAME.assign(shape=encoded), COLUMNS)
+    assert matrix.categorical[:, 0].tolist() == ["round", "", "grün"]
+
+
+@pytest.mark.parametrize(
+    "values", [[b"\xff", None, b"x"], ["round", b"x", None], [1, 2, 3], [True, False, True]]
+)
+def test_a_category_that_is_no_text_is_named(values):
+    with pytest.raises(MatrixError, match="'shape'"):
+        to_matrix(FRAME.assign(shape=pd.Series(values, dtype=object)), COLUMNS)
