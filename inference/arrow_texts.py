@@ -23,7 +23,7 @@ def as_texts(column: pa.Array) -> pa.Array:
 
 
 def _is_textual(kind: pa.DataType) -> bool:
-    return (
+    return bool(
         pa.types.is_string(kind)
         or pa.types.is_large_string(kind)
         or pa.types.is_string_view(kind)
