@@ -1,12 +1,12 @@
 """The features room's commands: build the tables, apply the Feast repository, fill the online store."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from features.build import build
-from features.command_line import run_commands
+from features.command_line import parse_moment, run_commands
 from features.engine import EngineName, choose_engine
 from features.errors import FeatureError
 from features.events.commands import replay_events_command, stream_command
@@ -20,15 +20,21 @@ app = typer.Typer(
     help="Raw data to feature tables, and the Feast repository over them.", no_args_is_help=True
 )
 
-FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S"]
 Bound = Annotated[
-    datetime | None, typer.Option(formats=FORMATS, help="Only raw data of these hours; UTC without a zone.")
+    datetime | None,
+    typer.Option(parser=parse_moment, metavar="MOMENT", help="Only raw data of these hours; with its zone."),
 ]
 AsOf = Annotated[
-    datetime, typer.Option(formats=FORMATS, help="The moment to know everything of; UTC without a zone.")
+    datetime,
+    typer.Option(
+        parser=parse_moment, metavar="MOMENT", help="The moment to know everything of; with its zone."
+    ),
 ]
 Present = Annotated[
-    datetime, typer.Option("--as-of", formats=FORMATS, help="The present: a row after it is in the future.")
+    datetime,
+    typer.Option(
+        "--as-of", parser=parse_moment, metavar="MOMENT", help="The present: a row after it is in the future."
+    ),
 ]
 EngineOption = Annotated[EngineName, typer.Option(help="Where the tables are computed.")]
 
@@ -39,7 +45,7 @@ def build_command(start: Bound = None, end: Bound = None, engine: EngineOption =
     settings = FeatureSettings()
     raw_dir = find_raw_dir(settings.raw_dir)
     with recorded_build(settings, raw_dir, choose_engine(engine, settings)) as recording:
-        for path in build(raw_dir, settings.tables, start and _utc(start), end and _utc(end), recording):
+        for path in build(raw_dir, settings.tables, start, end, recording):
             typer.echo(path)
 
 
@@ -60,10 +66,10 @@ def materialize(as_of: AsOf) -> None:
     from features.quality.views import check_before_writing
     from features.store import open_store
 
-    settings, moment = FeatureSettings(), _utc(as_of)
+    settings = FeatureSettings()
     store = open_store(settings)
-    check_before_writing(settings, store, moment)
-    store.materialize(BEGINNING, moment)
+    check_before_writing(settings, store, as_of)
+    store.materialize(BEGINNING, as_of)
     write_plans(settings, store)  # the registry now says what was materialised
 
 
@@ -74,17 +80,13 @@ def check(as_of: Present) -> None:
     from features.store import open_store
 
     settings = FeatureSettings()
-    for view, measure in check_tables(settings, open_store(settings), _utc(as_of)).items():
+    for view, measure in check_tables(settings, open_store(settings), as_of).items():
         typer.echo(f"{view}: {measure.rows} rows, newest {measure.newest}")
 
 
 app.command(name="replay-events")(replay_events_command)
 app.command(name="stream")(stream_command)
 app.command(name="lineage")(lineage_command)
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def main() -> None:

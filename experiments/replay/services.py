@@ -82,7 +82,7 @@ class Services:
     def build_features(self, start: date | None, end: date | None) -> Service:
         """Raw files to feature tables, once; all of them, or only these days."""
         options = [("--start", start), ("--end", end)]
-        chosen = [part for name, day in options if day is not None for part in (name, day.isoformat())]
+        chosen = [part for name, day in options if day is not None for part in (name, f"{day}T00:00Z")]
         return self._python("features-build", "features", "build", *chosen)
 
     def apply_features(self) -> None:

@@ -8,10 +8,14 @@ from typing import Annotated
 
 import typer
 
+from features.command_line import parse_moment
 from features.raw import find_raw_dir, read_raw
 from features.settings import FeatureSettings
 
-Bound = Annotated[datetime, typer.Option(help="Only flights of these hours (UTC).")]
+Bound = Annotated[
+    datetime,
+    typer.Option(parser=parse_moment, metavar="MOMENT", help="Only flights of these hours; with its zone."),
+]
 
 
 def replay_events_command(start: Bound, end: Bound) -> None:
@@ -20,7 +24,7 @@ def replay_events_command(start: Bound, end: Bound) -> None:
 
     raw = read_raw(find_raw_dir(FeatureSettings().raw_dir))
     with TemporaryDirectory() as scratch:
-        legs = read_legs(raw.between(start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)), Path(scratch))
+        legs = read_legs(raw.between(start, end), Path(scratch))
     for event in replay_events(legs):
         typer.echo(event.model_dump_json())
 
@@ -30,7 +34,11 @@ def stream_command(
     batch: Annotated[int, typer.Option(min=1, help="Events taken in at once.")] = 500,
     push_from: Annotated[
         datetime | None,
-        typer.Option(help="Push only rows from here on (UTC): events of before fill windows."),
+        typer.Option(
+            parser=parse_moment,
+            metavar="MOMENT",
+            help="Push only rows from here on (with its zone): events of before fill windows.",
+        ),
     ] = None,
 ) -> None:
     """Take in a file of events, push what they change; what was taken in before counts once."""
@@ -39,7 +47,7 @@ def stream_command(
     stream, now = load_stream(FeatureSettings()), datetime.now(UTC)
     try:
         if push_from is not None:
-            stream.push_from(push_from.replace(tzinfo=UTC))
+            stream.push_from(push_from)
         with events.open("rb") as lines:
             filled = (line for line in lines if line.strip())
             while some := list(islice(filled, batch)):

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
+from features.command_line import parse_moment
 from inference.prediction_log.errors import PredictionLogError
 from inference.rollout.errors import RolloutError
 from inference.rollout.split import REQUEST_ID, Mode
@@ -114,15 +115,7 @@ def _configuration() -> tuple[InferenceSettings, Problem]:
 
 
 def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not ISO 8601, such as 2024-05-06T00:00:00Z") from error
-    if moment.tzinfo is None:
-        raise typer.BadParameter(f"{text!r} has no zone; write it as {text}Z")
-    return moment.astimezone(UTC)
+    return None if text is None else parse_moment(text)
 
 
 @contextmanager

@@ -3,11 +3,12 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from features.command_line import parse_moment
 from features.errors import FeatureError
 from training.bundle.errors import BundleError
 from training.errors import TrainingError
@@ -126,21 +127,6 @@ def configuration() -> tuple[TrainingSettings, Problem]:
     """Read the settings and load the problem that they name."""
     settings = TrainingSettings()
     return settings, load_problem(settings.problem)
-
-
-def parse_moment(text: str) -> datetime:
-    """Read an ISO 8601 moment; it must carry a zone.
-
-    Raises:
-        typer.BadParameter: it is no such moment.
-    """
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not ISO 8601, such as 2013-04-01T00:00:00Z") from error
-    if moment.tzinfo is None:
-        raise typer.BadParameter(f"{text!r} has no zone; write it as {text}Z")
-    return moment.astimezone(UTC)
 
 
 def describe_outcome(outcome: "TrainingOutcome") -> str:

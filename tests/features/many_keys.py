@@ -61,5 +61,5 @@ def run_command(settings: FeatureSettings, as_of: datetime) -> None:
     os.environ["ROUNDTRIP_VAR"] = str(settings.var)
     os.environ["ROUNDTRIP_FEATURE_REPO"] = str(settings.feature_repo)
     os.environ["ROUNDTRIP_ONLINE_STORE"] = settings.online_address.get_secret_value()
-    sys.argv = ["features", "materialize", "--as-of", f"{as_of:%Y-%m-%dT%H:%M:%S}"]
+    sys.argv = ["features", "materialize", "--as-of", as_of.isoformat()]
     main()

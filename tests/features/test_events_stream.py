@@ -256,7 +256,7 @@ def test_a_repository_without_a_stream_says_so(tmp_path: Path) -> None:
 
 def test_events_of_the_raw_data_are_printed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ROUNDTRIP_VAR", str(tmp_path))
-    period = ["--start", "2013-02-07T12:00:00", "--end", "2013-02-07T13:00:00"]
+    period = ["--start", "2013-02-07T12:00Z", "--end", "2013-02-07T13:00Z"]
     printed = CliRunner().invoke(commands.app, ["replay-events", *period])
     assert printed.exit_code == 0, printed.output
     lines = printed.stdout.splitlines()

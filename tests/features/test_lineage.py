@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -23,7 +23,7 @@ from training.outcome import TrainingOutcome, TrainingRequest
 from training.pipeline import train
 from training.settings import TrainingSettings
 
-START, NEXT_START, END = "2013-01-05", "2013-01-08", "2013-01-20"
+START, NEXT_START, END = "2013-01-05T00:00Z", "2013-01-08T00:00Z", "2013-01-20T00:00Z"
 PROJECT = "roundtrip"
 
 
@@ -46,7 +46,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         settings = TrainingSettings()
         run_command("build", "--start", START, "--end", END)
         run_command("apply")
-        open_store(settings).materialize(datetime.fromisoformat(START).replace(tzinfo=UTC), AS_OF)
+        open_store(settings).materialize(datetime.fromisoformat(START), AS_OF)
         outcome = train(settings, PROBLEM, TrainingRequest(as_of=AS_OF, reason="to be followed"))
         run_command("build", "--start", START, "--end", NEXT_START)
         yield Made(settings, outcome)

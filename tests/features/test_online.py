@@ -166,7 +166,7 @@ def test_a_row_of_any_age_is_materialised(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("ROUNDTRIP_VAR", str(tmp_path))
     monkeypatch.setenv("ROUNDTRIP_FEATURE_REPO", str(REPOSITORY))
     # when
-    ran = CliRunner().invoke(app, ["materialize", "--as-of", f"{NOON:%Y-%m-%dT%H:%M:%S}"])
+    ran = CliRunner().invoke(app, ["materialize", "--as-of", NOON.isoformat()])
     # then
     assert ran.exit_code == 0, ran.output
     assert read(OnlineReader(settings, "small_v1"), NOON, site=4).values["open"] is not None

@@ -126,7 +126,7 @@ def test_a_server_that_lost_its_data_is_not_taken_for_one_that_knows_nothing(
         OnlineReader(settings, "small_v1").read([ASKED], [NOON])
 
 
-@pytest.mark.parametrize("command", [["apply"], ["materialize", "--as-of", f"{END:%Y-%m-%dT%H:%M:%S}"]])
+@pytest.mark.parametrize("command", [["apply"], ["materialize", "--as-of", END.isoformat()]])
 def test_the_command_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:

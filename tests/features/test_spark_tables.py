@@ -28,7 +28,6 @@ from tests.features.tables_equal import layout_of, rows_in, rows_missing
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
 
 YEAR_TIMEOUT = 600
-HOUR = "%Y-%m-%dT%H:%M:%S"
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> FeatureSettings:
 @pytest.fixture(scope="module")
 def spark_days(settings: FeatureSettings, spark: None) -> Path:
     """The tables of the ten days, built by the command."""
-    period = ["--start", f"{START:{HOUR}}", "--end", f"{END:{HOUR}}"]
+    period = ["--start", START.isoformat(), "--end", END.isoformat()]
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("ROUNDTRIP_VAR", str(settings.var))
         built = CliRunner().invoke(app, ["build", *period, "--engine", "spark"])

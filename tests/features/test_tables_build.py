@@ -93,12 +93,12 @@ def test_the_commands_build_apply_and_fill(tmp_path: Path, monkeypatch: pytest.M
     # Given a fresh var folder
     monkeypatch.setenv("ROUNDTRIP_VAR", str(tmp_path))
     settings = FeatureSettings()
-    period = ["--start", "2013-02-01", "--end", "2013-02-03"]
+    period = ["--start", "2013-02-01T00:00Z", "--end", "2013-02-03T00:00Z"]
 
     # When
     runs = [
         CliRunner().invoke(commands.app, arguments)
-        for arguments in (["build", *period], ["apply"], ["materialize", "--as-of", "2013-02-02T18:00:00"])
+        for arguments in (["build", *period], ["apply"], ["materialize", "--as-of", "2013-02-02T18:00:00Z"])
     ]
 
     # Then
