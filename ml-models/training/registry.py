@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from training.bundle.contract import CONTRACT_FILE, file_digest
 from training.bundle.errors import BundleDigestError, BundleMissingError, BundleUnsafeError
 from training.errors import RegistryUnavailableError, UnknownVersionError
+from training.registry_file import holds_registry
 from training.settings import TrainingSettings, sqlite_uri
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def open_client(settings: TrainingSettings, create: bool = False) -> "MlflowClie
     """Open the tracking and registry client; with `create`, make the SQLite database where there is none.
 
     Raises:
-        RegistryUnavailableError: the database is not there (without `create`) or cannot be opened.
+        RegistryUnavailableError: the database is not there (without `create`), was emptied, or cannot be
+            opened.
     """
     silence_mlflow()
     database = settings.tracking_db
@@ -78,6 +80,10 @@ def open_client(settings: TrainingSettings, create: bool = False) -> "MlflowClie
                 f"{database} is not there; train first with `python -m training train`"
             )
         _create_database(settings, database)
+    elif database is not None and not holds_registry(database):
+        raise RegistryUnavailableError(
+            f"{database} holds no registry, it may have been emptied; restore it, or delete it to begin anew"
+        )
     return _connect(settings.tracking_uri)
 
 

@@ -13,6 +13,7 @@ from inference.model_follower import ModelFollower
 from inference.settings import InferenceSettings
 from tests.inference.parking import PROBLEM
 from tests.inference.running import (
+    ServerProcess,
     is_ready,
     running_server,
     started_command,
@@ -70,6 +71,32 @@ def test_it_starts_with_what_it_served_last_while_the_registry_is_away(
         wait_until(lambda: not client.get("/health/ready").json()["warnings"], "recovery")
     # then
     assert answered.json()["predictions"][0]["model_version"] == champion
+
+
+def test_a_registry_that_was_emptied_is_away_and_stays_as_it_is(
+    settings: InferenceSettings, champion: str
+) -> None:
+    # given a service that served, and a registry of which somebody took the content
+    with running_server(settings):
+        pass
+    database = settings.tracking_db
+    assert database is not None
+    content = database.read_bytes()
+    database.write_bytes(b"")
+    # when it starts again, in a process that has never seen the registry
+    process = ServerProcess(settings)
+    process.wait_until_ready()
+    with httpx.Client(base_url=process.url, timeout=30) as client:
+        # then it serves what it served, says so, and makes no new registry of the file
+        wait_until(lambda: "holds no registry" in client.get("/health/ready").text, "a warning")
+        assert client.get("/v1/model").json()["version"] == champion
+        assert database.read_bytes() == b""
+        # and follows the registry once it is back
+        database.write_bytes(content)
+        newer = add_version(settings, 2.0)
+        set_champion(settings, newer)
+        wait_until(lambda: client.get("/v1/model").json()["version"] == newer, "the registry's return")
+    process.kill()
 
 
 def test_it_follows_what_was_deployed_while_it_was_down(settings: InferenceSettings, champion: str) -> None:
