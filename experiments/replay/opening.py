@@ -20,12 +20,12 @@ from experiments.replay.world import start_clean
 from experiments.settings import ReplaySettings
 from features.contract import read_examples
 from features.historical import historical_features
+from features.instants import BEGINNING
 from features.online.feed import OnlineFeed
 from features.store import open_store
 from monitoring.ml.trigger import deployment_name, request_training
 from training.problem import Problem, load_problem
 
-BEGINNING = pd.Timestamp("1900-01-01", tz="UTC")
 END = pd.Timestamp("2200-01-01", tz="UTC")
 
 
@@ -83,7 +83,7 @@ def _prepare(
     settings: ReplaySettings, problem: Problem, progress: ReplayProgress
 ) -> tuple[Plan, pd.DataFrame]:
     """Draw the plan, then retrieve the features of every example that it relives, point-in-time."""
-    examples = read_examples(settings.tables, BEGINNING.to_pydatetime(), END.to_pydatetime())
+    examples = read_examples(settings.tables, BEGINNING, END.to_pydatetime())
     plan = make_plan(
         examples["event_timestamp"],
         settings.replay_warm_up,

@@ -7,7 +7,7 @@ import pandas as pd
 from feast import FeatureStore, FeatureView, RepoConfig
 from feast.data_source import DataSource
 
-from features.instants import EPOCH
+from features.instants import BEGINNING
 from features.offline.asof_sql import connect_utc
 from features.quality.check import TableCheck
 from features.quality.from_view import read_expectations, view_expectation, view_table
@@ -84,7 +84,7 @@ def _newest_rows(
 ) -> pd.DataFrame:
     """Read exactly what Feast's materialisation pulls."""
     pull = store._get_provider().offline_store.pull_latest_from_table_or_query
-    return _as_frame(pull(*_pulled(store, view, source), EPOCH, as_of))
+    return _as_frame(pull(*_pulled(store, view, source), BEGINNING, as_of))
 
 
 def _all_rows(store: FeatureStore, view: FeatureView, source: TableSource, as_of: datetime) -> pd.DataFrame:  # noqa: ARG001

@@ -9,7 +9,6 @@ import pandas as pd
 import pandera.pandas as pa
 
 from features.contract import read_examples, read_labels
-from features.instants import EPOCH
 from features.schema import FeatureColumn, feature_columns
 from training.errors import DatasetError, EmptyWindowError, SingleClassError
 from training.matrix import to_matrix
@@ -62,7 +61,7 @@ def build_training_set(
     """
     moment = _require_zone(as_of)
     since = window_ranges(problem.windows, moment).fit.start if start is None else _require_zone(start)
-    examples = read_examples(settings.tables, max(since, EPOCH), moment)
+    examples = read_examples(settings.tables, since, moment)
     labels = read_labels(settings.tables, problem.label, moment)
     labelled = join_labels(examples, labels, problem.label.name)
     if labelled.empty:

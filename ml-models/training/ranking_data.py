@@ -8,7 +8,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.contract import read_examples, read_labels
-from features.instants import EPOCH
 from features.schema import feature_columns
 from training.dataset import TrainingSet, assemble, join_labels, validate_training_set
 from training.errors import EmptyWindowError
@@ -40,7 +39,7 @@ def read_ranking_data(
         DatasetError: the data breaks its schema.
     """
     ranges = window_ranges(problem.windows, oldest_end)
-    examples = read_examples(settings.tables, max(ranges.fit.start, EPOCH), as_of)
+    examples = read_examples(settings.tables, ranges.fit.start, as_of)
     labels = read_labels(settings.tables, problem.label, as_of)
     labelled = join_labels(examples, labels, problem.label.name)
     if labelled.empty:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from features.instants import EPOCH
+from features.instants import BEGINNING, to_microseconds
 from training.errors import EmptyWindowError
 from training.problem import Windows
 
@@ -43,7 +43,7 @@ def window_ranges(windows: Windows, as_of: datetime) -> WindowRanges:
     gate = as_of - windows.gate
     calibration = gate - windows.calibration
     early_stopping = calibration - windows.early_stopping
-    fit = EPOCH if windows.fit is None else early_stopping - windows.fit
+    fit = BEGINNING if windows.fit is None else early_stopping - windows.fit
     return WindowRanges(
         fit=TimeRange(fit, early_stopping),
         early_stopping=TimeRange(early_stopping, calibration),
@@ -54,7 +54,8 @@ def window_ranges(windows: Windows, as_of: datetime) -> WindowRanges:
 
 def rows_within(instants: pd.Series, span: TimeRange) -> slice:
     """Return the positions of the ascending `instants` (tz-aware) that lie in `span`."""
-    start, end = instants.searchsorted([pd.Timestamp(span.start), pd.Timestamp(span.end)], side="left")
+    microseconds = instants.dt.as_unit("us").astype("int64")  # pandas' nanoseconds begin in 1677
+    start, end = microseconds.searchsorted([to_microseconds(span.start), to_microseconds(span.end)])
     return slice(int(start), int(end))
 
 

@@ -15,6 +15,7 @@ from tests.training.conftest import AFTER_THE_SHIFT, BEFORE_THE_SHIFT, TrainedWo
 from training.dataset import TrainingSet, assemble, build_training_set, validate_training_set
 from training.errors import DatasetError, EmptyWindowError, SingleClassError
 from training.fitting import divide_into_windows, shuffle_training_labels
+from training.ranking_data import read_ranking_data
 from training.settings import TrainingSettings
 
 
@@ -60,6 +61,25 @@ def test_what_is_delivered_twice_counts_once(settings: TrainingSettings, trainin
         pd.concat([rows, rows.iloc[:500]]).to_parquet(table, index=False, coerce_timestamps="us")
     again = build_training_set(settings, PROBLEM, BEFORE_THE_SHIFT)
     assert again.fingerprint == training_set.fingerprint
+
+
+def test_examples_of_any_age_are_learned_from(settings: TrainingSettings, training_set: TrainingSet) -> None:
+    # given an example from 1901, whose label has long been known
+    old = pd.Timestamp("1901-03-01T08:00:00Z").as_unit("us")
+    for name in ("examples", "outcomes"):
+        table = settings.tables / f"{name}.parquet"
+        rows = pd.read_parquet(table)
+        first = rows.iloc[[0]].assign(
+            example_id="old", **{"known_at" if name == "outcomes" else "event_timestamp": old}
+        )
+        pd.concat([first, rows]).to_parquet(table, index=False, coerce_timestamps="us")
+    # when the set is built, and when features are ranked on such sets
+    found = build_training_set(settings, PROBLEM, BEFORE_THE_SHIFT)
+    ranked = read_ranking_data(settings, PROBLEM, BEFORE_THE_SHIFT, BEFORE_THE_SHIFT, rows=10**6)
+    # then it is there, beside all the others
+    for frame in (found.frame, ranked.training_set.frame):
+        assert frame["example_id"].iloc[0] == "old"
+        assert len(frame) == len(training_set.frame) + 1
 
 
 def test_a_valid_set_passes_unchanged(training_set: TrainingSet) -> None:
