@@ -56,7 +56,7 @@ class ModelFollower:
         self.state = FollowerState()
         self._refused_ref: tuple[str, str] | None = None
         self._backoff, self._retry_at = settings.poll_seconds, 0.0
-        self._read_at = monotonic()
+        self._asked_at: float | None = None
 
     def start(self) -> None:
         """Begin to follow."""
@@ -88,7 +88,8 @@ class ModelFollower:
     @property
     def trouble(self) -> str | None:
         """What keeps the registry from being followed just now; None when nothing does."""
-        silent = monotonic() - self._read_at
+        asked_at = self._asked_at
+        silent = 0.0 if asked_at is None else monotonic() - asked_at
         if self.state.error is None and silent > SILENT_SECONDS:
             return f"the registry has not answered for {silent:.0f} s, it may be locked; serving goes on"
         return self.state.error or self._challengers.trouble
@@ -100,21 +101,22 @@ class ModelFollower:
         except Exception as error:  # whatever the registry does, serving goes on
             self._failed(f"the registry cannot be read, serving goes on without it: {error}", None)
             return
-        self._read_at = monotonic()
         champion = self._champion(deployment.serving)
         if champion is not None:
             self._swap(self._challengers.serving_with(champion, deployment))
             if deployment.serving is not None and self._is_served(deployment.serving):
                 self._last.keep(deployment)
         self._looked = deployment if self.state.error is None else None
-        self._read_at = monotonic()  # loading took its time, the registry did not
 
     def _look(self) -> Deployment:
         """What the registry names; the last look again where nothing was written since."""
-        last, self._looked = self._looked, None
-        if self._changes.unchanged() and last is not None:
-            return last
-        return deployed(self._settings, self._problem.name, self._settings.alias, last)
+        last, self._looked, self._asked_at = self._looked, None, monotonic()
+        try:
+            if self._changes.unchanged() and last is not None:
+                return last
+            return deployed(self._settings, self._problem.name, self._settings.alias, last)
+        finally:
+            self._asked_at = None
 
     def resume(self) -> None:
         """Serve what was served last; what cannot be loaded is left to the first look at the registry."""

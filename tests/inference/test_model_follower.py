@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +15,7 @@ import pytest
 
 from features.schema import FeatureColumn
 from inference.model_follower import SILENT_SECONDS, ModelFollower
+from inference.served_model import ServedModel
 from inference.settings import InferenceSettings
 from tests.inference.bundles import COLUMNS
 from tests.inference.parking import PROBLEM
@@ -239,6 +241,28 @@ def test_a_locked_registry_does_not_hold_requests_up(
 
     assert "locked" in error
     wait_until(lambda: follower_error(service) is None, "recovery", 30)
+
+
+def test_a_version_that_takes_long_to_load_is_no_silence_of_the_registry(
+    settings: InferenceSettings, champion: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference.model_follower.SILENT_SECONDS", 0.1)
+    loading, loaded = threading.Event(), threading.Event()
+
+    def load(_: ServedModel) -> None:
+        loading.set()
+        loaded.wait()
+
+    follower = ModelFollower(settings, PROBLEM, on_load=load)
+    polling = threading.Thread(target=follower.poll, daemon=True)
+    polling.start()
+    assert loading.wait(60)
+    time.sleep(0.2)
+
+    assert follower.trouble is None
+
+    loaded.set()
+    polling.join()
 
 
 def test_an_alias_that_is_gone_leaves_the_last_champion_serving(
