@@ -35,7 +35,7 @@ class PatientConnection(HttpToolsProtocol):
     unread_since: float = inf
     # What came since the request began or its body grew last: headers, trailers, the frames of chunks.
     _other_bytes: int | None = None
-    _head_arrives = _grew = False
+    _head_arrives = _grew = _is_last = False
 
     def connection_made(self, transport: Any) -> None:
         """Begin as an idle connection does: closed if nothing comes, and at once if it is one too many."""
@@ -52,6 +52,18 @@ class PatientConnection(HttpToolsProtocol):
             self._grew = False
             if self._other_bytes > LARGEST_HEAD:
                 self.turn_away(TOO_LARGE)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The caller sends no more: what was asked by then is answered before the connection closes."""
+        if self.cycle is None or self.cycle.response_complete:
+            return False
+        if self.cycle.more_body:  # and will never be whole
+            if not self.pipeline:
+                return False
+            self.pipeline.popleft()
+        self.began_at = self._other_bytes = None
+        self._is_last = True
+        return True
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -98,6 +110,9 @@ class PatientConnection(HttpToolsProtocol):
             super().on_response_complete()
             return
         self.server_state.total_requests += 1
+        if self._is_last:
+            self.transport.close()
+            return
         self.flow.resume_reading()
         self.idle_since = self.loop.time()
 

@@ -125,6 +125,45 @@ def test_a_connection_is_closed_where_the_caller_wants_it(connection: socket.soc
     assert connection.recv(1) == b""
 
 
+def chunked(name: str) -> bytes:
+    content = body(name)
+    return request(b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content), b"transfer-encoding: chunked")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [request(body("half"))],
+        [chunked("half-chunked")],
+        [request(body(f"half-{place}")) for place in range(5)],
+        [chunked("half-first"), request(body("half-second")), chunked("half-third")],
+    ],
+)
+def test_who_sends_no_more_is_still_answered(connection: socket.socket, asked: list[bytes]) -> None:
+    connection.sendall(b"".join(asked))
+    connection.shutdown(socket.SHUT_WR)
+
+    assert len(request_ids(read_answers(connection, len(asked)))) == len(asked)
+    assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("begun", [b"", b"POST /v1/pre", request(body("torn"))[:-1], chunked("torn")[:-4]])
+def test_who_sends_no_more_of_a_request_is_let_go(connection: socket.socket, begun: bytes) -> None:
+    connection.sendall(begun)
+    connection.shutdown(socket.SHUT_WR)
+
+    assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("cut", [40, -1])
+def test_a_request_is_answered_before_one_that_is_cut_off(connection: socket.socket, cut: int) -> None:
+    connection.sendall(request(body("whole")) + request(body("cut"))[:cut])
+    connection.shutdown(socket.SHUT_WR)
+
+    assert request_ids(read_answers(connection, 1)) == ["connection-whole"]
+    assert connection.recv(1) == b""
+
+
 def test_a_body_of_no_length_or_a_lying_one_harms_nobody(
     connection: socket.socket, shared_service: httpx.Client
 ) -> None:
