@@ -15,6 +15,7 @@ from feast.project import Project
 from feast.repo_contents import RepoContents
 from feast.repo_operations import extract_objects_for_apply_delete
 
+from features.checked_store import CheckedFeatureStore
 from features.errors import RepositoryError
 from features.lineage.registry import emit_registry, lineage_config
 from features.online.planning import write_plans
@@ -30,7 +31,7 @@ ROWS_PER_BATCH = 10_000
 
 
 def open_store(settings: FeatureSettings) -> FeatureStore:
-    """Open the applied repository. Applies nothing and reads no definitions.
+    """Open the applied repository. Applies nothing and reads no definitions; checks what is pushed.
 
     Raises:
         RepositoryError: the repository has no `feature_store.yaml`, or was never applied.
@@ -39,7 +40,7 @@ def open_store(settings: FeatureSettings) -> FeatureStore:
         raise RepositoryError(
             f"no feature registry at {settings.registry_db}; write it with `python -m features apply`"
         )
-    return FeatureStore(config=_repo_config(settings, openlineage=lineage_config(settings)))
+    return CheckedFeatureStore(settings, _repo_config(settings, openlineage=lineage_config(settings)))
 
 
 def apply_repository(settings: FeatureSettings) -> None:

@@ -14,6 +14,7 @@ from pyarrow.fs import LocalFileSystem
 from features.errors import RepositoryError
 from features.offline.files import source_uri
 from features.offline.write import fresh_file, write_batches
+from features.quality.pushed import PushCheck
 from features.settings import FeatureSettings
 from features.store import open_store
 from features.view_source import batch_source
@@ -30,6 +31,7 @@ class RowPusher:
     def __init__(self, settings: FeatureSettings) -> None:
         self._store: FeatureStore = open_store(settings)
         self._views = _pushed_views(self._store)
+        self._check = PushCheck(settings, self._store)
         self._online: dict[str, list[pd.DataFrame]] = {}
         self._offline: dict[str, list[pd.DataFrame]] = {}
 
@@ -39,7 +41,7 @@ class RowPusher:
         return sum(len(frame) for frames in self._offline.values() for frame in frames)
 
     def add(self, rows: Mapping[str, pd.DataFrame]) -> None:
-        """Take rows by view: keys, `event_timestamp`, features.
+        """Take rows by view: keys, `event_timestamp`, features; what breaks its expectations is set aside.
 
         Raises:
             RepositoryError: the registry has no push source for a view.
@@ -47,9 +49,10 @@ class RowPusher:
         for view, frame in rows.items():
             if view not in self._views:
                 raise RepositoryError(f"view {view!r} has no push source; run `python -m features apply`")
-            if len(frame):
-                self._online.setdefault(view, []).append(frame)
-                self._offline.setdefault(view, []).append(frame)
+            sound = self._check.set_aside(self._views[view], frame) if len(frame) else frame
+            if len(sound):
+                self._online.setdefault(view, []).append(sound)
+                self._offline.setdefault(view, []).append(sound)
 
     def cut(self, moment: datetime) -> None:
         """Take the rows at or after a moment out of the views' tables, each whole or not at all.
@@ -103,7 +106,7 @@ class RowPusher:
             self._store._get_provider().ingest_df(view, rows)
             return
         source: Any = view.stream_source
-        self._store.push(source.name, rows, to=to)
+        FeatureStore.push(self._store, source.name, rows, to=to)  # checked when they were taken
 
 
 def _pushed_views(store: FeatureStore) -> dict[str, FeatureView]:

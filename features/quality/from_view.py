@@ -35,17 +35,21 @@ def view_table(store: FeatureStore, view: FeatureView) -> TableSource:
     Raises:
         TableMissingError: there is no such table.
     """
+    files = locate_files(store.config, batch_source(view), view.name)
+    return replace(describe_columns(store, view), paths=files.paths, filesystem=files.filesystem)
+
+
+def describe_columns(store: FeatureStore, view: FeatureView) -> TableSource:
+    """Describe the columns of the view's table, wherever it lies."""
     entities = [store.get_entity(name, allow_registry_cache=True) for name in view.entities]
     keys, features, timestamp, created = _get_column_names(view, entities)
     in_file = {answer: column for column, answer in batch_source(view).field_mapping.items()}
     kinds = {in_file.get(field.name, field.name): KINDS.get(field.dtype) for field in view.schema}
     instants = [name for name in (timestamp, created) if name]
     wanted = dict.fromkeys([*keys, *features])
-    files = locate_files(store.config, batch_source(view), view.name)
     return TableSource(
         view=view.name,
-        paths=files.paths,
-        filesystem=files.filesystem,
+        paths=(),
         keys=tuple(keys),
         features=tuple(features),
         columns={name: kinds.get(name) for name in wanted} | dict.fromkeys(instants, "instant"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from feast.data_source import PushMode
 from typer.testing import CliRunner, Result
 
 from features import __main__ as commands
@@ -17,12 +18,14 @@ from features.errors import (
     TableQualityError,
     TableTimeError,
 )
+from features.events.pushing import RowPusher
 from features.quality.quarantine import ROWS_FILE
 from features.quality.record import RECORD_FILE, read_newest_records
 from features.quality.views import check_before_writing, check_tables
 from features.settings import FeatureSettings
 from features.store import apply_repository, open_store
 from tests.features.small_world import HOURS, build_world
+from tests.features.small_world import REPOSITORY as SMALL
 from tests.features.small_world import START as SMALL_START
 from tests.second_problem.tables import DAYS, HORIZON, START, write_tables
 from tests.second_problem.world import REPOSITORY
@@ -247,3 +250,70 @@ def test_every_shape_of_view_can_be_checked(tmp_path: Path) -> None:
     assert set(measures) == {"readings", "site_load", "pairing", "season"}
     assert measures["readings"].rows < 300 < 300 * HOURS
     assert set(measures["readings"].null_rate) == {"raw_level", "mode", "count"}
+
+
+NARROW = """
+import pandera.pandas as pa
+from features.quality.expectation import Expectation
+
+EXPECTATIONS = {
+    "site_load": Expectation(pa.DataFrameSchema({"load": pa.Column(float, pa.Check.in_range(0, 1))}))
+}
+"""
+
+
+@pytest.fixture
+def narrow(tmp_path: Path) -> FeatureSettings:
+    """The small repository, which expects loads between 0 and 1."""
+    repository = Path(shutil.copytree(SMALL, tmp_path / "repository"))
+    (repository / "expectations.py").write_text(NARROW)
+    return build_world(tmp_path / "var").model_copy(update={"feature_repo": repository})
+
+
+def load_of(settings: FeatureSettings) -> float | None:
+    answer = open_store(settings).get_online_features(["site_load:load"], [{"site": 1}]).to_dict()
+    value: float | None = answer["load"][0]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"load": 2.0}, r"load: in_range\(0, 1\)"),
+        ({"load": "much"}, "load: "),
+        ({"event_timestamp": pd.NaT}, "event_timestamp: not_nullable"),
+    ],
+)
+def test_pushed_rows_that_break_their_views_expectations_are_refused(
+    narrow: FeatureSettings, changes: dict[str, object], said: str
+) -> None:
+    # given
+    store, table = open_store(narrow), narrow.tables / "site_load.parquet"
+    sound = {"site": 1, "event_timestamp": pd.Timestamp(AS_OF), "load": 0.5, "open": True}
+    before = table.read_bytes()
+    # when
+    with pytest.raises(TableQualityError, match=said):
+        store.push("site_load_push", pd.DataFrame([sound, sound | changes]), to=PushMode.ONLINE_AND_OFFLINE)
+    # then
+    assert load_of(narrow) is None
+    assert table.read_bytes() == before
+    assert len(pd.read_parquet(next(narrow.features_dir.rglob(ROWS_FILE)))) >= 1
+    store.push("site_load_push", pd.DataFrame([sound]))
+    assert load_of(narrow) == 0.5
+
+
+def test_rows_of_events_that_break_their_views_expectations_are_set_aside(
+    narrow: FeatureSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given
+    row = {"event_timestamp": pd.Timestamp(AS_OF).as_unit("us"), "open": True}
+    rows = [row | {"site": 1, "load": 0.5}, row | {"site": 2, "load": 7.0}]
+    pusher = RowPusher(narrow)
+    # when
+    pusher.add({"site_load": pd.DataFrame(rows).astype({"load": "float32"})})
+    pusher.push_online()
+    # then
+    assert pusher.waiting == 1
+    assert load_of(narrow) == 0.5
+    assert "in_range(0, 1)" in caplog.text
+    assert pd.read_parquet(next(narrow.features_dir.rglob(ROWS_FILE)))["site"].tolist() == [2]
