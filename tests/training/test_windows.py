@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Literal
 
 import pandas as pd
 import pytest
@@ -79,11 +80,11 @@ def test_an_expanding_fit_window_keeps_everything_and_a_sliding_one_forgets() ->
 
 
 @pytest.mark.parametrize("unit", ["us", "ns"])
-def test_an_expanding_fit_window_reaches_back_before_1970(unit: str) -> None:
+def test_an_expanding_fit_window_reaches_back_before_1970(unit: Literal["us", "ns"]) -> None:
     days = [datetime(1890, 3, 1, tzinfo=UTC), *(AS_OF - timedelta(days=age) for age in (9, 2.5, 1.5, 0.5))]
     day = timedelta(days=1)
     windows = Windows(early_stopping=day, calibration=day, gate=day, minimum_rows=1)
-    instants = pd.Series(pd.to_datetime(days, utc=True)).astype(f"datetime64[{unit}, UTC]")
+    instants = pd.Series(pd.to_datetime(days, utc=True)).dt.as_unit(unit)
     assert divide(instants, windows, AS_OF)["fit"] == slice(0, 2)
 
 
