@@ -37,7 +37,10 @@ SWITCH_SECONDS = 0.0001
 
 
 def take_port(host: str, port: int) -> socket.socket:
-    """Bind the port, so that a busy one is named before anything slow begins; 0 takes a free one.
+    """Take the port, so that a busy one is named before anything slow begins; 0 takes a free one.
+
+    It is listened on from here on: a port that is only bound, another process could bind as well. Callers who
+    connect before the service has started wait for it.
 
     Raises:
         PortTakenError: the port cannot be bound.
@@ -47,6 +50,7 @@ def take_port(host: str, port: int) -> socket.socket:
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         taken.bind((host, port))
+        taken.listen()
     except OSError as error:
         taken.close()
         raise PortTakenError(

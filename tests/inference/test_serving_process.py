@@ -10,7 +10,9 @@ import httpx
 import pytest
 
 from inference.errors import PortTakenError
+from inference.prediction_log.journal import segments
 from inference.prediction_log.reader import read_predictions
+from inference.prediction_log.schema import log_folder
 from inference.server import take_port
 from inference.settings import InferenceSettings
 from tests.inference.running import ROOT, environment_of, is_ready, started_command, wait_until
@@ -53,14 +55,13 @@ def test_it_serves_without_training_libraries_and_ends_on_sigterm(
 
     assert answered.status_code == 200, answered.text
     assert process.returncode == 0, said
-    assert not list((settings.var / "predictions" / "journal").iterdir())
+    assert not segments(log_folder(settings))
     logged = read_predictions(settings, NOON, NOON + timedelta(seconds=1))
     assert logged["request_id"].tolist() == ["polite"]
 
 
 def test_a_busy_port_is_named() -> None:
     with take_port("127.0.0.1", 0) as taken:
-        taken.listen()
         port = taken.getsockname()[1]
 
         with pytest.raises(PortTakenError, match=rf"port {port} .*--port"):
@@ -70,7 +71,6 @@ def test_a_busy_port_is_named() -> None:
 def test_the_command_says_that_the_port_is_busy(settings: InferenceSettings) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        taken.listen()
         port = taken.getsockname()[1]
         command = [*measured_python(), "-m", "inference", "serve", "--port", str(port)]
         ended = subprocess.run(
@@ -87,7 +87,6 @@ def test_a_service_that_cannot_start_ends_with_1(settings: InferenceSettings, wo
     # given: the port of its second door is busy, which shows while the application starts
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        taken.listen()
         environment = environment_of(settings) | {"ROUNDTRIP_GRPC_PORT": str(taken.getsockname()[1])}
         command = [*measured_python(), "-m", "inference", "serve", "--port", "0", "--workers", str(workers)]
         # when

@@ -11,7 +11,9 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from inference.prediction_log.journal import segments
 from inference.prediction_log.reader import read_predictions
+from inference.prediction_log.schema import log_folder
 from inference.settings import InferenceSettings
 from tests.inference.commanded import ServeCommand, commanded
 from tests.inference.running import PATIENCE, ROOT, environment_of, wait_until
@@ -83,7 +85,7 @@ def test_two_workers_count_log_and_end_as_one(command: ServeCommand, settings: I
     # then
     assert status == 0, said
     assert said.count("Serving on") == 1
-    assert not list((settings.var / "predictions" / "journal").iterdir())
+    assert not segments(log_folder(settings))
     assert not list((settings.var / "serving").iterdir())
     logged = read_predictions(settings, NOON, NOON + timedelta(seconds=1))["request_id"]
     assert set(logged) == {f"{when}-{number}" for when in ("before", "after") for number in range(REQUESTS)}
