@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +31,7 @@ class ShadowScoring:
     def __init__(self, answering: Answering, metrics: ServiceMetrics) -> None:
         self._answering, self._metrics = answering, metrics
         self._waiting: SimpleQueue[Shadowed | None] = SimpleQueue()
+        self._starting = Lock()
         self._thread: Thread | None = None
         self._failed = False
 
@@ -44,9 +45,10 @@ class ShadowScoring:
         if self._waiting.qsize() >= WAITING_REQUESTS:
             self._metrics.count_dropped(serving.challenger.version)
             return
-        if self._thread is None:
-            self._thread = Thread(target=self._score_waiting, name="shadow-scoring", daemon=True)
-            self._thread.start()
+        with self._starting:  # the event loop and worker threads offer
+            if self._thread is None:
+                self._thread = Thread(target=self._score_waiting, name="shadow-scoring", daemon=True)
+                self._thread.start()
         self._waiting.put((serving.challenger, shadowed, call))
 
     def close(self) -> None:

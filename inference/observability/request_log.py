@@ -1,6 +1,8 @@
 """A JSON line for each request: who asked, what was answered, how long it took; never what was sent."""
 
+import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from queue import SimpleQueue
 from threading import Thread
@@ -12,6 +14,8 @@ import msgspec
 if TYPE_CHECKING:
     from inference.call import Call
     from inference.prediction_log.answered import Answer
+
+logger = logging.getLogger(__name__)
 
 RequestLogLevel = Literal["off", "errors", "all"]
 
@@ -46,6 +50,7 @@ class RequestLog:
         self._encode = msgspec.json.Encoder().encode
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         self._dropped = 0
+        self.trouble: str | None = None
         self._thread = Thread(target=self._write, name="request-log", daemon=True)
         self._thread.start()
 
@@ -77,12 +82,29 @@ class RequestLog:
 
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:
-            self._stream.write(line + b"\n")
-            if self._dropped:
-                self._confess()
-            if self._lines.empty():
-                self._stream.flush()
-        self._stream.flush()
+            try:
+                self._write_line(line)
+            except (
+                OSError,
+                ValueError,
+            ) as error:  # its reader is gone, or its disk full: the next may be taken
+                self._failed(error)
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def _write_line(self, line: bytes) -> None:
+        self._stream.write(line + b"\n")
+        if self._dropped:
+            self._confess()
+        if self._lines.empty():
+            self._stream.flush()
+            self.trouble = None
+
+    def _failed(self, error: Exception) -> None:
+        self._dropped += 1
+        if self.trouble is None:
+            logger.warning("Requests are not logged: %s", error)
+        self.trouble = f"requests are not logged, stderr takes no lines: {error}"
 
     def _confess(self) -> None:
         """Say how many lines were dropped since the last time."""

@@ -31,6 +31,22 @@ def answer(version: str, role: Any = "champion") -> Answer:
     return Answer("a", 0.5, version, (), (), (), False, role)
 
 
+def test_a_reader_that_goes_away_ends_no_log() -> None:
+    reading, writing = os.pipe()
+    log = RequestLog("all", os.fdopen(writing, "wb"))
+    os.close(reading)
+    log.record(CALL, "/v1/predict", 200)
+    wait_until(lambda: log.trouble, "the trouble")
+    assert "not logged" in str(log.trouble)
+    # when: somebody reads again
+    reading, anew = os.pipe()
+    os.dup2(anew, writing)
+    log.record(CALL, "/v1/predict", 201)
+    wait_until(lambda: log.trouble is None, "the line")
+    assert b'"status":201' in os.read(reading, 65_536)
+    log.close()
+
+
 def written(level: RequestLogLevel, *records: tuple[int, list[Answer]]) -> list[dict[str, Any]]:
     stream = io.BytesIO()
     log = RequestLog(level, stream)
