@@ -120,7 +120,7 @@ class NoModelError(InferenceError):
     status, code = 503, "no_model"
 
     @classmethod
-    def served(cls, reason: str) -> Self:
+    def because(cls, reason: str) -> Self:
         """None is served, for a reason that may name paths and statements."""
         return cls(
             "no model is loaded yet; /health/ready says why to callers with the scope admin", detail=reason

@@ -77,7 +77,7 @@ class ModelFollower:
         """What serves. Raises `NoModelError`: no model is loaded (yet)."""
         serving = self.serving
         if serving is None:
-            raise NoModelError.served(self.reason)
+            raise NoModelError.because(self.reason)
         return serving
 
     @property

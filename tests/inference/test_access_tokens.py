@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import flask
 import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from oidc_provider_mock import User, run_server_in_thread
+from oidc_provider_mock._storage import storage
 
 from inference.access.control import AccessControl
 from inference.access.errors import (
@@ -45,15 +45,15 @@ SOON = 10 * COOLDOWN_SECONDS
 def run_issuer(port: int = 0, lifetime: float = 3_600) -> Iterator[Any]:
     lasting = timedelta(seconds=lifetime)
     with run_server_in_thread(port=port, user_claims=USERS, access_token_max_age=lasting) as server:
-        server.app.post("/signed")(sign)
+        server.app.get("/signed/<unsigned_token>")(sign)
         yield server
 
 
-def sign() -> str:
-    """What the issuer lacks: tokens with the header and the claims that it is sent."""
-    sent = flask.request.get_json()
-    private = flask.g.oidc_provider_mock_storage.jwk.as_pem(is_private=True)
-    return jwt.encode(sent["claims"], private, "RS256", sent["header"])
+def sign(unsigned_token: str) -> str:
+    """What the issuer lacks: a token with the header and the claims that it is sent."""
+    claims = jwt.decode(unsigned_token, options={"verify_signature": False})
+    header = {"typ": None, **jwt.get_unverified_header(unsigned_token), "alg": "RS256"}
+    return jwt.encode(claims, storage.jwk.as_pem(is_private=True), headers=header)
 
 
 def url_of(server: Any) -> str:
@@ -85,7 +85,8 @@ def log_in(issuer: str, subject: str, audience: str = AUDIENCE, **header: Any) -
     token = identify(issuer, subject, audience)
     named = {**jwt.get_unverified_header(token), "typ": "at+jwt", **header}
     claims = jwt.decode(token, options={"verify_signature": False})
-    return httpx.post(f"{issuer}/signed", json={"header": named, "claims": claims}).text
+    unsigned_token = jwt.encode(claims, None, headers={**named, "alg": "none"})
+    return httpx.get(f"{issuer}/signed/{unsigned_token}").text
 
 
 def identify(issuer: str, subject: str, audience: str = AUDIENCE) -> str:

@@ -81,7 +81,7 @@ def fuzzed(built_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     var = tmp_path_factory.mktemp("fuzzed") / "var"
     shutil.copytree(built_world, var)
     keys = var / "keys.json"
-    token = new_key(keys, "fuzz", ["predict", "admin"])
+    token = new_key(keys, "fuzz", ["predict", "events", "admin"])
     settings = world_settings(var, api_keys=keys)
     set_champion(settings, add_version(settings, 1.0))
     process = ServerProcess(settings)
