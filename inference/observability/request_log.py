@@ -84,10 +84,7 @@ class RequestLog:
         while (line := self._lines.get()) is not None:
             try:
                 self._write_line(line)
-            except (
-                OSError,
-                ValueError,
-            ) as error:  # its reader is gone, or its disk full: the next may be taken
+            except (OSError, ValueError) as error:  # no reader, or a full disk: the next may be taken
                 self._failed(error)
         with suppress(OSError, ValueError):
             self._stream.flush()

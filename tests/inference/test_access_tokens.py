@@ -85,7 +85,7 @@ def log_in(issuer: str, subject: str, audience: str = AUDIENCE, **header: Any) -
     token = identify(issuer, subject, audience)
     named = {**jwt.get_unverified_header(token), "typ": "at+jwt", **header}
     claims = jwt.decode(token, options={"verify_signature": False})
-    unsigned_token = jwt.encode(claims, None, headers={**named, "alg": "none"})
+    unsigned_token = jwt.encode(claims, "", headers={**named, "alg": "none"})
     return httpx.get(f"{issuer}/signed/{unsigned_token}").text
 
 
