@@ -69,6 +69,12 @@ class UnsupportedMediaTypeError(RefusedError):
     code = "unsupported_media_type"
 
 
+class UnreadableBodyError(RefusedError):
+    """The body is not what its content encoding says."""
+
+    code = "unreadable_body"
+
+
 class RequestIdConflictError(RefusedError):
     """An instance's request id was answered before for another request; give each instance its own."""
 
