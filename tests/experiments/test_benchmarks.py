@@ -32,6 +32,7 @@ def test_figures_and_ratios_are_written(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_join_is_measured_against_equal_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROUNDTRIP_VAR", str(tmp_path))
     monkeypatch.setenv("ROUNDTRIP_FEATURE_REPO", str(REPOSITORY))

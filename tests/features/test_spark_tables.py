@@ -27,7 +27,7 @@ from tests.features.tables_equal import layout_of, rows_in, rows_missing
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
 
-YEAR_TIMEOUT = 600
+YEAR_TIMEOUT = 1_200
 
 
 @pytest.fixture(scope="module")
