@@ -5,12 +5,12 @@ Rows may be delivered more than once: what is repeated counts once. A later row 
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import duckdb
 import pandas as pd
 
 from features.errors import ContradictionError, TableMissingError
+from features.offline.asof_sql import connect_utc
 from features.offline.parquet_sql import local_files, parquet_table, quote
 
 EXAMPLES = "examples.parquet"
@@ -63,7 +63,8 @@ def read_examples(tables: Path, start: datetime, end: datetime) -> pd.DataFrame:
         SELECT * FROM {_existing(tables / EXAMPLES)} WHERE event_timestamp >= ? AND event_timestamp < ?
         ORDER BY event_timestamp, example_id
     """
-    examples = _query(query, [start, end])
+    with connect_utc() as connection:
+        examples = connection.execute(query, [start, end]).df()
     if examples["example_id"].is_unique:
         return examples
     once = examples.drop_duplicates(ignore_index=True)
@@ -91,14 +92,15 @@ def read_ingested_labels(tables: Path, label: LabelLike, as_of: datetime) -> pd.
     Outcomes say so in a column of that name; of those without one, `known_at` is all that is known of it.
     """
     table = _existing(tables / OUTCOMES)
-    said = _query(f"SELECT * FROM {table} LIMIT 0", []).columns
-    query = LATEST.format(
-        table=table,
-        expression=label.expression,
-        label=quote(label.name),
-        ingested=f"coalesce({INGESTED_AT}, known_at)" if INGESTED_AT in said else "known_at",
-    )
-    labels = _query(query, [as_of])
+    with connect_utc() as connection:
+        said = connection.sql(f"FROM {table} LIMIT 0").columns
+        query = LATEST.format(
+            table=table,
+            expression=label.expression,
+            label=quote(label.name),
+            ingested=f"coalesce({INGESTED_AT}, known_at)" if INGESTED_AT in said else "known_at",
+        )
+        labels = connection.execute(query, [as_of]).df()
     _refuse_contradictions(labels.loc[labels["__contradicted"], "example_id"], OUTCOMES)
     return labels.drop(columns="__contradicted")
 
@@ -117,9 +119,3 @@ def _existing(table: Path) -> str:
     if not files:
         raise TableMissingError(f"{table} is not there; build the tables with `python -m features build`")
     return parquet_table(files)
-
-
-def _query(sql: str, parameters: list[Any]) -> pd.DataFrame:
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        return connection.execute(sql, parameters).df()

@@ -35,7 +35,7 @@ class PushCheck:
         Raises:
             TableQualityError: some are not; they are kept in the quarantine.
         """
-        found, broken = self._find(view, rows)
+        found, broken = self._find(view, rows.reset_index(drop=True))
         if found:
             self._quarantine(view, rows, "nothing was pushed").refuse(view.name, found, broken, layout=False)
 
@@ -57,15 +57,18 @@ class PushCheck:
         return read_expectations(self._settings.feature_repo)
 
     def _find(self, view: FeatureView, rows: pd.DataFrame) -> tuple[list[Violation], pd.DataFrame]:
-        """Return the first violations and the rows that break any: all, where a column is of no such type."""
+        """Return the first violations and the rows that break any: all, where a column is of no such type.
+
+        The rows are counted from 0.
+        """
         source = describe_columns(self._store, view)
         schema = view_expectation(view, source, self._written.get(view.name)).schema
         instants = [name for name in (source.timestamp, source.created) if name]
         known = {**schema.columns, **{name: pa.Column(nullable=False) for name in instants}}
-        frame = rows.reset_index(drop=True).rename(columns=_in_file(view))
+        frame = rows.rename(columns=_in_file(view))
         columns = {name: column for name, column in known.items() if name in frame}
         found, broken = find_row_violations(frame, pa.DataFrameSchema(columns, coerce=True))
-        return found, rows.reset_index(drop=True).loc[broken.index if len(broken) else slice(None)]
+        return found, rows.loc[broken.index if len(broken) else slice(None)]
 
     def _quarantine(self, view: FeatureView, rows: pd.DataFrame, untouched: str) -> Quarantine:
         newest = pd.to_datetime(rows[batch_source(view).timestamp_field], utc=True).max()

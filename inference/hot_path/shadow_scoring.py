@@ -45,10 +45,8 @@ class ShadowScoring:
         if self._waiting.qsize() >= WAITING_REQUESTS:
             self._metrics.count_dropped(serving.challenger.version)
             return
-        with self._starting:  # the event loop and worker threads offer
-            if self._thread is None:
-                self._thread = Thread(target=self._score_waiting, name="shadow-scoring", daemon=True)
-                self._thread.start()
+        if self._thread is None:
+            self._start_once()
         self._waiting.put((serving.challenger, shadowed, call))
 
     def close(self) -> None:
@@ -56,6 +54,12 @@ class ShadowScoring:
         self._waiting.put(None)
         if self._thread is not None:
             self._thread.join()
+
+    def _start_once(self) -> None:
+        with self._starting:  # the event loop and worker threads offer
+            if self._thread is None:
+                self._thread = Thread(target=self._score_waiting, name="shadow-scoring", daemon=True)
+                self._thread.start()
 
     def _score_waiting(self) -> None:
         while (shadowed := self._waiting.get()) is not None:

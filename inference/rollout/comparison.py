@@ -33,15 +33,16 @@ def compare(rollout: Rollout, evidence: Evidence) -> Figures:
 
 def _compare_pairs(policy: RolloutPolicy, evidence: Evidence) -> Figures:
     pairs = paired_requests(evidence)
-    units, labelled = first_of_each_unit(pairs), first_of_each_unit(labelled_pairs(pairs))
+    known = labelled_pairs(pairs)
+    units, labelled = first_of_each_unit(pairs), first_of_each_unit(known)
     failed = units["shadow"].isna().to_numpy()
     slow = is_slow(units["latency_ms"], policy.slow_ms), is_slow(units["shadow_ms"], policy.slow_ms)
     champion, challenger = (_losses(policy, labelled, column) for column in ("prediction", "shadow"))
-    count, share = len(labelled_pairs(pairs)), _mean(pairs[LABEL].notna().to_numpy())
+    share = _mean(pairs[LABEL].notna().to_numpy())
     return Figures(
         labels=(len(labelled), len(labelled)),
-        labelled_requests=count,
-        labels_this_step=count,
+        labelled_requests=len(known),
+        labels_this_step=len(known),
         requests=(len(pairs), len(pairs)),
         units=(len(units), len(units)),
         mean_loss=_mean_losses(policy, champion, challenger),
