@@ -85,6 +85,18 @@ class ServerProcess:
         self.process.join()
 
 
+@contextmanager
+def process_client(settings: InferenceSettings) -> Iterator[httpx.Client]:
+    """A client of a service in a process of its own: gRPC's event loops in one process disturb each other."""
+    server = ServerProcess(settings)
+    try:
+        server.wait_until_ready()
+        with httpx.Client(base_url=server.url, timeout=30) as client:
+            yield client
+    finally:
+        server.kill()
+
+
 def is_live(url: str) -> bool:
     """Whether a service answers there, with a model or without."""
     try:

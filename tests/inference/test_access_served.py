@@ -1,7 +1,6 @@
 """A service asks for credentials at every path, as its description says; on loopback it need not."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from inference.settings import InferenceSettings
 from tests.inference.callers import bearer, new_key
 from tests.inference.parking import PROBLEM
 from tests.inference.running import running_server, wait_until
-from tests.inference.world import NOON, add_version, instance, set_champion, world_settings
+from tests.inference.world import NOON, copy_served, instance, world_settings
 
 METHODS = ("get", "post", "put", "delete", "patch", "options", "head")
 SOON = 5.0
@@ -30,10 +29,7 @@ SOON = 5.0
 def guarded(built_world: Path, tmp_path_factory: pytest.TempPathFactory) -> InferenceSettings:
     """A world with a champion whose service asks for keys."""
     var = tmp_path_factory.mktemp("guarded") / "var"
-    shutil.copytree(built_world, var)
-    settings = world_settings(var, api_keys=var / "keys.json")
-    set_champion(settings, add_version(settings, 1.0))
-    return settings
+    return copy_served(built_world, var, api_keys=var / "keys.json")
 
 
 @pytest.fixture(scope="module")

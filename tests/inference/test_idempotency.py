@@ -1,6 +1,5 @@
 """A retry gets the answer that stands; nobody gets another caller's, nor one to another request."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +24,7 @@ from tests.inference.callers import bearer, new_key
 from tests.inference.logged_lines import DAY, LAYOUT, entry, open_log, read_ids, with_features
 from tests.inference.parking import PROBLEM
 from tests.inference.running import running_server, wait_until
-from tests.inference.world import NOON, add_version, instance, set_champion, world_settings
+from tests.inference.world import NOON, copy_served, instance
 
 Headers = dict[str, str]
 ANN, BOB = "key:ann", "key:bob"
@@ -40,10 +39,7 @@ def log_settings(tmp_path: Path) -> FeatureSettings:
 def guarded(built_world: Path, tmp_path_factory: pytest.TempPathFactory) -> InferenceSettings:
     """A world with a champion whose service asks for keys."""
     var = tmp_path_factory.mktemp("idempotency") / "var"
-    shutil.copytree(built_world, var)
-    settings = world_settings(var, api_keys=var / "keys.json")
-    set_champion(settings, add_version(settings, 1.0))
-    return settings
+    return copy_served(built_world, var, api_keys=var / "keys.json")
 
 
 @pytest.fixture(scope="module")

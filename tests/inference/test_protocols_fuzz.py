@@ -1,6 +1,5 @@
 """Spoiled messages on every door: each is answered or refused, the service lives on, memory stays bounded."""
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from tests.inference.mutated_messages import (
     valid_messages,
 )
 from tests.inference.running import ServerProcess, free_port, running_server
-from tests.inference.world import add_version, set_champion, world_settings
+from tests.inference.world import copy_served
 
 INFER_CALL = "/inference.GRPCInferenceService/ModelInfer"
 ANSWERING = {
@@ -41,10 +40,7 @@ MOST_TIMES_THE_BODY = 64
 @pytest.fixture(scope="module")
 def fuzzed(built_world: Path, tmp_path_factory: pytest.TempPathFactory) -> InferenceSettings:
     var = tmp_path_factory.mktemp("fuzzed") / "var"
-    shutil.copytree(built_world, var)
-    settings = world_settings(var, grpc_port=free_port())
-    set_champion(settings, add_version(settings, 1.0))
-    return settings
+    return copy_served(built_world, var, grpc_port=free_port())
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import shutil
 import subprocess
 import sys
 import threading
@@ -34,9 +33,10 @@ from tests.inference.running import (
     ServerProcess,
     environment_of,
     free_port,
+    process_client,
     wait_until,
 )
-from tests.inference.world import add_version, instance, set_champion, world_settings
+from tests.inference.world import copy_served, instance
 
 CALLS = 8
 # Channels of one process to one address are one connection otherwise.
@@ -46,22 +46,13 @@ ALONE = [("grpc.use_local_subchannel_pool", 1)]
 @pytest.fixture(scope="module")
 def grpc_settings(built_world: Path, tmp_path_factory: pytest.TempPathFactory) -> InferenceSettings:
     var = tmp_path_factory.mktemp("grpc") / "var"
-    shutil.copytree(built_world, var)
-    settings = world_settings(var, grpc_port=free_port(), max_items=50, max_body_bytes=100_000)
-    set_champion(settings, add_version(settings, 1.0))
-    return settings
+    return copy_served(built_world, var, grpc_port=free_port(), max_items=50, max_body_bytes=100_000)
 
 
 @pytest.fixture(scope="module")
 def http(grpc_settings: InferenceSettings) -> Iterator[httpx.Client]:
-    """A service in a process of its own: gRPC's event loops in one process disturb each other."""
-    server = ServerProcess(grpc_settings)
-    try:
-        server.wait_until_ready()
-        with httpx.Client(base_url=server.url, timeout=30) as client:
-            yield client
-    finally:
-        server.kill()
+    with process_client(grpc_settings) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The gRPC port answers the standard health check, and takes messages packed as gzip."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,29 +12,21 @@ from tritonclient.grpc import service_pb2_grpc
 from inference.settings import InferenceSettings
 from tests.inference.callers import new_key
 from tests.inference.given_rows import expected
-from tests.inference.running import PATIENCE, ServerProcess, free_port, is_live, wait_until
+from tests.inference.running import PATIENCE, ServerProcess, free_port, is_live, process_client, wait_until
 from tests.inference.test_protocols_grpc import ALONE, typed_request
-from tests.inference.world import add_version, set_champion, world_settings
+from tests.inference.world import copy_served, world_settings
 
 
 @pytest.fixture(scope="module")
 def grpc_settings(built_world: Path, tmp_path_factory: pytest.TempPathFactory) -> InferenceSettings:
     var = tmp_path_factory.mktemp("grpc_health") / "var"
-    shutil.copytree(built_world, var)
-    settings = world_settings(var, grpc_port=free_port())
-    set_champion(settings, add_version(settings, 1.0))
-    return settings
+    return copy_served(built_world, var, grpc_port=free_port())
 
 
 @pytest.fixture(scope="module")
 def http(grpc_settings: InferenceSettings) -> Iterator[httpx.Client]:
-    server = ServerProcess(grpc_settings)
-    try:
-        server.wait_until_ready()
-        with httpx.Client(base_url=server.url, timeout=30) as client:
-            yield client
-    finally:
-        server.kill()
+    with process_client(grpc_settings) as client:
+        yield client
 
 
 def check_health(settings: InferenceSettings, request: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """A whole small world to serve in: feature tables, Feast repository, online rows, registry, bundles."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,14 @@ def add_model(settings: InferenceSettings, model: LevelModel, **changes: Any) ->
     kept_outcome(settings, digest).keep()
     source = f"mlflow-artifacts:/{location}"
     return str(client.create_model_version(PROBLEM.name, source, tags={DIGEST_TAG: digest}).version)
+
+
+def copy_served(built: Path, var: Path, **changes: Any) -> InferenceSettings:
+    """A built world at another place, with a champion."""
+    shutil.copytree(built, var)
+    settings = world_settings(var, **changes)
+    set_champion(settings, add_version(settings, 1.0))
+    return settings
 
 
 def set_champion(settings: InferenceSettings, version: str) -> None:
