@@ -10,6 +10,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from hypothesis.internal.conjecture import junkdrawer
 
 from tests.isolation import RUN, end_leftovers, isolate
 from tests.measured import keep_probes
@@ -28,6 +29,8 @@ from training import registry  # noqa: E402
 # An example that takes long on a busy machine is no fault.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+# Nor is its clock needed in the garbage collector, where it breaks what recurses as deep as Python allows.
+junkdrawer._gc_initialized = True
 
 SKIPPED = pytest.StashKey[list[str]]()
 LEFT = pytest.StashKey[list[str]]()

@@ -1,10 +1,12 @@
 """A test run has an environment of its own, and nothing of it is left."""
 
+import gc
 import os
 import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given, strategies
 
 from tests.isolation import PATIENCE, RUN
 from tests.repository.nested_run import run_pytest
@@ -52,3 +54,8 @@ def test_the_users_settings_are_not_those_of_tests_and_temporary_files_go(tmp_pa
 
 def test_this_run_has_its_folder() -> None:
     assert os.environ["TMPDIR"] == os.environ[RUN]
+
+
+@given(strategies.none())
+def test_hypothesis_does_not_run_inside_the_garbage_collector(nothing: None) -> None:
+    assert not [callback for callback in gc.callbacks if callback.__module__.startswith("hypothesis")]
