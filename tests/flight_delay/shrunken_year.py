@@ -8,7 +8,7 @@ from tests.flight_delay.raw_days import read_flights, write_flights, write_raw_d
 
 FIRST_DAY, SHIFT_DAY, LAST_DAY = "2013-01-01", "2013-02-01", "2013-02-18"
 SHIFT_MINUTES = 25
-WARM_UP = timedelta(days=28)
+WARM_UP_DAYS = 28
 
 PROBLEM = YEAR_PROBLEM.model_copy(
     update={

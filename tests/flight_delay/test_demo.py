@@ -1,9 +1,8 @@
-"""`make demo` as a user runs it, on a shrunken year and cut off from every network but loopback."""
+"""`make demo`, interrupted by a user; `test_loop.py` relives it whole."""
 
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,6 @@ from features.settings import REPOSITORY
 
 pytestmark = pytest.mark.timeout(900)
 
-# One quick family on some days; `test_loop.py` has them all, on more.
 SHRUNKEN = {
     "ROUNDTRIP_PROBLEM": "tests.flight_delay.quick_problem:PROBLEM",
     "ROUNDTRIP_REPLAY_START": "2013-01-05",
@@ -25,23 +23,10 @@ SHRUNKEN = {
 ENVIRONMENT = os.environ | SHRUNKEN
 # How many processes there are: first the build and the orchestrator, later the services and a training run.
 BUILDING, TRAINING = 2, 7
-LOOPBACK_ONLY = """
-import fcntl, os, socket, struct, sys
-SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1
-with socket.socket() as any_socket:
-    fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP))
-os.execvp(sys.argv[1], sys.argv[1:])
-"""
 
 
 def demo_command(world: Path) -> list[str]:
     return ["make", "demo", f"ARGS=--var {world}"]
-
-
-def without_network(command: list[str]) -> list[str]:
-    """The command in a network namespace of its own, where only loopback is up."""
-    rights = [] if os.geteuid() == 0 else ["--map-root-user"]
-    return ["unshare", "--net", *rights, sys.executable, "-c", LOOPBACK_ONLY, *command]
 
 
 def processes_of(world: Path) -> list[int]:
@@ -64,23 +49,6 @@ def world(tmp_path: Path) -> Iterator[Path]:
     world = tmp_path / "demo"
     yield world
     assert processes_of(world) == []
-
-
-def test_the_demo_runs_whole_without_a_network(world: Path) -> None:
-    done = subprocess.run(
-        without_network(demo_command(world)),
-        cwd=REPOSITORY,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "served predictions" in done.stdout
-    assert "make ui" in done.stdout
-    assert (world / "replay" / "replay.html").is_file()
-    assert (world / "replay" / "replay.png").is_file()
 
 
 @pytest.mark.parametrize("running", [BUILDING, pytest.param(TRAINING, marks=pytest.mark.nightly)])
