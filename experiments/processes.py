@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,18 +23,27 @@ from experiments.errors import ProcessFailedError
 _PR_SET_PDEATHSIG = 1
 _GRACE_SECONDS = 10.0
 _KILLED_SECONDS = 5.0
+_HELD: deque[socket.socket] = deque(maxlen=64)
 
 
 def free_port(preferred: int) -> int:
-    """The preferred loopback port, or another free one when it is taken."""
+    """The preferred loopback port, or another free one when it is taken.
+
+    A server takes seconds to import what it needs before it binds: until then the port stays bound here, so
+    that neither the system nor another process that looks this way gives it away.
+    """
     for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
+        held = socket.socket()
+        try:
+            held.bind(("127.0.0.1", port))
+        except OSError:
+            held.close()
+            continue
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # for the server's bind, not for this one
+        if len(_HELD) == _HELD.maxlen:
+            _HELD.popleft().close()
+        _HELD.append(held)
+        return int(held.getsockname()[1])
     raise OSError("no free loopback port")
 
 

@@ -47,6 +47,21 @@ def test_a_busy_port_is_chosen_around() -> None:
         assert free_port(taken) != taken
 
 
+def test_a_port_is_given_once_and_to_nobody_before_its_server_has_it() -> None:
+    port = free_port(0)
+    elsewhere = subprocess.run(
+        [sys.executable, "-c", f"from experiments.processes import free_port; print(free_port({port}))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert int(elsewhere.stdout) != port
+    assert free_port(port) != port
+    with socket.create_server(("127.0.0.1", port)):
+        socket.create_connection(("127.0.0.1", port)).close()
+
+
 def test_stopping_ends_children_of_children(tmp_path: Path) -> None:
     with Supervisor(tmp_path) as supervisor:
         service = supervisor.start("parent", WITH_CHILD, {})

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import uvicorn
 
+from experiments import processes
 from inference.app import create_app
 from inference.hot_path.hot_connection import hot_connection
 from inference.server import serve, take_port
@@ -61,10 +62,8 @@ def list_warnings(client: httpx.Client) -> list[str]:
 
 
 def free_port() -> int:
-    """A port that nothing listens on just now."""
-    with take_port("127.0.0.1", 0) as free:
-        port: int = free.getsockname()[1]
-        return port
+    """A port that nothing listens on, and that nobody else is given for now."""
+    return processes.free_port(0)
 
 
 class ServerProcess:
