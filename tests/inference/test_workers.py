@@ -64,7 +64,7 @@ def test_two_workers_count_log_and_end_as_one(command: ServeCommand, settings: I
     wait_until(lambda: predictions(command.url) == REQUESTS, "both workers' figures")
     # then: whichever worker is asked
     assert {predictions(command.url) for _ in range(8)} == {REQUESTS}
-    assert loads(command.url) == 2
+    wait_until(lambda: loads(command.url) == 2, "both workers' models")
     # when: one dies
     command.kill_a_worker(random.Random(0))
     for number in range(REQUESTS):
