@@ -69,7 +69,11 @@ class FeatureSettings(BaseSettings):
         pattern=r"^(file|off|https?://.+)$",
         description="Where OpenLineage events go: file (under var), off, or the URL of a lineage server.",
     )
-
+    lineage_file_bytes: int = Field(
+        default=16 * 2**20,
+        gt=0,
+        description="Bytes of that file beyond which it is set aside; four older ones are kept.",
+    )
     event_flush_seconds: float = Field(
         default=300.0, gt=0, description="How long rows made of events may wait for the offline store."
     )
@@ -115,7 +119,7 @@ class FeatureSettings(BaseSettings):
 
     @property
     def lineage_file(self) -> Path:
-        """The OpenLineage events, one JSON object a line."""
+        """The OpenLineage events, one JSON object a line; older ones lie beside it."""
         return self.var / "lineage" / "events.jsonl"
 
     @property

@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from features.errors import LineageError
+from features.lineage.event_files import open_event_files
 from features.lineage.names import MODELS, Dataset
 
 ADDED_BY_CLIENT = "OPENLINEAGE_CLIENT"
@@ -91,25 +93,27 @@ class LineageGraph:
 
 
 def read_graph(path: Path) -> LineageGraph:
-    """Read the events that the file transport wrote. A line that is no event is passed over with a warning.
+    """Read the events that the file transport keeps. A line that is none is passed over with a warning.
 
     Raises:
         LineageError: there is no such file.
     """
-    if not path.is_file():
+    try:
+        with open_event_files(path) as files:
+            events = chain.from_iterable(map(_events, files))
+            return LineageGraph(_step(event) for event in events if event.get("eventType") == "COMPLETE")
+    except FileNotFoundError:
         raise LineageError(
             f"{path} is not there: build, apply and train with ROUNDTRIP_LINEAGE=file to record lineage"
-        )
-    events = _events(path)
-    return LineageGraph(_step(event) for event in events if event.get("eventType") == "COMPLETE")
+        ) from None
 
 
-def _events(path: Path) -> Iterator[Event]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+def _events(file: BinaryIO) -> Iterator[Event]:
+    for number, line in enumerate(file, start=1):
         try:
             event = json.loads(line)
-        except json.JSONDecodeError:
-            logger.warning("%s, line %d is no event: passed over", path, number)
+        except ValueError:
+            logger.warning("%s, line %d is no event: passed over", file.name, number)
         else:
             yield event
 

@@ -7,13 +7,12 @@ by itself.
 """
 
 import logging
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from feast.repo_config import OpenLineageConfig
 
 from features.lineage.names import PRODUCER
-from features.lineage.transport import OFF, TO_FILE, transport_config
+from features.lineage.transport import OFF, transport_config
 from features.settings import FeatureSettings
 
 if TYPE_CHECKING:
@@ -48,9 +47,6 @@ def lineage_config(settings: FeatureSettings) -> LineageConfig | None:
     """Return Feast's lineage configuration; None when `settings.lineage` is off."""
     if settings.lineage == OFF:
         return None
-    if settings.lineage == TO_FILE:
-        with suppress(OSError):  # a reader's `var` may be read-only; an event that is due will say so
-            settings.lineage_file.parent.mkdir(parents=True, exist_ok=True)
     return LineageConfig(
         enabled=True, producer=PRODUCER, emit_on_apply=False, transport=transport_config(settings)
     )

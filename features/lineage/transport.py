@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 OFF = "off"
 TO_FILE = "file"
+FILE_TRANSPORT = "features.lineage.file_transport.FileTransport"
 # A server that is away must not hold a build up: OpenLineage itself would try six times for ten seconds.
 TIMEOUT, RETRIES = 2.0, 1
 
@@ -23,7 +24,11 @@ logger = logging.getLogger("features.lineage")
 def transport_config(settings: FeatureSettings) -> dict[str, Any]:
     """Return the configuration of OpenLineage's transport that `settings.lineage` names."""
     if settings.lineage == TO_FILE:
-        return {"type": "file", "log_file_path": str(settings.lineage_file), "append": True}
+        return {
+            "type": FILE_TRANSPORT,
+            "path": str(settings.lineage_file),
+            "most_bytes": settings.lineage_file_bytes,
+        }
     return {"type": "http", "url": settings.lineage, "timeout": TIMEOUT, "retry": {"total": RETRIES}}
 
 
@@ -40,8 +45,6 @@ def emit(settings: FeatureSettings, make: Callable[[], Iterable["RunEvent"]]) ->
 def _send(settings: FeatureSettings, events: Iterable["RunEvent"]) -> None:
     from openlineage.client import OpenLineageClient
 
-    if settings.lineage == TO_FILE:
-        settings.lineage_file.parent.mkdir(parents=True, exist_ok=True)
     client = OpenLineageClient(config={"transport": transport_config(settings)})
     for event in events:
         client.emit(event)

@@ -2,11 +2,13 @@
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from subprocess import PIPE, Popen
 from threading import Thread
 from typing import Any
 
@@ -16,6 +18,8 @@ from features.build import build_tables
 from features.engine import open_duckdb
 from features.errors import LineageError, RawDataError, UnreadableSettingError
 from features.lineage.building import recorded_build
+from features.lineage.diagram import edges_behind
+from features.lineage.event_files import KEPT, open_event_files
 from features.lineage.graph import read_graph
 from features.lineage.names import BUILD_JOB, Dataset
 from features.lineage.run import recorded_run
@@ -26,6 +30,7 @@ from tests.features.conftest import START
 from tests.features.lineage_events import read_events
 from tests.features.small_world import REPOSITORY, build_world
 from tests.features.small_world import START as BEGINNING
+from tests.repository.sources import ROOT
 
 JOB = "mow"
 MADE = Dataset("garden", "hay")
@@ -68,6 +73,66 @@ def test_by_default_events_are_lines_of_a_file_under_var(tmp_path: Path) -> None
     record_one(settings)
     states = [event["eventType"] for event in read_events(tmp_path / "lineage" / "events.jsonl")]
     assert states == ["START", "COMPLETE"] * 2
+
+
+def kept_events(settings: FeatureSettings) -> list[dict[str, Any]]:
+    with open_event_files(settings.lineage_file) as files:
+        return [json.loads(line) for file in files for line in file]
+
+
+def test_the_files_of_events_do_not_grow_for_ever_and_keep_the_newest(tmp_path: Path) -> None:
+    settings = FeatureSettings(var=tmp_path, feature_repo=REPOSITORY, lineage_file_bytes=3_000)
+    emitted = []
+    for _ in range(30):  # of three events a file: the tenth is set aside, too
+        with recorded_run(settings, JOB) as run:
+            emitted += [run.run_id] * 2
+    sizes = [each.stat().st_size for each in settings.lineage_file.parent.iterdir()]
+    assert len(sizes) == KEPT + 1
+    assert max(sizes) <= settings.lineage_file_bytes
+    kept = [event["run"]["runId"] for event in kept_events(settings)]
+    assert len(kept) > KEPT * 2
+    assert kept == emitted[-len(kept) :]
+
+
+def test_the_graph_goes_on_across_files(tmp_path: Path) -> None:
+    settings = FeatureSettings(var=tmp_path, feature_repo=REPOSITORY, lineage_file_bytes=1)
+    record_one(settings)
+    milk, cheese = Dataset("garden", "milk"), Dataset("garden", "cheese")
+    for read, made in ((MADE, milk), (milk, cheese)):
+        with recorded_run(settings, "feed") as run:
+            run.inputs[read], run.outputs[made] = {}, {}
+    assert len(list(settings.lineage_file.parent.iterdir())) == KEPT + 1
+    assert edges_behind(read_graph(settings.lineage_file), cheese) == [(milk, cheese), (MADE, milk)]
+
+
+EMITTER = """
+import sys
+from pathlib import Path
+
+from features.lineage import event_files
+
+event_files.KEPT = 1_000
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(200):
+    line = f'{{"event": "{sys.argv[2]}-{number}", "long": "{"x" * 10_000}"}}'  # more than a file's buffer
+    event_files.append_event(Path(sys.argv[1]), f"{line}\\n".encode(), 30_000)
+"""
+
+
+def test_processes_that_emit_at_once_lose_nothing_and_tear_no_line(tmp_path: Path) -> None:
+    settings = FeatureSettings(var=tmp_path)
+    command = [sys.executable, "-c", EMITTER, str(settings.lineage_file)]
+    emitters = [Popen([*command, name], cwd=ROOT, stdin=PIPE, stdout=PIPE) for name in "ab"]
+    for each in emitters:
+        assert each.stdout
+        assert each.stdout.readline() == b"ready\n"
+    for each in emitters:
+        assert each.stdin
+        each.stdin.close()
+    assert [each.wait() for each in emitters] == [0, 0]
+    recorded = [event["event"] for event in kept_events(settings)]
+    assert sorted(recorded) == sorted(f"{name}-{number}" for name in "ab" for number in range(200))
 
 
 def test_off_writes_nothing(tmp_path: Path) -> None:
