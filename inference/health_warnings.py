@@ -15,6 +15,7 @@ SENTENCES: Final = {
     "log_impaired": "predictions are not logged where they belong, or wait to be sealed",
     "log_torn": "a crash of the machine left a segment of the prediction log without a whole line",
     "metrics_stale": "the figures of /metrics are not those of now",
+    "requests_unlogged": "stderr takes no lines of the request log; they are dropped and counted",
     "credentials_stale": "keys, or the issuer's, cannot be read; those known hold",
 }
 
@@ -37,5 +38,6 @@ def _reasons(state: ApplicationState, served: ServedModel) -> Iterator[tuple[str
     yield "log_impaired", state.log.last_error
     yield "log_torn", state.log.torn
     yield "metrics_stale", state.metrics.trouble
+    yield "requests_unlogged", state.observer.trouble
     for trouble in state.access.troubles:
         yield "credentials_stale", trouble

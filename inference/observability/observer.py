@@ -36,6 +36,11 @@ class RequestObserver:
         self._metrics, self._log, self._tracing = metrics, log, tracing
         self._ids = RequestIds()
 
+    @property
+    def trouble(self) -> str | None:
+        """Why requests are not logged just now."""
+        return None if self._log is None else self._log.trouble
+
     def identify(self, headers: Headers) -> str:
         """The request's id, which the log lines of this context carry from now on."""
         request_id = self.id_of(headers)

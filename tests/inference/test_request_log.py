@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from inference.call import Call
+from inference.observability import request_log
 from inference.observability.json_logging import JsonFormatter
 from inference.observability.metrics import ServiceMetrics
 from inference.observability.observer import RequestObserver
@@ -21,7 +22,15 @@ from inference.observability.request_ids import RequestIds, current_request_id
 from inference.observability.request_log import WAITING_LINES, RequestLog, RequestLogLevel
 from inference.prediction_log.answered import Answer
 from inference.settings import InferenceSettings
-from tests.inference.running import ROOT, SAYS_JSON, is_ready, running_server, started_command, wait_until
+from tests.inference.running import (
+    ROOT,
+    SAYS_JSON,
+    is_ready,
+    list_warnings,
+    running_server,
+    started_command,
+    wait_until,
+)
 from tests.inference.world import instance
 
 CALL = Call(perf_counter(), "grpc", "key-1", "request-1")
@@ -31,20 +40,24 @@ def answer(version: str, role: Any = "champion") -> Answer:
     return Answer("a", 0.5, version, (), (), (), False, role)
 
 
-def test_a_reader_that_goes_away_ends_no_log() -> None:
+def test_a_reader_that_goes_away_ends_no_log_and_is_said(
+    settings: InferenceSettings, champion: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reading, writing = os.pipe()
-    log = RequestLog("all", os.fdopen(writing, "wb"))
-    os.close(reading)
-    log.record(CALL, "/v1/predict", 200)
-    wait_until(lambda: log.trouble, "the trouble")
-    assert "not logged" in str(log.trouble)
-    # when: somebody reads again
-    reading, anew = os.pipe()
-    os.dup2(anew, writing)
-    log.record(CALL, "/v1/predict", 201)
-    wait_until(lambda: log.trouble is None, "the line")
-    assert b'"status":201' in os.read(reading, 65_536)
-    log.close()
+    monkeypatch.setattr(request_log, "STDERR", writing)
+    with running_server(settings.model_copy(update={"request_log": "all"})) as client:
+        assert not list_warnings(client)
+        os.close(reading)
+        (warning,) = wait_until(lambda: client.get("/health/ready").json()["warnings"], "the warning")
+        assert warning["code"] == "requests_unlogged"
+        assert "stderr takes no lines" in warning["message"]
+        # when: somebody reads again
+        reading, anew = os.pipe()
+        os.dup2(anew, writing)
+        wait_until(lambda: not list_warnings(client), "its end")
+        assert b'"route":"/health/ready"' in os.read(reading, 65_536)
+    for descriptor in (reading, writing, anew):
+        os.close(descriptor)
 
 
 def written(level: RequestLogLevel, *records: tuple[int, list[Answer]]) -> list[dict[str, Any]]:
