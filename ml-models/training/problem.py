@@ -5,7 +5,7 @@ from datetime import timedelta
 from importlib import import_module
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Task = Literal["binary", "regression"]
 FieldType = Literal["string", "integer", "number", "timestamp"]
@@ -162,18 +162,33 @@ class Problem(Spec):
             raise ValueError(f"event_time_field {self.event_time_field!r} must name a timestamp field")
         return self
 
+    @model_validator(mode="after")
+    def _gate_can_be_sure(self) -> Self:
+        if self.gate.probability_over_champion and self.windows.gate <= timedelta(days=1):
+            raise ValueError(
+                "no challenger could beat a champion: how sure a gain is shows over days; windows.gate is "
+                f"{self.windows.gate}: make it longer than a day, or set gate.probability_over_champion to 0"
+            )
+        return self
+
 
 def load_problem(path: str) -> Problem:
     """Load the `Problem` that `package.module:NAME` points at.
 
     Raises:
-        ProblemError: the path has no colon, cannot be imported, or names something else.
+        ProblemError: the path has no colon, cannot be imported, names something else or contradicts itself.
     """
     module, _, name = path.partition(":")
     try:
         problem = getattr(import_module(module), name)
+    except ValidationError as error:
+        raise ProblemError(f"the problem at {path!r} cannot be: {_describe(error)}") from error
     except (ImportError, AttributeError, ValueError) as error:
         raise ProblemError(f"no problem at {path!r}; write it as 'package.module:NAME' ({error})") from error
     if not isinstance(problem, Problem):
         raise ProblemError(f"{path!r} is a {type(problem).__name__}, not a Problem")
     return problem
+
+
+def _describe(error: ValidationError) -> str:
+    return "; ".join(": ".join([*map(str, found["loc"]), found["msg"]]) for found in error.errors())

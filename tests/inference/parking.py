@@ -35,5 +35,5 @@ PROBLEM = Problem(
         gate=timedelta(days=1),
         minimum_rows=10,
     ),
-    gate=GatePolicy(margin_over_base_rate=0.01, minimum_sample=10),
+    gate=GatePolicy(margin_over_base_rate=0.01, probability_over_champion=0.0, minimum_sample=10),
 )

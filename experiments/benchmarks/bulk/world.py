@@ -43,7 +43,7 @@ PROBLEM = Problem(
     candidates="none:NONE",
     primary_metric="log_loss",
     windows=Windows(early_stopping=timedelta(1), calibration=timedelta(1), gate=timedelta(1)),
-    gate=GatePolicy(margin_over_base_rate=0.01, minimum_sample=1),
+    gate=GatePolicy(margin_over_base_rate=0.01, probability_over_champion=0.0, minimum_sample=1),
 )
 
 
