@@ -1,6 +1,5 @@
 """Refuses definitions that history or serving could not take later, before any of them is applied."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -13,12 +12,10 @@ from features.feature_defaults import declared_defaults
 from features.offline.asof_sql import INNER
 from features.offline.entities import EVENT_TIMESTAMP
 from features.on_demand import request_inputs, require_lists
+from features.request_names import require_sendable
 from features.request_types import field_reader
 from features.service_plan import feature_column
 from features.view_source import join_keys, used_name
-
-# What a name in JSON cannot have as it stands: requests are decoded by the very bytes of their names.
-UNSENDABLE = re.compile(r'["\\\x00-\x1f]')
 
 
 def check_servable(contents: RepoContents) -> None:
@@ -42,10 +39,10 @@ def check_servable(contents: RepoContents) -> None:
 def _check_names(view: FeatureView | OnDemandFeatureView) -> None:
     asked = request_inputs(view) if isinstance(view, OnDemandFeatureView) else join_keys(view)
     for name in [*asked, *(field.name for field in view.features)]:
-        if UNSENDABLE.search(name):
-            raise UnsupportedFeatureError(
-                f"view {view.name!r}: {name!r} has a quote, a backslash or a control character; rename it"
-            )
+        try:
+            require_sendable(name)
+        except ValueError as error:
+            raise UnsupportedFeatureError(f"view {view.name!r}: {error}") from error
         if name.lower().startswith(INNER):
             raise UnsupportedFeatureError(
                 f"view {view.name!r}: {name!r} begins as the join's own columns do, {INNER}…; rename it"

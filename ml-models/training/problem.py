@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from importlib import import_module
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from features.request_names import require_sendable
 
 Task = Literal["binary", "regression"]
 FieldType = Literal["string", "integer", "number", "timestamp"]
@@ -27,8 +29,7 @@ class RequestField(Spec):
     A `personal` one identifies someone: the prediction log holds a pseudonym in its place, as text.
     """
 
-    # What JSON would write otherwise than it stands is refused: requests are decoded by their names' bytes.
-    name: str = Field(pattern=r'^[^"\\\x00-\x1f]+$')
+    name: Annotated[str, AfterValidator(require_sendable)]
     dtype: FieldType
     description: str
     minimum: int | float | None = None

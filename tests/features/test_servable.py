@@ -40,10 +40,11 @@ def computed(name, source, singleton=False):
     return compute
 """
 REFUSED = {
-    r"""view 'odd': 'le"vel' has a quote""": """odd = view("odd", Field(name='le"vel', dtype=Float64))""",
-    r"view 'odd': 'le\\\\vel' has a quote, a backslash": (
+    r"""view 'odd': 'le"vel' .*has a quote""": """odd = view("odd", Field(name='le"vel', dtype=Float64))""",
+    r"view 'odd': 'le\\\\vel' .*has a quote, a backslash": (
         """odd = view("odd", Field(name="le\\\\vel", dtype=Float64))"""
     ),
+    r"view 'odd': '' is empty": """odd = view("odd", Field(name="", dtype=Float64))""",
     r"view 'odd': '__asof_row' begins as the join's own": (
         """odd = view("odd", Field(name="__asof_row", dtype=Float64))"""
     ),

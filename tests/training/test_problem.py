@@ -12,7 +12,7 @@ from training.problem import Problem, ProblemError, RequestField, load_problem
 
 @pytest.mark.parametrize("name", ['si"te', "si\\te", "si\nte", ""])
 def test_a_field_whose_name_no_request_can_carry_is_refused(name: str) -> None:
-    with pytest.raises(ValidationError, match="name"):
+    with pytest.raises(ValidationError, match="is empty, or has a quote"):
         RequestField(name=name, dtype="string", description="The site", example="north")
 
 
