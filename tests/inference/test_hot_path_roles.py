@@ -1,9 +1,11 @@
 """Several models behind one core: each question to its own, failures to the champion, shadows unseen."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -11,6 +13,7 @@ from msgspec.structs import replace
 from inference.admission.admission import Admission
 from inference.call import Call
 from inference.errors import ExplanationUnavailableError, InvalidRequestError, ScoringError
+from inference.hot_path import shadow_scoring
 from inference.model_follower import ModelFollower
 from inference.observability.cost import Prices
 from inference.observability.metrics import ServiceMetrics
@@ -26,7 +29,7 @@ from inference.serving_set import ServingSet
 from inference.settings import InferenceSettings
 from tests.inference.bundles import COLUMNS, LevelModel, LogModel
 from tests.inference.parking import PROBLEM
-from tests.inference.running import wait_until
+from tests.inference.running import PATIENCE, wait_until
 from tests.inference.test_hot_path_given import GIVEN
 from tests.inference.world import NOON, add_model
 from training.registry import version_ref
@@ -51,6 +54,10 @@ class Core:
         version = add_model(self.settings, model, **changes)
         return load_model(self.settings, PROBLEM, version_ref(self.settings, PROBLEM.name, version))
 
+    def close(self) -> None:
+        self.service.close()
+        self.log.close()
+
     def serve(self, champion: LevelModel, challenger: LevelModel, mode: Mode, share: float = 0.5) -> None:
         policy = Split(mode, share, "request_id", "salt")
         self.follower.serving = ServingSet(self.load(champion), self.load(challenger), policy)
@@ -68,8 +75,7 @@ class Core:
 def core(settings: InferenceSettings) -> Iterator[Core]:
     core = Core(settings)
     yield core
-    core.service.close()
-    core.log.close()
+    core.close()
 
 
 def questions(count: int, **changes: float | str | None) -> list[Question]:
@@ -142,6 +148,49 @@ def test_a_shadow_is_logged_once_for_each_answer_and_never_answers(core: Core) -
     assert set(shadows["model_version"]) == {"2"}
     assert shadows["prediction"].tolist() == pytest.approx([2.125] * 3)
     assert len(read_predictions(core.settings, NOON, TOMORROW)) == 5
+
+
+def test_requests_that_begin_shadow_scoring_at_once_start_one_thread(
+    settings: InferenceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived = threading.Event()
+    second = threading.Thread(target=lambda: core.predict(*questions(4)[2:], large=True))
+
+    class ObservedLock:
+        def __init__(self) -> None:
+            self._lock = threading.Lock()
+
+        def __enter__(self) -> None:
+            if self._lock.locked():
+                arrived.set()
+            self._lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self._lock.release()
+
+    class ObservedThread(threading.Thread):
+        """The first is made when a second request has come as far, or waits for the first to go on."""
+
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            made.append(self)
+            if len(made) == 1:
+                second.start()
+                assert arrived.wait(PATIENCE)
+            else:
+                arrived.set()
+
+    made = list[ObservedThread]()
+    monkeypatch.setattr(shadow_scoring, "Lock", ObservedLock)
+    monkeypatch.setattr(shadow_scoring, "Thread", ObservedThread)
+    core = Core(settings)
+    core.serve(LevelModel(1.0), LevelModel(2.0), "shadow")
+
+    core.predict(*questions(2), large=True)
+    second.join()
+    assert len(made) == 1
+    core.close()
+    assert len(read_shadows(settings, NOON, TOMORROW)) == 4
 
 
 def test_a_shadow_that_fails_harms_nobody(core: Core) -> None:
