@@ -33,6 +33,8 @@ class PatientConnection(HttpToolsProtocol):
     began_at: float | None = None
     idle_since: float = inf
     unread_since: float = inf
+    # The request that is being answered; `cycle` is the newest, which may wait behind it.
+    under_way: Any = None
     # What came since the request began or its body grew last: headers, trailers, the frames of chunks.
     _other_bytes: int | None = None
     _head_arrives = _grew = _is_last = False
@@ -43,6 +45,13 @@ class PatientConnection(HttpToolsProtocol):
         self.idle_since = self.loop.time()
         if len(self.connections) > self.most_connections:
             transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody is there to be answered: what waits is dropped, and what is under way comes to its end."""
+        self.pipeline.clear()
+        if self.under_way is not None:
+            self.cycle = self.under_way
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in, and count those that are no body."""
@@ -79,6 +88,10 @@ class PatientConnection(HttpToolsProtocol):
             raise TooManyWaitingError
         super().on_headers_complete()
         self.headers = []
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self.under_way = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
         """Its body grows."""

@@ -101,7 +101,7 @@ class HotConnection(PatientConnection):
             return
         self._head_arrives, self._other_bytes = False, None  # the rest is as long as declared
         path, hot = found
-        self.cycle = HotCycle(self, hot, path)
+        self.cycle = self.under_way = HotCycle(self, hot, path)
 
     def on_body(self, body: bytes) -> None:
         """Collect what was declared."""

@@ -1,7 +1,10 @@
 """A connection answers plain requests for hot paths itself, and in every other way as uvicorn's would."""
 
 import json
+import logging
+import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -9,10 +12,13 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 
-from inference.access.patient_connection import PatientConnection, close_slow_callers
+from inference.access.patient_connection import MOST_WAITING, PatientConnection, close_slow_callers
 from inference.admission.admission import UNDISPUTED
 from inference.response_head import encode_head
+from inference.server import AnnouncedServer, take_port
+from tests.inference.running import wait_until
 from tests.inference.test_hot_path_given import GIVEN
 from tests.inference.world import instance
 
@@ -182,6 +188,52 @@ def test_callers_who_go_leave_the_service_well(shared_service: httpx.Client, ask
             opened.sendall(request(json.dumps(asked).encode()))
 
     assert shared_service.post("/v1/predict", json=asked).status_code == 200
+
+
+def test_requests_behind_an_answer_that_is_not_read_are_dropped_without_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    paths = [b"/%d" % place for place in range(MOST_WAITING)]
+    begun, ended, answer = list[str](), list[str](), bytes(10**6)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        begun.append(scope["path"])
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": answer})
+        ended.append(scope["path"])
+
+    config = uvicorn.Config(app, http=PatientConnection, loop="uvloop", lifespan="off", log_config=None)
+    server = AnnouncedServer(config, "Serving", patience=0.0)
+    logging.getLogger("uvicorn.error").addHandler(caplog.handler)
+    with take_port("127.0.0.1", 0) as listening, socket.socket() as caller:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        caller.connect(listening.getsockname())
+        caller.sendall(b"".join(b"GET " + path + b" HTTP/1.1\r\nhost: a\r\n\r\n" for path in paths))
+        wait_until(lambda: begun and not server.server_state.connections, "the connection's end")
+        server.should_exit = True
+        thread.join()
+    logging.getLogger("uvicorn.error").removeHandler(caplog.handler)
+
+    assert ended == begun
+    assert len(begun) < len(paths)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_a_prediction_is_counted_though_its_connection_was_closed_meanwhile(
+    connection: socket.socket, shared_service: httpx.Client
+) -> None:
+    def counted() -> float:
+        said = shared_service.get("/metrics").text
+        found = re.search(r'^roundtrip_requests_total\{code="200",route="/v1/predict"\} (.+)$', said, re.M)
+        return float(found.group(1)) if found else 0.0
+
+    before = counted()
+    one_too_many = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n" * (MOST_WAITING + 1)
+    connection.sendall(request(body("left")) + one_too_many)
+
+    wait_until(lambda: counted() == before + 1, "the prediction's count")
 
 
 def test_an_idle_connection_is_closed_in_its_time() -> None:
