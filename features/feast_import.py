@@ -3,9 +3,11 @@
 Feast decorates its classes with typeguard's `typechecked`, which parses and compiles a whole module anew for
 each of their methods, and imports PyTorch for one method that turns answers into tensors. Together they take
 four fifths of the seconds that every process waits for which imports Feast (docs/adr/0001-feast-import.md).
+It would also have the deprecations of every library shown from then on, to people who can mend none of them.
 """
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -45,7 +47,7 @@ class LightLoader(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Execute the module; whatever it imports is imported lightly too."""
-        with _without_type_checks(), _torch_on_demand():
+        with _without_type_checks(), _torch_on_demand(), _without_deprecations():
             self._loader.exec_module(module)
 
     def __getattr__(self, name: str) -> Any:
@@ -90,3 +92,18 @@ def _torch_on_demand() -> Iterator[None]:
     finally:
         if sys.modules.get("torch") is standing_in:
             del sys.modules["torch"]
+
+
+@contextmanager
+def _without_deprecations() -> Iterator[None]:
+    original = warnings.simplefilter
+
+    def leave_alone(action: Any, *rest: Any, **named: Any) -> None:
+        if action != "once":  # only Feast's own modules ask for that
+            original(action, *rest, **named)
+
+    warnings.simplefilter = leave_alone
+    try:
+        yield
+    finally:
+        warnings.simplefilter = original

@@ -1,7 +1,6 @@
 """`make bench-serving`: the service against four model servers, plain FastAPI and a bare echo."""
 
 import json
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -64,7 +63,6 @@ def main(
     peer: Annotated[list[str], typer.Option(help="A server to measure against; all if none is named.")] = ALL,
 ) -> None:
     """Measure everything in turn, print a table, draw a chart, write the figures."""
-    warnings.filterwarnings("ignore", category=DeprecationWarning)  # between MLflow and SQLAlchemy
     bench = InferenceSettings().var / "bench"
     measured = measure(bench / "serving", rounds, seconds, peer)
     figures = make_figures(measured)

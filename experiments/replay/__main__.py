@@ -1,7 +1,6 @@
 """`python -m experiments.replay`: the main demo."""
 
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +27,6 @@ def main(
     from experiments.replay.run import run_replay  # takes seconds
 
     interrupted = stop_on_signals()
-    warnings.filterwarnings("ignore", category=DeprecationWarning)  # between MLflow and SQLAlchemy
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     try:
         run_replay(settings, console)

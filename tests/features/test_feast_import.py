@@ -1,17 +1,18 @@
-"""Feast is imported without its type checks and without PyTorch; neither is lost to who asks for it."""
+"""Feast is imported without its type checks, PyTorch, and others' deprecations; none is lost to who asks."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 PROGRAM = """
-import sys, features, feast, typeguard
+import sys, features, feast, typeguard, warnings
 from feast.torch_wrapper import get_torch
 assert "torch" not in sys.modules
 assert not {name for name in feast.Entity.__init__.__code__.co_names if "check" in name.lower()}
 assert get_torch().tensor([1, 2]).tolist() == [1, 2]
 assert "torch" in sys.modules
 
+assert not [kind for action, *_, kind, _ in warnings.filters if action == "once"]
 @typeguard.typechecked
 def double(number: int) -> int:
     return 2 * number

@@ -79,6 +79,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Warning" not in done.stderr, done.stderr
     settings = ReplaySettings(var=folder / "var", problem=given["ROUNDTRIP_PROBLEM"], replay=True)
     return Lived(settings, done.stdout)
 

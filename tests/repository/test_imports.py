@@ -100,6 +100,13 @@ for name in {LIGHT!r}:
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.parametrize("room", ROOMS)
+def test_features_comes_before_feast(room: str) -> None:
+    """It makes Feast's import a light one: see `features/feast_import.py`."""
+    if any("feast" in list_imports(path) for path in list_python_files(ROOMS[room])):
+        assert "features" in list_imports(ROOMS[room] / "__init__.py")
+
+
 def collect_closure(names: set[str]) -> set[str]:
     """The named distributions and everything that they require, as installed here."""
     closure: set[str] = set()

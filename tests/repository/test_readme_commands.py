@@ -57,12 +57,13 @@ def serve(supervisor: Supervisor, block: str, world: dict[str, str]) -> None:
 
 
 def run_script(block: str, world: dict[str, str]) -> None:
-    """Run a block in bash and stop at its first failure."""
+    """Run a block in bash and stop at its first failure; no library warns whoever runs it."""
     command = ["bash", "-euo", "pipefail", "-c", block]
     done = subprocess.run(
         command, cwd=ROOT, env=os.environ | world, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+    assert "Warning" not in done.stderr, done.stderr
 
 
 def move_ports(blocks: list[str]) -> list[str]:
@@ -82,3 +83,5 @@ def test_every_command_runs(world: dict[str, str], supervisor: Supervisor) -> No
             serve(supervisor, script, world)
         elif script.strip():
             run_script(script, world)
+    for log in (Path(world["ROUNDTRIP_VAR"]) / "logs").iterdir():
+        assert "Warning" not in log.read_text(), log.name

@@ -1,7 +1,6 @@
 """What the join is measured on: one year of built tables, and that year laid behind itself many times."""
 
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -34,8 +33,6 @@ class World:
 def prepare_year(settings: FeatureSettings) -> World:
     """Build and apply the repository under `settings.var` unless it is there; ask about every example."""
     if not settings.registry_db.is_file():
-        # Importing Feast turns deprecation warnings on; those of other libraries are not ours to mend.
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module="ibis")
         build(find_raw_dir(settings.raw_dir), settings.tables)
         apply_repository(settings)
     entities = settings.features_dir / ENTITIES
