@@ -150,27 +150,29 @@ def test_a_shadow_is_logged_once_for_each_answer_and_never_answers(core: Core) -
     assert len(read_predictions(core.settings, NOON, TOMORROW)) == 5
 
 
+class ObservedLock:
+    """Says when somebody has to wait for it."""
+
+    def __init__(self, waited_for: threading.Event) -> None:
+        self._lock, self._waited_for = threading.Lock(), waited_for
+
+    def __enter__(self) -> None:
+        if self._lock.locked():
+            self._waited_for.set()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 def test_requests_that_begin_shadow_scoring_at_once_start_one_thread(
     settings: InferenceSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # given: the first thread is made when a second request has come as far, or waits for it
     arrived = threading.Event()
     second = threading.Thread(target=lambda: core.predict(*questions(4)[2:], large=True))
 
-    class ObservedLock:
-        def __init__(self) -> None:
-            self._lock = threading.Lock()
-
-        def __enter__(self) -> None:
-            if self._lock.locked():
-                arrived.set()
-            self._lock.acquire()
-
-        def __exit__(self, *_: object) -> None:
-            self._lock.release()
-
     class ObservedThread(threading.Thread):
-        """The first is made when a second request has come as far, or waits for the first to go on."""
-
         def __init__(self, **options: Any) -> None:
             super().__init__(**options)
             made.append(self)
@@ -181,13 +183,14 @@ def test_requests_that_begin_shadow_scoring_at_once_start_one_thread(
                 arrived.set()
 
     made = list[ObservedThread]()
-    monkeypatch.setattr(shadow_scoring, "Lock", ObservedLock)
+    monkeypatch.setattr(shadow_scoring, "Lock", lambda: ObservedLock(arrived))
     monkeypatch.setattr(shadow_scoring, "Thread", ObservedThread)
     core = Core(settings)
     core.serve(LevelModel(1.0), LevelModel(2.0), "shadow")
-
+    # when
     core.predict(*questions(2), large=True)
     second.join()
+    # then
     assert len(made) == 1
     core.close()
     assert len(read_shadows(settings, NOON, TOMORROW)) == 4
