@@ -5,16 +5,15 @@ from datetime import UTC, datetime
 
 import typer
 
-from features.errors import FeatureError, UnreadableSettingError
+from features.errors import UnreadableSettingError
 
 
-def run_commands(
-    commands: Callable[[], object], explained: type[FeatureError] = UnreadableSettingError
-) -> None:
-    """Run a room's commands; what is explained ends as one line on standard error and exit code 1."""
+def run_commands(commands: Callable[[], object], *explained: type[Exception]) -> None:
+    """Run a room's commands; what these errors, and a setting, explain is one line and exit code 1."""
+    expected: tuple[type[Exception], ...] = (UnreadableSettingError, *explained)
     try:
         commands()
-    except explained as error:
+    except expected as error:
         typer.echo(f"{type(error).__name__}: {error}", err=True)
         raise SystemExit(1) from None
 

@@ -13,6 +13,7 @@ from inference.errors import NotStartedError, PortTakenError
 from inference.rollout.command import app as rollout_app
 from inference.settings import InferenceSettings
 from inference.workers.errors import WorkersError
+from training.problem import ProblemError, load_problem
 
 app = typer.Typer(help="Serve the registered model over HTTP, or score files with it.", no_args_is_help=True)
 app.command(name="batch")(batch_command)
@@ -32,6 +33,7 @@ def serve_command(
 
     given = {"serve_host": host, "serve_port": port, "serve_workers": workers}
     settings = InferenceSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    load_problem(settings.problem)
     try:
         serve(settings)
     except (AccessConfigurationError, NotStartedError, PortTakenError, WorkersError) as error:
@@ -44,4 +46,4 @@ def _fail(error: Exception) -> None:
 
 
 if __name__ == "__main__":
-    run_commands(app)
+    run_commands(app, ProblemError)

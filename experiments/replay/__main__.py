@@ -12,6 +12,7 @@ from experiments.processes import stop_on_signals
 from experiments.replay.console import WIDTH
 from experiments.settings import ReplaySettings
 from features.command_line import run_commands
+from training.problem import ProblemError
 
 
 def main(
@@ -41,4 +42,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run_commands(lambda: typer.run(main))
+    run_commands(lambda: typer.run(main), ProblemError)

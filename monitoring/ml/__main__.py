@@ -29,6 +29,7 @@ def serve_command(
 
     given = {"monitor_host": host, "monitor_port": port}
     settings = MonitoringSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    load_problem(settings.problem)
     try:
         serve(settings)
     except (AccessConfigurationError, PortTakenError) as error:
@@ -78,7 +79,7 @@ def feature_drift_command(
         problem = load_problem(settings.problem)
         drift = measure_weekly_drift(settings, problem, first, last, reference_weeks, rows)
         paths = write_weekly_drift(drift, settings.feature_drift_dir)
-    except (*KNOWN_ERRORS, ProblemError) as error:
+    except KNOWN_ERRORS as error:
         _fail(error)
     typer.echo(show_weekly_drift(drift))
     for path in paths:
@@ -100,4 +101,4 @@ def _fail(error: Exception) -> NoReturn:
 
 
 if __name__ == "__main__":
-    run_commands(app)
+    run_commands(app, ProblemError)

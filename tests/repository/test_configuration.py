@@ -122,6 +122,35 @@ def test_a_setting_that_cannot_be_read_is_named_in_one_line(
     assert line.startswith(f"UnreadableSettingError: {variable}={held!r}: ")
 
 
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("inference", "serve"),
+        ("inference", "serve", "--workers", "2"),
+        ("monitoring.ml", "serve"),
+        ("monitoring.ml", "evaluate", "--as-of", "2024-01-01T00:00Z"),
+        ("experiments.replay", "--var", "replayed"),
+    ],
+    ids=" ".join,
+)
+def test_a_problem_that_is_not_there_is_named_in_one_line(
+    command: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    module, *arguments = command
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    monkeypatch.setenv("ROUNDTRIP_PROBLEM", "nowhere:NOTHING")
+    with pytest.raises(SystemExit) as ended:
+        run_module(module, run_name="__main__")
+    assert ended.value.code == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("ProblemError: no problem at 'nowhere:NOTHING'; write it as")
+
+
 def test_a_secret_that_cannot_be_read_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     class WithSecret(FeatureSettings):
         password: Annotated[SecretStr, Field(min_length=20)] = SecretStr("x" * 20)
