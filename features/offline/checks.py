@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
 from feast import FeatureView
-from feast.types import from_feast_to_pyarrow_type
+from feast.types import Bool, Bytes, FeastType, Float32, Float64, Int32, Int64, String
 
 from features.errors import TableLayoutError, TableTimeError
 from features.instants import to_microseconds
@@ -29,6 +28,15 @@ FAMILIES = {
     "true or false": frozenset({"BOOLEAN"}),
     "bytes": frozenset({"BLOB"}),
 }
+DECLARED: Mapping[FeastType, str] = {
+    String: "text",
+    **dict.fromkeys((Int32, Int64, Float32, Float64), "a number"),
+    Bool: "true or false",
+    Bytes: "bytes",
+}
+AGAIN = "build the table again, or correct the view's schema"
+# Hive and old Spark write text so; Feast would put `b'...'` into the online store.
+AS_TEXT = "write it as text, in SQL as `CAST(... AS STRING)`"
 # What DuckDB calls the type of a column that was written without a single value.
 ALL_NULL, ANY = '"NULL"', "any"
 
@@ -40,7 +48,7 @@ class Layout:
     view: str
     columns: tuple[str, ...]
     times: tuple[str, ...]
-    families: Mapping[str, str]
+    families: Mapping[str, str | None]
 
     def check(
         self, connection: "DuckDBPyConnection", paths: str | Sequence[str], table: str
@@ -84,15 +92,16 @@ def column_types(connection: "DuckDBPyConnection", table: str) -> dict[str, str]
 
 def source_layout(source: AsOfSource, view: FeatureView) -> Layout:
     """Return what the source's files must hold for what is asked of the view."""
-    families = {field.name: _declared_family(field.dtype) for field in [*view.entity_columns, *view.features]}
-    in_file = {answer: column for column, answer in batch_source(view).field_mapping.items()}
     times = (source.timestamp, *([source.created] if source.created else []))
-    return Layout(
-        view=view.name,
-        columns=tuple(column.source for column in [*source.keys, *source.columns]),
-        times=times,
-        families={in_file.get(name, name): family for name, family in families.items() if family},
-    )
+    columns = tuple(column.source for column in [*source.keys, *source.columns])
+    return Layout(view.name, columns, times, declared_families(view))
+
+
+def declared_families(view: FeatureView) -> dict[str, str | None]:
+    """Return of which kind each column is that the view declares, in the file's names; `None`: of any."""
+    in_file = {answer: column for column, answer in batch_source(view).field_mapping.items()}
+    fields = [*view.entity_columns, *view.features]
+    return {in_file.get(field.name, field.name): DECLARED.get(field.dtype) for field in fields}
 
 
 def check_no_future(
@@ -130,10 +139,8 @@ def _check_instant(where: str, column: str, kind: str) -> None:
 def _check_family(where: str, column: str, kind: str, family: str | None) -> None:
     found = type_family(kind)
     if family is not None and found not in (family, ANY):
-        raise TableLayoutError(
-            f"{where}: {column!r} is {kind}, but the view declares {family}; build the table again, or "
-            "correct the view's schema"
-        )
+        fix = AS_TEXT if (found, family) == ("bytes", "text") else AGAIN
+        raise TableLayoutError(f"{where}: {column!r} is {kind}, but the view declares {family}; {fix}")
 
 
 def type_family(kind: str) -> str | None:
@@ -142,14 +149,3 @@ def type_family(kind: str) -> str | None:
         return ANY
     plain = kind.split("(", 1)[0]
     return next((family for family, kinds in FAMILIES.items() if plain in kinds), None)
-
-
-def _declared_family(dtype: Any) -> str | None:
-    kind = from_feast_to_pyarrow_type(dtype)
-    if pa.types.is_string(kind):
-        return "text"
-    if pa.types.is_boolean(kind):
-        return "true or false"
-    if pa.types.is_binary(kind):
-        return "bytes"
-    return "a number" if pa.types.is_integer(kind) or pa.types.is_floating(kind) else None

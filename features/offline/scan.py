@@ -7,14 +7,14 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-from feast import OnDemandFeatureView
+from feast import FeatureView, OnDemandFeatureView
 from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.saved_dataset import SavedDatasetStorage
 
 from features.instants import to_microseconds
 from features.offline.asof_sql import moment_sql, place_sql
-from features.offline.checks import Layout
+from features.offline.checks import Layout, declared_families
 from features.offline.engine import Engine
 from features.offline.files import SourceFiles
 from features.offline.parquet_sql import FILE, ROW_IN_FILE, quote
@@ -25,11 +25,12 @@ from features.offline.write import save_dataset
 class Scan:
     """A source's columns between two event times, both inclusive; without features every column.
 
-    So Feast asks for what a view's function makes its features of.
+    So Feast asks for what a view's function makes its features of. `views`: what is declared of the columns.
     """
 
     files: SourceFiles
     name: str
+    views: tuple[FeatureView, ...]
     keys: tuple[str, ...]
     features: tuple[str, ...]
     timestamp: str
@@ -38,10 +39,12 @@ class Scan:
     end: datetime | None
 
     @property
-    def layout(self) -> Layout:
-        """What the files must hold."""
+    def layouts(self) -> list[Layout]:
+        """What the files must hold, for each view that declares it."""
         times = (self.timestamp, *([self.created] if self.created else []))
-        return Layout(self.name, (*self.keys, *self.features), times, {})
+        columns = (*self.keys, *self.features)
+        declared = [Layout(view.name, columns, times, declared_families(view)) for view in self.views]
+        return declared or [Layout(self.name, columns, times, {})]
 
     def all_query(self) -> str:
         """Return the SQL of every row in the range; rows without a key get Feast's placeholder key."""
@@ -105,7 +108,8 @@ class ScanJob(RetrievalJob):
 
     def _run(self, timeout: int | None, take: Callable[[Any], Any]) -> Any:
         with self._engine.connect([self._scan.files.filesystem], timeout) as connection:
-            self._scan.layout.check(connection, self._scan.files.paths, self._scan.files.table)
+            for layout in self._scan.layouts:
+                layout.check(connection, self._scan.files.paths, self._scan.files.table)
             return take(connection.sql(self._query))
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:

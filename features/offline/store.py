@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-from feast import FeatureView, OnDemandFeatureView
+from feast import FeatureStore, FeatureView, OnDemandFeatureView
 from feast.data_source import DataSource
 from feast.feature_logging import LoggingConfig, LoggingSource
 from feast.infra.offline_stores.file_source import FileLoggingDestination
@@ -22,7 +22,7 @@ from pydantic import PositiveInt
 
 from features.errors import UnsupportedRetrievalError
 from features.offline.asof_sql import AsOfSource
-from features.offline.checks import source_layout
+from features.offline.checks import declared_families, source_layout
 from features.offline.engine import DEFAULT_MEMORY_LIMIT, DEFAULT_SLICE_ROWS, Engine
 from features.offline.files import locate_files, parquet_source
 from features.offline.job import AsOfRetrievalJob, Retrieval
@@ -61,8 +61,9 @@ class AsOfOfflineStore(OfflineStore):
     - Without entity rows it answers; Feast's DuckDB store does not yet (feast-dev/feast#6108), its Dask store
       errs for several views, see `features.offline.range`.
     - An on-demand view sees only the inputs that it declares.
-    - A view that declares text over a column of numbers, or the like, is refused. Feast joins on what the
-      file holds and keys the online store by what the view declares: history would answer, serving would not.
+    - A view that declares text over a column of numbers, of bare bytes or the like is refused. Feast joins on
+      what the file holds, and writes online what the view declares: history would answer, serving would not,
+      or with `b'...'`.
     - A table whose times are not UTC in microseconds is refused; Feast takes naive ones as UTC, and fails on
       nanoseconds when it materialises.
     """
@@ -122,6 +123,7 @@ class AsOfOfflineStore(OfflineStore):
 
         Raises:
             TableMissingError: the source's file is not there.
+            TableLayoutError: it is not what its view declares; when the rows are read.
         """
         times = (timestamp_field, created_timestamp_column, start_date, end_date)
         scan = _scan(config, data_source, join_key_columns, feature_name_columns, *times)
@@ -142,6 +144,7 @@ class AsOfOfflineStore(OfflineStore):
 
         Raises:
             TableMissingError: the source's file is not there.
+            TableLayoutError: it is not what its view declares; when the rows are read.
         """
         times = (timestamp_field, created_timestamp_column, start_date, end_date)
         scan = _scan(config, data_source, join_key_columns, feature_name_columns, *times)
@@ -208,7 +211,19 @@ def _scan(
 ) -> Scan:
     name = str(getattr(source, "name", source))
     files = locate_files(config, source, name)
-    return Scan(files, name, tuple(keys), tuple(features), timestamp, created, start, end)
+    views = _declaring_views(config, name, {*keys, *features})
+    return Scan(files, name, views, tuple(keys), tuple(features), timestamp, created, start, end)
+
+
+def _declaring_views(config: RepoConfig, source: str, columns: set[str]) -> tuple[FeatureView, ...]:
+    """Find the views over a source that declare the columns: Feast does not say for which it scans."""
+    found = FeatureStore(config=config).registry.list_all_feature_views(config.project)
+    views = (view for view in found if isinstance(view, FeatureView) and view.batch_source)
+    return tuple(
+        view
+        for view in views
+        if batch_source(view).name == source and columns <= declared_families(view).keys()
+    )
 
 
 def _repo_path(config: RepoConfig) -> str:

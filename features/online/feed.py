@@ -19,6 +19,7 @@ from features.offline.asof_sql import (
     asof_rows,
     connect_utc,
 )
+from features.offline.checks import source_layout
 from features.offline.files import locate_files, register_filesystem
 from features.offline.parquet_sql import quote
 from features.online.codec import KeyEncoder, row_encoder
@@ -48,6 +49,9 @@ class OnlineFeed:
     finds it stale. Each row is written once, when the first example that needs it comes up.
 
     `examples`: entity keys and `event_timestamp` (UTC). Only one feed should write at a time.
+
+    Raises:
+        TableLayoutError: a feature table is not what its view declares.
     """
 
     def __init__(self, settings: FeatureSettings, service: str, examples: pd.DataFrame) -> None:
@@ -94,6 +98,7 @@ def _pending_rows(config: Any, views: tuple[ViewPlan, ...], examples: pd.DataFra
             for plan in plans:
                 source = _source(config, plan.view, list(features))
                 register_filesystem(connection, source.filesystem)
+                source_layout(source, plan.view).check(connection, source.path, source.table)
                 found = connection.sql(first_needs(source)).to_arrow_table()
                 for row in _encode_rows(replace(plan, features=features), table, found):
                     key, event, _, _ = row[2]
