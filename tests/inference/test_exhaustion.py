@@ -1,13 +1,10 @@
 """Nothing that runs out, and nothing unforeseen, ends what the service does in the background for good."""
 
-import resource
 import socket
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
-import pytest
 
 from features.settings import FeatureSettings
 from inference.model_follower import ModelFollower
@@ -15,49 +12,43 @@ from inference.prediction_log.background_sealing import BackgroundSealing
 from inference.prediction_log.journal import Segment
 from inference.prediction_log.schema import log_folder
 from inference.served_model import ServedModel
-from inference.server import serve
 from inference.settings import InferenceSettings
-from tests.forked import fork_off
 from tests.inference.logged_lines import LAYOUT, entry, sealed_files
 from tests.inference.parking import PROBLEM
-from tests.inference.running import free_port, is_ready, wait_until
+from tests.inference.running import is_ready, started_command, wait_until
 from tests.inference.world import add_version, instance, set_champion
 
-DESCRIPTORS = 64
-CALLERS = DESCRIPTORS + 40
-
-
-def serve_with_few_descriptors(settings: InferenceSettings) -> None:
-    few = len(list(Path("/proc/self/fd").iterdir())) + DESCRIPTORS
-    resource.setrlimit(resource.RLIMIT_NOFILE, (few, few))
-    serve(settings)
-
-
-@pytest.fixture
-def url(settings: InferenceSettings, champion: str) -> Iterator[str]:
-    port = free_port()
-    process = fork_off(serve_with_few_descriptors, settings.model_copy(update={"serve_port": port}))
-    wait_until(lambda: is_ready(f"http://127.0.0.1:{port}"), "a model")
-    yield f"http://127.0.0.1:{port}"
-    process.kill()
-    process.join()
+DESCRIPTORS = 128
+SERVING = f"""
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, ({DESCRIPTORS}, {DESCRIPTORS}))
+sys.argv[0] = "inference"
+from inference.__main__ import app
+app()
+"""
 
 
 def test_more_callers_than_descriptors_keep_the_service_from_nothing(
-    settings: InferenceSettings, url: str
+    settings: InferenceSettings, champion: str, tmp_path: Path
 ) -> None:
     newer = add_version(settings, 2.0)
-    with httpx.Client(base_url=url, timeout=30) as client, ExitStack() as held:
+    script = tmp_path / "few_descriptors.py"
+    script.write_text(SERVING)
+    with started_command(script, settings) as (_, url), httpx.Client(base_url=url, timeout=30) as client:
         # given a caller who is connected, and more of them than there are descriptors
-        client.post("/v1/predict", json=instance()).raise_for_status()
-        for _ in range(CALLERS):
-            held.enter_context(socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))))
-        # when the alias moves meanwhile
-        set_champion(settings, newer)
-        # then it is followed, and what was answered is sealed
-        wait_until(lambda: client.get("/v1/model").json()["version"] == newer, "the new version")
-        wait_until(lambda: sealed_files(settings), "sealing")
-    assert is_ready(url)
+        client.get("/health/live").raise_for_status()
+        with ExitStack() as held:
+            for _ in range(DESCRIPTORS):
+                held.enter_context(socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))))
+            # when it is still about to import what reads the registry, and the alias moves later
+            assert client.get("/health/ready").status_code == 503
+            wait_until(lambda: client.get("/health/ready").status_code == 200, "a model")
+            client.post("/v1/predict", json=instance()).raise_for_status()
+            set_champion(settings, newer)
+            # then it is followed, and what was answered is sealed
+            wait_until(lambda: client.get("/v1/model").json()["version"] == newer, "the new version")
+            wait_until(lambda: sealed_files(settings), "sealing")
+        wait_until(lambda: is_ready(url), "others being answered")
 
 
 def test_sealing_goes_on_after_an_error_that_nobody_expected(tmp_path: Path) -> None:
