@@ -5,17 +5,21 @@ Rows may be delivered more than once: what is repeated counts once. A later row 
 
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 
 from features.errors import ContradictionError, TableMissingError
 from features.offline.asof_sql import connect_utc
-from features.offline.parquet_sql import local_files, parquet_table, quote
+from features.offline.parquet_sql import FILE, ROW_IN_FILE, local_files, parquet_table, quote
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 EXAMPLES = "examples.parquet"
 OUTCOMES = "outcomes.parquet"
 INGESTED_AT = "ingested_at"
+NANOSECONDS = ("TIMESTAMP_NS", "TIMESTAMPTZ_NS")
 SHOWN = 5
 # What each example was last said to be, and since when it was known to be that.
 LATEST = """
@@ -59,11 +63,11 @@ def read_examples(tables: Path, start: datetime, end: datetime) -> pd.DataFrame:
         TableMissingError: `examples.parquet` is not in `tables`.
         ContradictionError: rows of one example differ.
     """
-    query = f"""
-        SELECT * FROM {_existing(tables / EXAMPLES)} WHERE event_timestamp >= ? AND event_timestamp < ?
-        ORDER BY event_timestamp, example_id
-    """
     with connect_utc() as connection:
+        query = f"""
+            SELECT * FROM {_existing(connection, tables / EXAMPLES)}
+            WHERE event_timestamp >= ? AND event_timestamp < ? ORDER BY event_timestamp, example_id
+        """
         examples = connection.execute(query, [start, end]).df()
     if examples["example_id"].is_unique:
         return examples
@@ -91,8 +95,8 @@ def read_ingested_labels(tables: Path, label: LabelLike, as_of: datetime) -> pd.
 
     Outcomes say so in a column of that name; of those without one, `known_at` is all that is known of it.
     """
-    table = _existing(tables / OUTCOMES)
     with connect_utc() as connection:
+        table = _existing(connection, tables / OUTCOMES)
         said = connection.sql(f"FROM {table} LIMIT 0").columns
         query = LATEST.format(
             table=table,
@@ -114,8 +118,18 @@ def _refuse_contradictions(ids: pd.Series, table: str) -> None:
         )
 
 
-def _existing(table: Path) -> str:
+def _existing(connection: "DuckDBPyConnection", table: Path) -> str:
+    """Return the table's expression; nanoseconds, which pandas writes by default, as microseconds."""
     files = local_files(table) if table.exists() else []
     if not files:
         raise TableMissingError(f"{table} is not there; build the tables with `python -m features build`")
-    return parquet_table(files)
+    rows = parquet_table(files)
+    known = connection.sql(f"FROM {rows} LIMIT 0")
+    kinds = zip(known.columns, map(str, known.types), strict=True)
+    # Of files with different types the expression also has the place of each row.
+    columns = [(name, kind) for name, kind in kinds if len(files) == 1 or name not in (FILE, ROW_IN_FILE)]
+    return f"(SELECT {', '.join(_in_microseconds(*column) for column in columns)} FROM {rows})"
+
+
+def _in_microseconds(name: str, kind: str) -> str:
+    return f"{quote(name)}::TIMESTAMPTZ AS {quote(name)}" if kind in NANOSECONDS else quote(name)

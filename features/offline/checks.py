@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from feast import FeatureView
 from feast.types import Bool, Bytes, FeastType, Float32, Float64, Int32, Int64, String
 
-from features.errors import TableLayoutError, TableTimeError
-from features.instants import to_microseconds
-from features.offline.asof_sql import AsOfSource, moment_sql
-from features.offline.parquet_sql import FILE, ROW_IN_FILE, parquet_table, quote, read_parquet
+from features.errors import TableLayoutError
+from features.offline.asof_sql import AsOfSource
+from features.offline.parquet_sql import FILE, ROW_IN_FILE, read_parquet
 from features.view_source import batch_source
 
 if TYPE_CHECKING:
@@ -102,26 +100,6 @@ def declared_families(view: FeatureView) -> dict[str, str | None]:
     in_file = {answer: column for column, answer in batch_source(view).field_mapping.items()}
     fields = [*view.entity_columns, *view.features]
     return {in_file.get(field.name, field.name): DECLARED.get(field.dtype) for field in fields}
-
-
-def check_no_future(
-    connection: "DuckDBPyConnection", view: str, path: str | tuple[str, ...], timestamp: str, as_of: datetime
-) -> None:
-    """Refuse a table with event times after `as_of` (UTC): what it claims to know has not happened yet.
-
-    For the moment of building or of materialising everything. A replay rightly reads tables that go on.
-
-    Raises:
-        TableTimeError: names the view, how many rows, and the latest.
-    """
-    column = quote(timestamp)
-    later = f"FROM {parquet_table(path)} WHERE {column} > {moment_sql(to_microseconds(as_of))}"
-    count, latest = connection.execute(f"SELECT count(*), max({column}) {later}").fetchall()[0]
-    if count:
-        raise TableTimeError(
-            f"view {view!r}: {count} rows of {path} lie after {as_of.astimezone(UTC)}, the latest at "
-            f"{latest}; build the table from what had happened by then, or correct {timestamp!r}"
-        )
 
 
 def _check_instant(where: str, column: str, kind: str) -> None:

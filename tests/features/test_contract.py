@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from features.contract import read_examples, read_labels
+from features.contract import read_examples, read_ingested_labels, read_labels
 from features.errors import ContradictionError, TableMissingError
 from tests.features.conftest import END, START
 
@@ -118,3 +118,28 @@ def test_an_example_that_is_delivered_twice_counts_once(days: Path, tmp_path: Pa
     pd.concat([examples, moved]).to_parquet(tmp_path / "examples.parquet", index=False)
     with pytest.raises(ContradictionError, match=str(moved["example_id"].iloc[0])):
         read_examples(tmp_path, START, END)
+
+
+INSTANTS = ("event_timestamp", "known_at", "ingested_at", "scheduled_departure", "scheduled_arrival")
+
+
+@pytest.mark.parametrize("place", ["{}", "{}/0.parquet"])
+@pytest.mark.parametrize("resolution", ["s", "ns"])
+def test_instants_are_read_in_any_resolution(days: Path, tmp_path: Path, resolution: str, place: str) -> None:
+    # given tables as pandas writes them by default, and of a folder one file more in microseconds
+    for name in ("examples.parquet", "outcomes.parquet"):
+        rows = pd.read_parquet(days / name)
+        if name == "outcomes.parquet":
+            rows["ingested_at"] = rows["known_at"]
+        written = tmp_path / place.format(name)
+        written.parent.mkdir(exist_ok=True)
+        cut = len(rows) // 2 if "/" in place else 0
+        if cut:
+            rows.head(cut).to_parquet(written.with_name("1.parquet"))
+        found = {name: f"datetime64[{resolution}, UTC]" for name in INSTANTS if name in rows}
+        rows.tail(len(rows) - cut).astype(found).to_parquet(written)
+    # when
+    examples, labels = read_examples(tmp_path, START, END), read_ingested_labels(tmp_path, Late(), END)
+    # then
+    pd.testing.assert_frame_equal(examples, read_examples(days, START, END))
+    pd.testing.assert_frame_equal(labels, read_ingested_labels(days, Late(), END))

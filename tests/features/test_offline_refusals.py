@@ -12,12 +12,9 @@ from features.errors import (
     RetrievalStoppedError,
     TableLayoutError,
     TableMissingError,
-    TableTimeError,
     UnsupportedRetrievalError,
 )
-from features.offline.asof_sql import connect_utc
-from features.offline.checks import check_no_future
-from tests.features.offline_world import HOUR, LEVEL, NOON, ROWS, ask, levels, open_world
+from tests.features.offline_world import LEVEL, NOON, ROWS, ask, levels, open_world
 
 ASKED = ask(("a", NOON), ("b", NOON))
 
@@ -70,16 +67,6 @@ def test_a_damaged_table_ends_the_retrieval_with_its_name(world: tuple[FeatureSt
     path.write_bytes(b"PAR1 not quite")
     with pytest.raises(RetrievalStoppedError, match=r"levels\.parquet"):
         store.get_historical_features(ASKED, LEVEL).to_df()
-
-
-def test_rows_from_the_future_are_counted(tmp_path: Path) -> None:
-    # given a table whose last two event times are an hour after noon
-    path = tmp_path / "levels.parquet"
-    ROWS.to_parquet(path)
-    with connect_utc() as connection:
-        check_no_future(connection, "levels", str(path), "at", NOON + HOUR)
-        with pytest.raises(TableTimeError, match="view 'levels': 2 rows of"):
-            check_no_future(connection, "levels", str(path), "at", NOON)
 
 
 TWICE = pd.concat([ASKED, ASKED["device"]], axis=1)
