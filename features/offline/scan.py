@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from feast import FeatureView, OnDemandFeatureView
 from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
@@ -16,9 +17,13 @@ from features.instants import to_microseconds
 from features.offline.asof_sql import moment_sql, place_sql
 from features.offline.checks import Layout, declared_families
 from features.offline.engine import Engine
+from features.offline.entities import FIRST_INEXACT
 from features.offline.files import SourceFiles
 from features.offline.parquet_sql import FILE, ROW_IN_FILE, quote
 from features.offline.write import save_dataset
+
+# As many digits as the largest whole number of 64 bits has.
+DECIMAL = pa.decimal128(20)
 
 
 @dataclass(frozen=True)
@@ -113,8 +118,26 @@ class ScanJob(RetrievalJob):
             return take(connection.sql(self._query))
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
-        return self._run(timeout, lambda relation: relation.to_arrow_table().combine_chunks())
+        return self._run(timeout, lambda relation: exact_table(relation.to_arrow_table().combine_chunks()))
 
     def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
         frame: pd.DataFrame = self._to_arrow_internal(timeout).to_pandas()
         return frame
+
+
+def exact_table(table: pa.Table) -> pa.Table:
+    """Return the table; whole numbers that a float does not tell apart are decimals where some are missing.
+
+    Feast makes NumPy arrays and frames of the columns when it materialises, and with them floats of whole
+    numbers beside nulls. A decimal becomes the whole number again that the view declares.
+    """
+    for place, field in enumerate(table.schema):
+        column = table.column(place)
+        if pa.types.is_integer(field.type) and column.null_count and _is_inexact(column):
+            table = table.set_column(place, field.name, column.cast(DECIMAL))
+    return table
+
+
+def _is_inexact(column: pa.ChunkedArray) -> bool:
+    ends = pc.min_max(column).as_py()
+    return any(end is not None and abs(end) > FIRST_INEXACT for end in ends.values())

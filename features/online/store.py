@@ -39,7 +39,8 @@ class NewestRowOnlineStore(OnlineStore):
     and which event wins depends on which was written last, or on a race. Here an older event never
     overwrites a newer one, event times keep their microseconds, an all-null row is stored like any other, a
     batch is written as one, and readers go on meanwhile. Reading here applies no TTL (Feast passes no
-    instant): `OnlineReader` does.
+    instant): `OnlineReader` does. Whole numbers beyond 2**53 stay whole when they are materialised; of a
+    frame that is pushed and lacks some, Feast makes floats before it comes here: push these as `Decimal`.
     """
 
     def __init__(self) -> None:

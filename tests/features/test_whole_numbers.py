@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,34 @@ def test_an_id_gets_its_own_features_though_another_example_has_none(settings: F
     assert examples["site"].tolist() == [ID, pd.NA, NEIGHBOUR]
     assert history["load"].fillna(0).tolist() == [2, 0, 1]
     assert [answer.values["load"] for answer in served] == [2, None, 1]
+
+
+def test_whole_numbers_are_materialised_whole_though_other_rows_have_none(tmp_path: Path) -> None:
+    # given counts that no float tells from their neighbours, and a device without one
+    settings = build_world(tmp_path)
+    store, devices = open_store(settings), ["d0", "d1", "d2"]
+    counts = {"device": devices, "count": pd.array([ID, None, -ID], "Int64"), "raw_level": 0.5, "mode": "low"}
+    readings = pd.DataFrame(counts | {"observed_at": NOON, "created_at": NOON})
+    readings.to_parquet(settings.tables / "readings.parquet", coerce_timestamps="us")
+    # when
+    store.materialize(START, NOON, feature_views=["readings"])
+    # then
+    asked = [{"device": device} for device in devices]
+    answer = store.get_online_features(["readings:count"], asked).to_dict()
+    assert answer["count"] == [ID, None, -ID]
+
+
+def test_feast_rounds_whole_numbers_that_are_written_beside_none_unless_they_are_decimals(
+    tmp_path: Path,
+) -> None:
+    store = open_store(build_world(tmp_path))
+    rows = pd.DataFrame({"device": ["d0", "d1"], "observed_at": NOON, "created_at": NOON, "mode": "low"})
+    found = []
+    for counts in (pd.Series([ID, None], dtype="Int64"), pd.Series([Decimal(ID), None])):
+        store.write_to_online_store("readings", rows.assign(level=0.5, count=counts))
+        answer = store.get_online_features(["readings:count"], [{"device": "d0"}]).to_dict()
+        found += answer["count"]
+    assert found == [NEIGHBOUR, ID]
 
 
 AS_FLOATS: dict[str, Callable[[list[int | None]], object]] = {
