@@ -16,10 +16,12 @@ from experiments.benchmarks.http_serving.contestants import (
     Contestant,
     echo,
     ours,
+    ours_durable,
     ours_online,
     peers,
     plain_fastapi,
 )
+from experiments.benchmarks.http_serving.durability import CALLERS
 from experiments.benchmarks.http_serving.feature_server import NAME, feature_server
 from experiments.benchmarks.http_serving.measuring import (
     CONNECTIONS,
@@ -93,7 +95,9 @@ def measure(folder: Path, rounds: int, seconds: float, names: Sequence[str]) -> 
     best = next(each for each in others if each.name == fastest)
     online = measure_online(world, ours_online(world, key, keys_file), best, folder, rounds, seconds)
     overload = press_ours(world, contestants[0], folder, rounds, seconds)
-    return Measured(fields, CONNECTIONS, batches, {WORKERS: workers}, online, overload)
+    both = contestants[0], ours_durable(world, key, keys_file)
+    durability = measure_durability(world, both, folder, rounds, seconds)
+    return Measured(fields, CONNECTIONS, batches, {WORKERS: workers}, online, overload, durability)
 
 
 def measure_batches(
@@ -134,6 +138,22 @@ def press_ours(
     """Ours alone, asked for more than it can answer, one worker."""
     with running([mine], 1, folder / "logs") as (own,):
         return [measure_overload(own, world, batch, folder, rounds, seconds) for batch in OVERLOAD_BATCHES]
+
+
+def measure_durability(
+    world: ServingWorld, both: Sequence[Contestant], folder: Path, rounds: int, seconds: float
+) -> dict[int, dict[str, list[Load]]]:
+    """Ours with the log as it is by default and synced, one row a request, by callers."""
+    rows = len(world.features)
+    with running(both, 1, folder / "logs") as servers:
+        return {
+            callers: measure_in_turn(
+                {each.contestant.name: plan_load(each, 1, rows, seconds, callers) for each in servers},
+                rounds,
+                folder,
+            )
+            for callers in CALLERS
+        }
 
 
 def load_in_turn(

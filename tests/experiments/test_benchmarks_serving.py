@@ -9,7 +9,16 @@ import pytest
 
 from experiments.benchmarks.http_serving import measuring, report, world
 from experiments.benchmarks.http_serving.chart import LABELS_APART, draw_chart, spread_labels
-from experiments.benchmarks.http_serving.contestants import ECHO, OURS, OURS_ONLINE, PLAIN, Contestant, echo
+from experiments.benchmarks.http_serving.contestants import (
+    ECHO,
+    OURS,
+    OURS_DURABLE,
+    OURS_ONLINE,
+    PLAIN,
+    Contestant,
+    echo,
+)
+from experiments.benchmarks.http_serving.durability import CALLERS
 from experiments.benchmarks.http_serving.open_load import OpenLoad
 from experiments.benchmarks.http_serving.overload import Overload, Pressed
 from experiments.benchmarks.http_serving.report import Measured, make_figures, publish
@@ -72,9 +81,12 @@ def measured() -> Measured:
     single = loads(**{OURS: 5_000.0, "Slow": 100.0, "Best": 500.0, PLAIN: 2_000.0, ECHO: 20_000.0})
     online = loads(**{OURS_ONLINE: 900.0, "features, then Best": 100.0})
     overload = Overload(1, [pressed(2.0, 6.0), pressed(1.0, 8.0), pressed(4.0, 30.0)])
-    return Measured(
-        29, 8, {1: single, 32: single}, {2: single}, online, [overload, replace(overload, batch=48)]
-    )
+    overloads = [overload, replace(overload, batch=48)]
+    durability = {
+        1: loads(**{OURS: 800.0, OURS_DURABLE: 200.0}),
+        32: loads(**{OURS: 1_000.0, OURS_DURABLE: 900.0}),
+    }
+    return Measured(29, 8, {1: single, 32: single}, {2: single}, online, overloads, durability)
 
 
 def pressed(calm_ms: float, pressed_ms: float) -> Pressed:
@@ -106,6 +118,14 @@ def test_overload_is_held_against_calm_hours(measured: Measured) -> None:
     assert [figures[f"overload_{name}"] for name in ("wrong", "unsaid", "missed")] == [3, 6, 9]
 
 
+def test_a_synced_log_is_held_against_the_default_by_callers(measured: Measured) -> None:
+    figures = make_figures(measured)
+
+    assert figures["ratio_power_vs_process_callers_1"] == 0.25
+    assert figures["ratio_power_vs_process_callers_32"] == 0.9
+    assert (figures["rate_process_callers_1"], figures["p99_ms_power_callers_1"]) == (800, 5)
+
+
 def test_the_page_shows_the_newest_table_and_chart(
     measured: Measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +143,7 @@ def test_the_page_shows_the_newest_table_and_chart(
     assert "old" not in text
     assert f"| 1 row | {OURS} | 5,000 | 5,000 |" in text
     assert "| 1 | 400 | 2.00 | 8.00 | 4.0 | 300 | 900 | 2,670 | 30 |" in text
+    assert "| 1 | power | 200 | 0.25 | 1.00 | 5.00 |" in text
     assert (tmp_path / "copy.png").read_bytes() == chart.read_bytes()
 
 
@@ -138,3 +159,4 @@ def test_the_serving_page_has_the_table() -> None:
     page = report.PAGE.read_text()
     assert page.count(report.BEGIN) == page.count(report.END) == 1
     assert f"| 1 row | {OURS} |" in page
+    assert all(f"| {callers} | power |" in page for callers in CALLERS)

@@ -33,6 +33,8 @@ def test_servers_are_measured_on_equal_answers(
     assert 0 < figures["ratio_vs_echo"] < 1
     assert figures["p99_ratio_vs_echo"] > 0
     assert figures["ratio_online_vs_feast_server_plus_peer"] > 1
+    assert figures["ratio_power_vs_process_callers_1"] > 0
+    assert figures["ratio_power_vs_process_callers_32"] > 0
     # A quarter of what could be answered a moment ago may be too much for a machine that became busy.
     calm = {name for name in figures if name.endswith("unloaded_refused")}
     assert calm

@@ -13,6 +13,7 @@ from experiments.benchmarks.http_serving.world import ServingWorld, bundle_graph
 
 OURS, ECHO, PLAIN = "Roundtrip", "bare ASGI echo", "FastAPI + ONNX"
 OURS_ONLINE = "Roundtrip, features looked up"
+OURS_DURABLE = "Roundtrip, each line on the disk"
 HERE = "experiments.benchmarks.http_serving"
 
 Rows = Sequence[int]
@@ -200,4 +201,14 @@ def ours_online(world: ServingWorld, key: str, keys_file: Path) -> Contestant:
         body=lambda rows: write_json(
             {"instances": [{**world.fields[row], "prediction_time": moment} for row in rows]}
         ),
+    )
+
+
+def ours_durable(world: ServingWorld, key: str, keys_file: Path) -> Contestant:
+    """The same service, whose answers wait until their lines of the log survive a loss of power."""
+    given = ours(world, key, keys_file)
+    return replace(
+        given,
+        name=OURS_DURABLE,
+        env=lambda port, workers: given.env(port, workers) | {"ROUNDTRIP_LOG_DURABILITY": "power"},
     )

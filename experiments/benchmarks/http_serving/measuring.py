@@ -85,9 +85,9 @@ def require_equal_answers(contestants: Sequence[Running], expected: Sequence[flo
             raise AnswersDifferError(f"{given.name} answers {answer.status_code}: {answer.text[:500]}")
 
 
-def plan_load(each: Running, batch: int, rows: int, seconds: float) -> Plan:
+def plan_load(each: Running, batch: int, rows: int, seconds: float, connections: int = CONNECTIONS) -> Plan:
     """Requests of `batch` rows to one contestant, over all rows."""
-    return Plan(each.step(batch, rows), CONNECTIONS, WARM_UP, seconds)
+    return Plan(each.step(batch, rows), connections, WARM_UP, seconds)
 
 
 def plan_chain(first: Running, second: Running, columns: Columns, rows: int, seconds: float) -> Plan:

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from experiments.benchmarks.http_serving.contestants import ECHO, OURS, OURS_ONLINE, PLAIN
+from experiments.benchmarks.http_serving.durability import durability_lines, make_durability_figures
 from experiments.benchmarks.http_serving.measuring import middle
 from experiments.benchmarks.http_serving.overload import Overload
 from experiments.benchmarks.http_serving.overload_report import make_overload_figures, overload_lines
@@ -28,7 +29,8 @@ class Measured:
     """Every round's loads by contestant.
 
     `batches`: by rows a request, one worker; `workers`: one row, by number of workers; `online`: features
-    looked up, ours and Feast's feature server followed by the best peer; `overload`: ours asked for too much.
+    looked up, ours and Feast's feature server followed by the best peer; `overload`: ours asked for too much;
+    `durability`: ours with the log as it is by default and synced, one row, by callers.
     """
 
     fields: int
@@ -37,6 +39,7 @@ class Measured:
     workers: Mapping[int, Loads]
     online: Loads
     overload: Sequence[Overload]
+    durability: Mapping[int, Loads]
 
     @property
     def single(self) -> dict[str, Load]:
@@ -74,7 +77,8 @@ def make_figures(measured: Measured) -> dict[str, float | str]:
         figures |= _ratio_to_peers(medians(loads), f"ratio_vs_best_peer_workers_{workers}")
         figures |= _named(medians(loads), f"workers_{workers}")
         figures[f"speed_up_workers_{workers}"] = medians(loads)[OURS].rate / single[OURS].rate
-    return figures | _named(online, "online") | make_overload_figures(measured.overload)
+    figures |= _named(online, "online") | make_overload_figures(measured.overload)
+    return figures | make_durability_figures(measured.durability)
 
 
 def print_tables(console: Console, measured: Measured) -> None:
@@ -86,6 +90,7 @@ def print_tables(console: Console, measured: Measured) -> None:
             table.add_row(*cells)
     console.print(table)
     console.print(*overload_lines(measured.overload), sep="\n", markup=False)
+    console.print(*durability_lines(measured.durability), sep="\n", markup=False)
 
 
 def publish(measured: Measured, chart: Path) -> None:
@@ -99,7 +104,8 @@ def publish(measured: Measured, chart: Path) -> None:
             for cells in _rows(what, batch, loads)
         ),
     ]
-    block = "\n".join([BEGIN, *lines, "", *overload_lines(measured.overload), END])
+    lines += ["", *overload_lines(measured.overload), "", *durability_lines(measured.durability)]
+    block = "\n".join([BEGIN, *lines, END])
     page = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: block, page, flags=re.DOTALL), encoding="utf-8")
     shutil.copyfile(chart, CHART)
