@@ -8,7 +8,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3.11
 VAR ?= var/demo
 ARGS ?=
-WORKERS ?= 2
+# A third of the tests' time they wait: one worker more than there are cores uses it. Each takes a gigabyte and a half.
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN) && echo $$((cores < 8 ? cores + 1 : 8)))
 
 BIN := .venv/bin
 LOCK := requirements-ml.txt
@@ -64,7 +65,7 @@ demo: env ## Relive the year: train, serve, drift, retrain; ends with a table, a
 	@$(BIN)/python -m experiments.replay $(ARGS)
 
 .PHONY: test
-test: env ## Run every test that does not take long, with coverage (WORKERS=2 of them at a time)
+test: env ## Run every test that does not take long, with coverage (WORKERS of them at a time)
 	@mkdir -p $(COVERAGE)
 	@$(BIN)/python -m slipcover --json --out $(COVERAGE)/coverage.json $(PYTEST) -m "not slow and not spark and not nightly" \
 		--junitxml=$(COVERAGE)/junit.xml $(ARGS)
