@@ -1,5 +1,6 @@
 """Spoiled messages on every door: each is answered or refused, the service lives on, memory stays bounded."""
 
+import gc
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import grpc
 import httpx
 import pytest
 
+from inference.protocols.open_inference.grpc_server import STREAMS
 from inference.settings import InferenceSettings
 from tests.inference.given_rows import ROWS, expected
 from tests.inference.mutated_messages import (
@@ -96,6 +98,19 @@ def test_spoiled_messages_are_refused_or_answered(client: httpx.Client, fuzzed: 
     assert codes[grpc.StatusCode.INVALID_ARGUMENT] > FEW / 4
     assert resident("self") - before < MOST_GROWTH
     assert len(expected(client)) == len(ROWS)
+
+
+def test_refused_calls_end_without_the_garbage_collector(
+    client: httpx.Client, fuzzed: InferenceSettings
+) -> None:
+    gc.disable()
+    try:
+        with grpc.insecure_channel(f"127.0.0.1:{fuzzed.grpc_port}") as channel:
+            call = channel.unary_unary(INFER_CALL)
+            codes = {call.future(b"\xff", timeout=60).code() for _ in range(2 * STREAMS)}
+    finally:
+        gc.enable()
+    assert codes == {grpc.StatusCode.INVALID_ARGUMENT}
 
 
 def ask_bulky(client: httpx.Client, settings: InferenceSettings) -> None:

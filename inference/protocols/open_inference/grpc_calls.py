@@ -124,7 +124,12 @@ class CallHandler:
             observer.answered(call, self._route, 200, reply.answers)
             return reply.message
         observer.answered(call, self._route, refusal.http_status, refusal=refusal.code)
-        return await context.abort(refusal.status, refusal.message, refusal.trailers)
+        # Not `abort`: the call would keep its error, and with it itself; its stream would count as one of the
+        # connection's until the garbage collector comes by.
+        context.set_code(refusal.status)
+        context.set_details(refusal.message)
+        context.set_trailing_metadata(refusal.trailers)
+        return None
 
     async def _read(self, context: ServicerContext) -> bytes:
         if not self.rpc.request.DESCRIPTOR.fields:
