@@ -127,6 +127,17 @@ def test_a_latency_ends_with_the_answers_last_byte() -> None:
     assert load.p50_ms >= (len(pieces) - 1) * BETWEEN_PIECES * 1_000
 
 
+def test_an_answer_that_takes_longer_than_the_load_is_waited_for() -> None:
+    pieces = [FIRST[place : place + 1] for place in range(len(FIRST))]
+    took = (len(pieces) - 1) * BETWEEN_PIECES
+
+    with answering(lambda _body: pieces) as port:
+        load = run_load(Plan(Step(port, "/", {}, [b"{}"]), connections=1, warm_up=took / 4, seconds=took / 8))
+
+    assert load.statuses == {200: 1}
+    assert load.rate <= 1 / took
+
+
 def test_what_the_first_server_answers_is_asked_of_the_second(tmp_path: Path) -> None:
     row = write_json({"metadata": {"feature_names": ["kind"]}, "results": [{"values": ["red"]}]})
     told = answer(b"content-length: %d" % len(row), body=row)

@@ -51,7 +51,7 @@ class Connection(asyncio.Protocol):
 class Chain:
     """Sends the requests in turn to the first port, and what `then` makes of an answer to the second.
 
-    Until `end` (`perf_counter()`).
+    Until `end` (`perf_counter()`), and one counts.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Chain:
 
     async def _send_until(self, tally: Tally) -> None:
         ask = await self._connect()
-        while (at := perf_counter()) < self._end:
+        while (at := perf_counter()) < self._end or not tally.has_begun:
             status = await ask(next(self._requests))
             tally.add(at, perf_counter(), status)
             if status == NOT_ANSWERED:

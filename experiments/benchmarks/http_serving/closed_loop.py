@@ -13,7 +13,7 @@ from experiments.benchmarks.http_serving.tally import Tally
 
 
 class ClosedLoop:
-    """Sends the requests in turn over so many connections until `end` (`perf_counter()`)."""
+    """Sends the requests in turn over so many connections until `end` (`perf_counter()`), and one counts."""
 
     def __init__(self, port: int, requests: Sequence[bytes], end: float, tally: Tally) -> None:
         self._port, self._end, self._tally = port, end, tally
@@ -40,7 +40,7 @@ class ClosedLoop:
     def _answered(self, connection: KeptConnection, status: int) -> None:
         now = perf_counter()
         self._tally.add(self._sent[connection], now, status)
-        if now >= self._end:
+        if now >= self._end and self._tally.has_begun:
             connection.close()
             del self._sent[connection]
         elif status == NOT_ANSWERED:

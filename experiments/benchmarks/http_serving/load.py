@@ -52,7 +52,7 @@ def encode_request(step: Step, body: bytes) -> bytes:
 
 
 def run_load(plan: Plan) -> Load:
-    """Send for `warm_up + seconds`, then wait for what is open."""
+    """Send for `warm_up + seconds`, and until an answer counts; then wait for what is open."""
     requests = [encode_request(plan.step, body) for body in plan.step.bodies]
     since = perf_counter() + plan.warm_up
     end, tally = since + plan.seconds, Tally(since)

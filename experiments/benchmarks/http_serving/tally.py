@@ -26,6 +26,7 @@ class Tally:
 
     def __init__(self, since: float) -> None:
         self._since = since
+        self._first: float | None = None
         self._took: list[float] = []
         self._statuses: Counter[int] = Counter()
 
@@ -33,12 +34,24 @@ class Tally:
         """One answer."""
         if sent < self._since:
             return
+        if self._first is None:
+            self._first = answered
         self._statuses[status] += 1
         if status == 200:
             self._took.append(answered - sent)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether something has counted: on a busy machine even the first answer may take too long."""
+        return self._first is not None
+
     def summarise(self, seconds: float) -> Load:
-        """Rate and latencies of the successes (0 where there are none), and the answers by status."""
+        """Rate and latencies of the successes (0 where there are none), and the answers by status.
+
+        Where the first took longer than the `seconds`, the rate is of that time.
+        """
+        if self._first is not None:
+            seconds = max(seconds, self._first - self._since)
         return Load(len(self._took) / seconds, *latencies_ms(self._took), dict(self._statuses))
 
 
