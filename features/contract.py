@@ -11,7 +11,7 @@ import pandas as pd
 
 from features.errors import ContradictionError, TableMissingError
 from features.offline.asof_sql import connect_utc
-from features.offline.parquet_sql import FILE, ROW_IN_FILE, local_files, parquet_table, quote
+from features.offline.parquet_sql import FILE, ROW_IN_FILE, column_types, local_files, parquet_table, quote
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -97,7 +97,7 @@ def read_ingested_labels(tables: Path, label: LabelLike, as_of: datetime) -> pd.
     """
     with connect_utc() as connection:
         table = _existing(connection, tables / OUTCOMES)
-        said = connection.sql(f"FROM {table} LIMIT 0").columns
+        said = column_types(connection, table)
         query = LATEST.format(
             table=table,
             expression=label.expression,
@@ -124,11 +124,10 @@ def _existing(connection: "DuckDBPyConnection", table: Path) -> str:
     if not files:
         raise TableMissingError(f"{table} is not there; build the tables with `python -m features build`")
     rows = parquet_table(files)
-    known = connection.sql(f"FROM {rows} LIMIT 0")
-    kinds = zip(known.columns, map(str, known.types), strict=True)
-    # Of files with different types the expression also has the place of each row.
-    columns = [(name, kind) for name, kind in kinds if len(files) == 1 or name not in (FILE, ROW_IN_FILE)]
-    return f"(SELECT {', '.join(_in_microseconds(*column) for column in columns)} FROM {rows})"
+    types = column_types(connection, rows)
+    if len(files) > 1:  # where these differ in types, the expression also has the place of each row
+        types = {name: kind for name, kind in types.items() if name not in (FILE, ROW_IN_FILE)}
+    return f"(SELECT {', '.join(_in_microseconds(*column) for column in types.items())} FROM {rows})"
 
 
 def _in_microseconds(name: str, kind: str) -> str:

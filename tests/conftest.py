@@ -56,16 +56,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     put_longest_first(items)
 
 
-def pytest_unconfigure() -> None:
-    """Let the interpreter's end find everything."""
-    gc.unfreeze()
-
-
 def pytest_collection_finish() -> None:
     """Collect garbage again, seldom, and only among what tests make from here on."""
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """Let the interpreter's end find everything."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,7 +9,7 @@ from feast.types import Bool, Bytes, FeastType, Float32, Float64, Int32, Int64, 
 
 from features.errors import TableLayoutError
 from features.offline.asof_sql import AsOfSource
-from features.offline.parquet_sql import FILE, ROW_IN_FILE, read_parquet
+from features.offline.parquet_sql import FILE, ROW_IN_FILE, column_types, read_parquet
 from features.view_source import batch_source
 
 if TYPE_CHECKING:
@@ -80,12 +80,6 @@ class Layout:
         for column in self.columns:
             _check_family(where, column, types[column], self.families.get(column))
         return types
-
-
-def column_types(connection: "DuckDBPyConnection", table: str) -> dict[str, str]:
-    """Return the columns of a table expression over Parquet with DuckDB's types, from the files' footers."""
-    rows = connection.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()
-    return {str(row[0]): str(row[1]) for row in rows}
 
 
 def source_layout(source: AsOfSource, view: FeatureView) -> Layout:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from duckdb import DuckDBPyConnection
 
 PARQUET = ".parquet"
 FILE, ROW_IN_FILE = "file_index", "file_row_number"
@@ -48,6 +49,12 @@ def parquet_table(path: str | Sequence[str], filesystem: Any = None) -> str:
         for places in alike.values()
     ]
     return f"({' UNION ALL BY NAME '.join(parts)})"
+
+
+def column_types(connection: "DuckDBPyConnection", table: str) -> dict[str, str]:
+    """Return the columns of a table expression over Parquet with DuckDB's types, from the files' footers."""
+    rows = connection.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()
+    return {str(row[0]): str(row[1]) for row in rows}
 
 
 def local_files(table: Path) -> list[str]:

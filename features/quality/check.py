@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from features.offline.checks import column_types
-from features.offline.parquet_sql import read_parquet
+from features.offline.parquet_sql import column_types, read_parquet
 from features.quality.bounds import find_bound_violations, find_future
 from features.quality.expectation import Expectation
 from features.quality.layout import find_layout_violations
