@@ -33,7 +33,7 @@ def serve_command(
 
     given = {"serve_host": host, "serve_port": port, "serve_workers": workers}
     settings = InferenceSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    load_problem(settings.problem)
+    load_problem(settings.problem)  # what is wrong with it is said before the port opens
     try:
         serve(settings)
     except (AccessConfigurationError, NotStartedError, PortTakenError, WorkersError) as error:

@@ -29,7 +29,7 @@ def serve_command(
 
     given = {"monitor_host": host, "monitor_port": port}
     settings = MonitoringSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    load_problem(settings.problem)
+    load_problem(settings.problem)  # what is wrong with it is said before the port opens
     try:
         serve(settings)
     except (AccessConfigurationError, PortTakenError) as error:
