@@ -224,14 +224,17 @@ def test_requests_behind_an_answer_that_is_not_read_are_dropped_without_a_word(
 def test_a_prediction_is_counted_though_its_connection_was_closed_meanwhile(
     connection: socket.socket, shared_service: httpx.Client
 ) -> None:
+    # A door of its own: callers of /v1/predict who left in tests before this one may still be counted.
+    route = re.escape('roundtrip_requests_total{code="200",route="/invocations"} ')
+
     def counted() -> float:
-        said = shared_service.get("/metrics").text
-        found = re.search(r'^roundtrip_requests_total\{code="200",route="/v1/predict"\} (.+)$', said, re.M)
+        found = re.search(rf"^{route}(.+)$", shared_service.get("/metrics").text, re.M)
         return float(found.group(1)) if found else 0.0
 
     before = counted()
+    asked = request(json.dumps({"dataframe_records": [GIVEN]}).encode(), path=b"/invocations")
     one_too_many = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n" * (MOST_WAITING + 1)
-    connection.sendall(request(body("left")) + one_too_many)
+    connection.sendall(asked + one_too_many)
 
     wait_until(lambda: counted() == before + 1, "the prediction's count")
 
