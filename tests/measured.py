@@ -33,4 +33,4 @@ def measured_python() -> list[str]:
         return [sys.executable]
     figures = Path(folder, f"coverage-{os.environ[WORKER]}-{uuid4()}.json")
     options = ("--json", "--out", str(figures), "--source", "", "--omit", "*/tests/*")
-    return ["env", "-u", FOLDER, sys.executable, "-m", "slipcover", *options]
+    return ["env", "-u", FOLDER, sys.executable, "-m", "tests.measured_module", *options]

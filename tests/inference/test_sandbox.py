@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from inference.sandbox import limits
 from inference.sandbox.errors import LimitError
-from inference.sandbox.limits import COMMAND
 from inference.sandbox.messages import TrialRequest
 from inference.sandbox.sandbox import require_bounded
 from inference.settings import InferenceSettings
@@ -18,12 +18,18 @@ from tests.inference.bundles import LevelModel, write_level_bundle
 from tests.inference.forgeries import Damage, regraphed
 from tests.inference.running import ROOT, wait_until
 from tests.inference.world import world_settings
+from tests.measured import measured_python
 from training.bundle.contract import CONTRACT_FILE, file_digest
 from training.bundle.errors import BundleSchemaError
 from training.bundle.reader import Bundle, read_bundle
 
 LITTLE = 2**29
 SHORT = 3.0
+
+
+@pytest.fixture(autouse=True)
+def _lines_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "COMMAND", (*measured_python(), *limits.COMMAND[1:]))
 
 
 @pytest.fixture
@@ -97,7 +103,7 @@ def test_trying_out_ends_with_the_service(bundle: Bundle) -> None:
         folder=bundle.folder, digest=digest, network_runtime="onnx", rows=1, text=1
     ).model_dump_json()
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'ml-models'}"}
-    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, cwd=ROOT, env=environment) as process:
+    with subprocess.Popen(limits.COMMAND, stdin=subprocess.PIPE, cwd=ROOT, env=environment) as process:
         assert process.stdin is not None
         process.stdin.write(request.encode() + b"\n")
         process.stdin.flush()
