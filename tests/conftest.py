@@ -41,8 +41,10 @@ LEFT = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the run's lists of skipped node ids and of processes left running."""
+    """Start the run's lists of skipped node ids and of processes left running; tidy up at its end."""
     config.stash[SKIPPED], config.stash[LEFT] = [], []
+    # Let the interpreter's end find everything; after pytest's own last collections, which look at all of it.
+    config.add_cleanup(gc.unfreeze)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -61,11 +63,6 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     gc.enable()
-
-
-def pytest_unconfigure() -> None:
-    """Let the interpreter's end find everything."""
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
