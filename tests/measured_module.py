@@ -1,11 +1,10 @@
-"""`python -m tests.measured_module OPTIONS -m MODULE …`: SlipCover, which leaves out nothing that MODULE does.
+"""`python -m tests.measured_module OPTIONS -m MODULE …`: SlipCover, which counts all that MODULE does.
 
-By itself it does not count the lines of the module that is run (runpy asks its loader for code, which has no
-probes then), nor any line where the process ends by `os._exit`, as our servers do.
+By itself it leaves out the lines of the module that is run (runpy asks its loader for code, which has no
+probes then), and every line where the process ends by `os._exit`, as our servers do.
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
