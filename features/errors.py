@@ -1,10 +1,7 @@
 """What can go wrong in the features room; every message says what to do next."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from features.events.event import Refusal
+from dataclasses import dataclass
 
 
 class FeatureError(Exception):
@@ -91,10 +88,20 @@ class TooManyEventsError(EventError):
     """More events were sent than are taken at once."""
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """Why one event is not taken; `index` counts from 0, `field` is `None` for the whole event."""
+
+    index: int
+    field: str | None
+    code: str
+    message: str
+
+
 class EventsRefusedError(EventError):
     """Events that cannot be true, or are not as the schema says; `refusals` names each event and field."""
 
-    def __init__(self, message: str, refusals: "Sequence[Refusal]") -> None:
+    def __init__(self, message: str, refusals: Sequence[Refusal]) -> None:
         super().__init__(message)
         self.refusals = tuple(refusals)
 

@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
-from features.errors import EventsMalformedError, EventsRefusedError, TooManyEventsError
+from features.errors import EventsMalformedError, EventsRefusedError, Refusal, TooManyEventsError
 
 # Instants outside of these are mistakes, and would not fit into microseconds everywhere.
 EARLIEST: Final = datetime(1970, 1, 2, tzinfo=UTC)
@@ -33,16 +32,6 @@ class Event(BaseModel):
 
     event_id: Name
     sent_at: Instant
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why one event is not taken; `index` counts from 0, `field` is `None` for the whole event."""
-
-    index: int
-    field: str | None
-    code: str
-    message: str
 
 
 def refused(refusals: Sequence[Refusal]) -> EventsRefusedError:

@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from features.errors import Refusal
 from features.events.aircraft_state import AircraftState
-from features.events.event import Event, Refusal
+from features.events.event import Event
 from features.events.flight_events import LEG_EVENTS, LegEvent
 from features.events.leg_book import MINUTE, Leg, LegBook
 from features.events.window_state import NULL, RowColumns, WindowState

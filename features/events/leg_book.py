@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from features.events.event import Refusal
+from features.errors import Refusal
 from features.events.flight_events import Arrived, Departed, LegEvent, Published
 from features.instants import EPOCH
 

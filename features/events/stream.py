@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol
 import pandas as pd
 from pydantic import TypeAdapter
 
-from features.errors import EventIdReusedError, EventJournalError
-from features.events.event import Event, Refusal, decode_events, refused
+from features.errors import EventIdReusedError, EventJournalError, Refusal
+from features.events.event import Event, decode_events, refused
 from features.events.journal import FORGOTTEN, Entry, EventJournal
 from features.events.pushing import EVENT_TIMESTAMP, RowPusher
 from features.instants import from_microseconds, to_microseconds

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from features.instants import MICROSECOND, to_microseconds
 from features.on_demand_columns import Columns, check_answer, gather_inputs
 from features.online.codec import KeyEncoder, Scalar, decode_row
-from features.online.database import FoundRows, KeyBytes, RowDatabase, open_rows
+from features.online.database import FoundRows, KeyBytes, RowDatabase
+from features.online.databases import open_rows
 from features.online.opening import open_service
 from features.online.serving_plan import ComputedView, StoredView
 from features.request_types import field_reader, read_fields

@@ -22,7 +22,8 @@ from pydantic import SecretStr
 from features.errors import OnlineStoreError, UnsupportedRetrievalError
 from features.instants import from_microseconds, to_microseconds
 from features.online.codec import decode_messages, encode_messages
-from features.online.database import NewRow, RowDatabase, open_rows
+from features.online.database import NewRow, RowDatabase
+from features.online.databases import open_rows
 
 
 class NewestRowOnlineStoreConfig(FeastConfigBaseModel):

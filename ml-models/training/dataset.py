@@ -9,7 +9,8 @@ import pandas as pd
 import pandera.pandas as pa
 
 from features.contract import read_examples, read_labels
-from features.schema import FeatureColumn, feature_columns
+from features.feature_columns import feature_columns
+from features.schema import FeatureColumn
 from training.errors import DatasetError, EmptyWindowError, SingleClassError
 from training.matrix import to_matrix
 from training.metrics import Floats

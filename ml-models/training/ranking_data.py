@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.contract import read_examples, read_labels
-from features.schema import feature_columns
+from features.feature_columns import feature_columns
 from training.dataset import TrainingSet, assemble, join_labels, validate_training_set
 from training.errors import EmptyWindowError
 from training.problem import Problem

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 
 from features.contract import read_examples
+from features.feature_columns import feature_columns
 from features.historical import historical_features
-from features.schema import FeatureColumn, feature_columns
+from features.schema import FeatureColumn
 from features.store import open_store
 from monitoring.ml.drift import comparable_columns, rank_by_drift
 from monitoring.ml.errors import FeatureDriftError

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from features.errors import EventsMalformedError, EventsRefusedError, TooManyEventsError
-from features.events.event import LISTED_REFUSALS, MOST_FIELDS, Refusal, decode_events
+from features.errors import EventsMalformedError, EventsRefusedError, Refusal, TooManyEventsError
+from features.events.event import LISTED_REFUSALS, MOST_FIELDS, decode_events
 from features.events.flight_events import FURTHEST_AHEAD, LEG_EVENTS, Departed, Published
 
 NOON = datetime(2013, 5, 14, 12, tzinfo=UTC)

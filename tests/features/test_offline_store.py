@@ -16,8 +16,8 @@ from features.errors import (
     UnknownServiceError,
     UnsupportedRetrievalError,
 )
+from features.feature_columns import feature_columns
 from features.historical import historical_features
-from features.schema import feature_columns
 from features.settings import FeatureSettings
 from features.store import apply_repository, open_store
 from tests.features.small_world import REPOSITORY, START, build_world, make_examples

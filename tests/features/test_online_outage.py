@@ -20,7 +20,7 @@ from features.__main__ import main
 from features.errors import OnlineStoreError, UnsupportedFeatureError
 from features.feature_defaults import declared_defaults
 from features.online.cache import CachedOnlineReader
-from features.online.database import open_rows
+from features.online.databases import open_rows
 from features.online.lookup import LOOKUP_SECONDS
 from features.online.outage import RETRY_SECONDS, StoreOutage
 from features.online.reader import OnlineReader, ServedFeatures

@@ -13,7 +13,8 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
 from features.errors import OnlineStoreError
-from features.online.database import NewRow, RowDatabase, open_rows
+from features.online.database import NewRow, RowDatabase
+from features.online.databases import open_rows
 from features.settings import FeatureSettings
 from features.store import apply_repository, open_store
 from tests.features.online_servers import STORES, Servers, stored_rows

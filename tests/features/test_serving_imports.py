@@ -24,7 +24,7 @@ def modules_after(statement: str, names: tuple[str, ...]) -> set[str]:
 
 
 def test_schema_settings_and_errors_import_no_feast() -> None:
-    statement = "import features.schema, features.settings, features.errors, features.online.database"
+    statement = "import features.schema, features.settings, features.errors, features.online.databases"
     assert not modules_after(statement, ("feast", "pandas", "numpy", *HEAVY))
 
 

@@ -13,10 +13,11 @@ from experiments.replay.services import Services
 from experiments.replay.traffic import PredictionClient, moments
 from features.build import build
 from features.contract import read_examples
+from features.feature_columns import feature_columns
 from features.historical import historical_features
 from features.online.feed import OnlineFeed
 from features.raw import find_raw_dir
-from features.schema import FeatureColumn, feature_columns
+from features.schema import FeatureColumn
 from features.store import apply_repository, open_store
 from flight_delay.problem import PROBLEM
 from inference.prediction_log.reader import read_predictions

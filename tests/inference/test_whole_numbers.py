@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
-from features.schema import feature_columns
+from features.feature_columns import feature_columns
 from features.settings import FeatureSettings
 from features.store import open_store
 from inference.batch.historical import HistoricalReader

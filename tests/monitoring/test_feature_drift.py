@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from features.contract import read_examples
+from features.feature_columns import feature_columns
 from features.historical import historical_features
-from features.schema import feature_columns
 from features.store import open_store
 from monitoring.ml.__main__ import app
 from monitoring.ml.drift import column_psi

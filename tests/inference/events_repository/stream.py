@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import Field, TypeAdapter
 
-from features.events.event import Event, Instant, Refusal
+from features.errors import Refusal
+from features.events.event import Event, Instant
 from features.events.stream import StreamDefinition
 
 COLUMNS = {"site": "object", "cars": "float64", "trend": "float64", "event_timestamp": "datetime64[us, UTC]"}
