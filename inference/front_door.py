@@ -19,12 +19,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inference.access.path_scopes import required_scope
 from inference.application_state import ApplicationState
 from inference.call import Call
+from inference.core.answer import Answer
 from inference.errors import UNEXPECTED, InferenceError, OverloadedError
 from inference.hot_path.micro_batching import Receiver
 from inference.media_type import JSON_ONLY, MediaTypes, require_media_type
 from inference.observability.observer import RequestObserver, answer_headers
 from inference.observability.request_ids import HEADER, current_request_id
-from inference.prediction_log.answered import Answer
 from inference.response_head import encode_head
 
 logger = logging.getLogger(__name__)

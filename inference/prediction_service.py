@@ -7,13 +7,13 @@ from typing import Final
 from inference.admission.admission import Admission
 from inference.admission.bounded_threads import BoundedThreads
 from inference.call import Call
+from inference.core.answer import Answer
 from inference.hot_path.answering import Answering, Answers
 from inference.hot_path.asked import Asked, BatchKey, ask, ask_champion, divide
 from inference.hot_path.micro_batching import MicroBatcher, Receiver
 from inference.hot_path.shadow_scoring import ShadowScoring
 from inference.model_follower import ModelFollower
 from inference.observability.metrics import ServiceMetrics
-from inference.prediction_log.answered import Answer
 from inference.prediction_log.writer import PredictionLog
 from inference.request_schema import Question
 from inference.serving_set import ServingSet

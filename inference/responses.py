@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from features.schema import FeatureColumn
-from inference.serving_set import Role
+from inference.core.answer import Role
 from training.bundle.contract import Window
 
 API_VERSION: Final = "1"

@@ -1,13 +1,13 @@
 """Who answers a question: the champion, or a challenger that a rollout lets answer or score along."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from inference.core.answer import Role
 
 if TYPE_CHECKING:
     from inference.request_schema import Question
     from inference.served_model import ServedModel
-
-Role = Literal["champion", "challenger", "shadow"]
 
 
 class QuestionSplit(Protocol):

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from inference.core.answer import Reason
 from inference.explanation.attribution import attribution_of
 from inference.explanation.contributions import Attribution, Contributions
 from inference.explanation.wording import base_reason, describe_features, other_reason, reason_for
-from inference.prediction_log.answered import Reason
 from training.bundle.reader import Bundle
 from training.matrix import MISSING_CATEGORY, FeatureMatrix, Floats
 from training.problem import Problem

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from inference.prediction_log.answered import Reason
+from inference.core.answer import Reason
 from training.problem import Problem
 
 BASE = "(base value)"

@@ -13,6 +13,7 @@ import msgspec
 
 from features.errors import FeatureError
 from inference.admission.admission import Admission
+from inference.core.answer import Answer, Reason
 from inference.errors import (
     FeaturesUnavailableError,
     LogUnavailableError,
@@ -24,7 +25,7 @@ from inference.hot_path.asked import Asked, BatchKey
 from inference.hot_path.log_lines import log_lines
 from inference.hot_path.stages import BatchStages
 from inference.observability.metrics import ServiceMetrics
-from inference.prediction_log.answered import Answer, Reason, answer_of
+from inference.prediction_log.answered import answer_of
 from inference.prediction_log.errors import LogWriteError, RequestIdReusedError
 from inference.prediction_log.journal import Layout, LoggedPrediction
 from inference.prediction_log.journal_places import RETRY_SECONDS

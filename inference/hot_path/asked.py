@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from inference.call import Call
+from inference.core.answer import Role
 from inference.errors import ErrorItem, InvalidRequestError, LogUnavailableError, RequestIdConflictError
 from inference.feature_rows import FeatureRow
 from inference.hot_path.given_features import GivenFeaturesError
 from inference.request_limits import LISTED_ERRORS
-from inference.serving_set import Role, ServingSet
+from inference.serving_set import ServingSet
 
 if TYPE_CHECKING:
     from inference.request_schema import Question

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from inference.core.answer import Answer
 from inference.observability.cost import Prices, ResourceUse
 from inference.observability.exposition import Exposition, are_workers_figures_shared
 from inference.observability.tallies import CounterTally, HistogramTally
 from inference.observability.watched import WATCHED, GaugeMode
-from inference.prediction_log.answered import Answer
 
 if TYPE_CHECKING:
     from inference.model_follower import ModelFollower

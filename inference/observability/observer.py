@@ -13,8 +13,8 @@ from inference.settings import InferenceSettings
 
 if TYPE_CHECKING:
     from inference.call import Call
+    from inference.core.answer import Answer
     from inference.observability.tracing import RequestTrace, Tracing
-    from inference.prediction_log.answered import Answer
 
 OFF: Final = "off"
 TRACEPARENT: Final = b"traceparent"

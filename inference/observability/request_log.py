@@ -13,7 +13,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from inference.call import Call
-    from inference.prediction_log.answered import Answer
+    from inference.core.answer import Answer
 
 logger = logging.getLogger(__name__)
 

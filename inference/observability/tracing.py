@@ -16,8 +16,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 if TYPE_CHECKING:
     from inference.call import Call
+    from inference.core.answer import Answer
     from inference.observability.metrics import Stage
-    from inference.prediction_log.answered import Answer
 
 SERVICE: Final = "roundtrip"
 CARRIED: Final = {b"traceparent": "traceparent", b"tracestate": "tracestate"}

@@ -4,12 +4,10 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
-import msgspec
-
+from inference.core.answer import Answer
 from inference.packed_numbers import NUMBER
 from inference.prediction_log.journal import GIVEN, Layout, LoggedPrediction
 from inference.prediction_log.schema import CATEGORICAL, DEFAULT, MISSING, PRESENT, STALE
-from inference.serving_set import Role
 
 FLAGGED = (MISSING, STALE, DEFAULT)
 # The same few features are missing again and again: so many different patterns are remembered.
@@ -17,33 +15,6 @@ PATTERNS = 4_096
 NOTHING_FLAGGED: tuple[tuple[str, ...], ...] = ((), (), ())
 # The caller and the id that it chose: nobody gets, or is refused for, what another caller asked.
 Identity = tuple[str | None, str]
-
-
-class Reason(msgspec.Struct, frozen=True, gc=False):
-    """What one feature contributed to a prediction, and the same in the problem's words."""
-
-    feature: str
-    value: str | float | None
-    contribution: float
-    text: str
-
-
-class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """What a caller was told: the prediction, who made it, and which features were not as known.
-
-    `degraded`: some were not read, since the online store was away; `defaulted` names them. `reasons` are
-    there when they were asked for.
-    """
-
-    request_id: str
-    prediction: float
-    model_version: str
-    missing: tuple[str, ...]
-    stale: tuple[str, ...]
-    defaulted: tuple[str, ...]
-    degraded: bool
-    role: Role
-    reasons: tuple[Reason, ...] | None = None
 
 
 def answer_of(entry: LoggedPrediction, layout: Layout) -> Answer:

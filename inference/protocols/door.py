@@ -11,10 +11,10 @@ from starlette.types import Receive, Scope
 from inference.application_state import ApplicationState
 from inference.body import read_request_body
 from inference.call import Call
+from inference.core.answer import Answer
 from inference.errors import InferenceError
 from inference.front_door import Handler, HotResponse, HotRoute, call_of
 from inference.media_type import MediaTypes
-from inference.prediction_log.answered import Answer
 from inference.protocols.errors import foreign_status
 from inference.protocols.served_address import Address
 

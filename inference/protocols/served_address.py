@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from inference.application_state import ApplicationState
+from inference.core.answer import Role
 from inference.protocols.errors import UnknownModelError, VersionUndecidedError
 from inference.protocols.signatures import Signatures
 from inference.request_schema import Question
 from inference.served_model import ServedModel
-from inference.serving_set import Role
 
 CHAMPION: Final[Role] = "champion"
 

@@ -14,10 +14,10 @@ from starlette.types import Receive, Scope
 from inference.application_state import ApplicationState
 from inference.body import read_request_body
 from inference.call import Call
+from inference.core.answer import Answer
 from inference.errors import ErrorDocument, ErrorItem, InvalidRequestError, TooManyItemsError
 from inference.front_door import HotResponse, HotRoute, answer_through, call_of
 from inference.hot_path.micro_batching import Receiver
-from inference.prediction_log.answered import Answer
 from inference.request_schema import Question
 from inference.responses import PredictionsDocument, Responses, describe_refusals
 from inference.serving_set import ServingSet

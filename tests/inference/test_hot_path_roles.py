@@ -12,12 +12,12 @@ from msgspec.structs import replace
 
 from inference.admission.admission import Admission
 from inference.call import Call
+from inference.core.answer import Answer
 from inference.errors import ExplanationUnavailableError, InvalidRequestError, ScoringError
 from inference.hot_path import shadow_scoring
 from inference.model_follower import ModelFollower
 from inference.observability.cost import Prices
 from inference.observability.metrics import ServiceMetrics
-from inference.prediction_log.answered import Answer
 from inference.prediction_log.reader import read_predictions, read_shadows
 from inference.prediction_log.schema import log_folder
 from inference.prediction_log.writer import PredictionLog

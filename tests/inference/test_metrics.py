@@ -13,10 +13,10 @@ import yaml
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from inference.core.answer import Answer
 from inference.observability.metrics import PREFIX, SECONDS, ServiceMetrics
 from inference.observability.tallies import MOST_WAITING, CounterTally, HistogramTally
 from inference.observability.watched import WATCHED
-from inference.prediction_log.answered import Answer
 from inference.settings import InferenceSettings
 from tests.inference.running import ROOT, running_server
 from tests.inference.world import instance
@@ -29,7 +29,7 @@ WORKERS = 3
 WORKER = """
 import sys
 from inference.observability.metrics import ServiceMetrics
-from inference.prediction_log.answered import Answer
+from inference.core.answer import Answer
 metrics = ServiceMetrics()
 for _ in range(int(sys.argv[1])):
     metrics.count_answers([Answer("a", 0.5, "7", (), (), (), False, "champion")], "grpc")

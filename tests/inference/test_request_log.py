@@ -14,13 +14,13 @@ import httpx
 import pytest
 
 from inference.call import Call
+from inference.core.answer import Answer
 from inference.observability import request_log
 from inference.observability.json_logging import JsonFormatter
 from inference.observability.metrics import ServiceMetrics
 from inference.observability.observer import RequestObserver
 from inference.observability.request_ids import RequestIds, current_request_id
 from inference.observability.request_log import WAITING_LINES, RequestLog, RequestLogLevel
-from inference.prediction_log.answered import Answer
 from inference.settings import InferenceSettings
 from tests.inference.running import (
     ROOT,

@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from inference.call import Call
+from inference.core.answer import Answer
 from inference.observability.tracing import RequestTrace, Tracing
-from inference.prediction_log.answered import Answer
 from inference.settings import InferenceSettings
 from tests.inference.running import ROOT, running_server
 from tests.inference.scripted_server import ScriptedServer

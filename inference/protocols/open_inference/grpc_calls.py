@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from inference.access.caller import NOBODY, Scope
 from inference.application_state import ApplicationState
 from inference.call import Call
+from inference.core.answer import Answer
 from inference.errors import UNEXPECTED, InferenceError, MalformedBodyError
-from inference.prediction_log.answered import Answer
 from inference.protocols.errors import one_message
 from inference.protocols.open_inference.grpc_reading import FRAME_BYTES, read_message
 

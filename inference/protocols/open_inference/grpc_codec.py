@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from inference.core.answer import Answer
 from inference.errors import InvalidRequestError
-from inference.prediction_log.answered import Answer
 from inference.protocols.open_inference.grpc_messages import message_classes
 from inference.protocols.open_inference.infer_request import (
     InferLimits,

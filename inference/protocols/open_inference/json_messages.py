@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
+from inference.core.answer import Answer
 from inference.errors import InvalidRequestError, MalformedBodyError
 from inference.front_door import JSON
 from inference.json_object import read_object, without_nulls
-from inference.prediction_log.answered import Answer
 from inference.protocols.open_inference.infer_request import (
     InferLimits,
     InferRequest,

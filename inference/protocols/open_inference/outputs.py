@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from inference.core.answer import Answer
 from inference.errors import InvalidRequestError
-from inference.prediction_log.answered import Answer
 from inference.protocols.errors import UnsupportedOperationError
 from inference.protocols.open_inference.tensors import ARRAY_TYPES, BYTES, LENGTH_BYTES
 
