@@ -7,7 +7,7 @@ import typer
 
 from features.build import build
 from features.command_line import parse_moment, run_commands
-from features.engine import EngineName, choose_engine
+from features.engines import EngineName, choose_engine
 from features.errors import FeatureError
 from features.events.commands import replay_events_command, stream_command
 from features.instants import BEGINNING

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +11,6 @@ import ibis.expr.types as ir
 
 from features.legs import select_legs
 from features.raw import RawTables
-from features.settings import FeatureSettings
 
 THREADS = 2
 MEMORY_LIMIT = "1GB"
@@ -30,22 +28,6 @@ class Engine(Protocol):
 
         `scratch` is a folder for intermediate files; a table is written as a file or a folder of files.
         """
-
-
-class EngineName(StrEnum):
-    """What `--engine` of the build takes."""
-
-    DUCKDB = "duckdb"
-    SPARK = "spark"
-
-
-def choose_engine(name: EngineName, settings: FeatureSettings) -> Engine:
-    """Return the engine of that name; Spark's master and memory come from the settings."""
-    if name is EngineName.DUCKDB:
-        return open_duckdb
-    from features.cluster.engine import spark_engine
-
-    return spark_engine(settings)
 
 
 @contextmanager

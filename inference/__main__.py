@@ -29,7 +29,7 @@ def serve_command(
     workers: Annotated[int | None, typer.Option(help="Processes that serve.")] = None,
 ) -> None:
     """Serve predictions, following the registry alias."""
-    from inference.server import serve
+    from inference.serve import serve
 
     given = {"serve_host": host, "serve_port": port, "serve_workers": workers}
     settings = InferenceSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]

@@ -18,11 +18,10 @@ from types import FrameType
 
 import uvicorn
 
-from inference.access.descriptors import longest_backlog, most_connections, raise_descriptor_limit
-from inference.access.exposure import require_guarded
+from inference.access.descriptors import longest_backlog, most_connections
 from inference.access.patient_connection import close_slow_callers
 from inference.errors import NotStartedError, PortTakenError
-from inference.observability.json_logging import log_as, uvicorn_log_config
+from inference.observability.json_logging import uvicorn_log_config
 from inference.settings import InferenceSettings
 
 # Longer than clients keep idle connections: the server closing one as a request comes would fail it.
@@ -58,28 +57,6 @@ def take_port(host: str, port: int) -> socket.socket:
             "or choose another with --port"
         ) from error
     return taken
-
-
-def serve(settings: InferenceSettings) -> None:
-    """Serve until SIGTERM or SIGINT; open requests are answered and the log is sealed before the end.
-
-    Raises:
-        AccessConfigurationError: strangers could call, or nobody; said before the port opens.
-        PortTakenError: the port is not free.
-        NotStartedError: the application cannot start.
-        WorkersError: one of several workers cannot, or did not end as it should.
-    """
-    log_as(settings.log_format)
-    raise_descriptor_limit()
-    require_guarded(settings, settings.serve_host)
-    listening = take_port(settings.serve_host, settings.serve_port)
-    if settings.serve_workers > 1:
-        from inference.workers.service import serve_with_workers
-
-        serve_with_workers(settings, listening)
-    else:
-        patience = settings.receive_seconds
-        serve_on(listening, settings, lambda config: AnnouncedServer(config, "Serving", patience))
 
 
 def serve_on(

@@ -23,7 +23,8 @@ from features.historical import historical_features
 from features.instants import BEGINNING
 from features.online.feed import OnlineFeed
 from features.store import open_store
-from monitoring.ml.trigger import deployment_name, request_training
+from monitoring.ml.trigger import request_training
+from training.deployment_name import deployment_name
 from training.problem import Problem, load_problem
 
 END = pd.Timestamp("2200-01-01", tz="UTC")

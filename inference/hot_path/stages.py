@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from inference.core.stage import Stage
 from inference.hot_path.asked import Asked
-from inference.observability.metrics import ServiceMetrics, Stage
+from inference.observability.metrics import ServiceMetrics
 
 if TYPE_CHECKING:
     from inference.observability.tracing import RequestTrace

@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from functools import partial
 from threading import Event, Lock, Thread
 from time import perf_counter
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from inference.core.answer import Answer
+from inference.core.stage import Stage
 from inference.observability.cost import Prices, ResourceUse
 from inference.observability.exposition import Exposition, are_workers_figures_shared
 from inference.observability.tallies import CounterTally, HistogramTally
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from inference.served_model import ServedModel
 
 logger = logging.getLogger(__name__)
-
-Stage = Literal["decode", "access", "features", "queue", "score", "explain", "log", "commit", "total"]
 
 PREFIX: Final = "roundtrip"
 SECONDS: Final = (

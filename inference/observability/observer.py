@@ -77,7 +77,7 @@ class RequestObserver:
         if self._log is not None:
             self._log.record(call, route, status, answers)
         if call.trace is not None:
-            call.trace.end(call, status, answers)
+            call.trace.end(status, span_attributes(call, answers))
 
     def passed_on(self, call: "Call", route: str, status: int) -> None:
         """Take down an answered request that is no prediction: no stage counts it, no trace shows it."""
@@ -112,3 +112,16 @@ def _open_tracing(settings: InferenceSettings) -> "Tracing | None":
     from inference.observability.tracing import Tracing, send_to
 
     return Tracing(send_to(settings.traces), settings.trace_ratio)
+
+
+def span_attributes(call: "Call", answers: "Sequence[Answer]") -> dict[str, str | int]:
+    """What a request's span says of it."""
+    named: dict[str, str | int] = {
+        "roundtrip.door": call.door,
+        "roundtrip.items": len(answers),
+        "roundtrip.request_id": call.request_id or "",
+        "roundtrip.caller": call.caller or "",
+        "roundtrip.model_version": ",".join(sorted({answer.model_version for answer in answers})),
+        "roundtrip.role": ",".join(sorted({answer.role for answer in answers})),
+    }
+    return {name: value for name, value in named.items() if value != ""}

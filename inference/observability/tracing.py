@@ -5,7 +5,7 @@ Spans are made from times that were taken anyway, after the fact: what is not tr
 
 from collections.abc import Iterable, Mapping, Sequence
 from time import perf_counter_ns, time_ns
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -14,10 +14,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-if TYPE_CHECKING:
-    from inference.call import Call
-    from inference.core.answer import Answer
-    from inference.observability.metrics import Stage
+from inference.core.stage import Stage
 
 SERVICE: Final = "roundtrip"
 CARRIED: Final = {b"traceparent": "traceparent", b"tracestate": "tracestate"}
@@ -67,7 +64,7 @@ class RequestTrace:
         TraceContextTextMapPropagator().inject(named, self._context)
         return named["traceparent"]
 
-    def stage(self, stage: "Stage", started: float, ended: float, version: str = "", role: str = "") -> None:
+    def stage(self, stage: Stage, started: float, ended: float, version: str = "", role: str = "") -> None:
         """Add the span of a stage between two `perf_counter()` times."""
         self._add(stage, started, ended, _model(version, role))
 
@@ -91,9 +88,9 @@ class RequestTrace:
         for trace in others:
             trace._add("score", started, ended, attributes, [Link(run.get_span_context())])
 
-    def end(self, call: "Call", status: int, answers: "Sequence[Answer]" = ()) -> None:
-        """End the request's span with what it came to."""
-        self._span.set_attributes(_facts(call, status, answers))
+    def end(self, status: int, attributes: Attributes) -> None:
+        """End the request's span with the status and the attributes that it came to."""
+        self._span.set_attributes({"http.response.status_code": status, **attributes})
         if status >= SERVER_ERROR:
             self._span.set_status(Status(StatusCode.ERROR))
         self._span.end()
@@ -126,16 +123,3 @@ def _wall(moment: float) -> int:
 def _model(version: str, role: str) -> Attributes:
     named = {"roundtrip.model_version": version, "roundtrip.role": role}
     return {name: value for name, value in named.items() if value}
-
-
-def _facts(call: "Call", status: int, answers: "Sequence[Answer]") -> Attributes:
-    named: dict[str, str | int] = {
-        "http.response.status_code": status,
-        "roundtrip.door": call.door,
-        "roundtrip.items": len(answers),
-        "roundtrip.request_id": call.request_id or "",
-        "roundtrip.caller": call.caller or "",
-        "roundtrip.model_version": ",".join(sorted({answer.model_version for answer in answers})),
-        "roundtrip.role": ",".join(sorted({answer.role for answer in answers})),
-    }
-    return {name: value for name, value in named.items() if value != ""}

@@ -8,16 +8,10 @@ from training.errors import DeploymentError
 from training.orchestrator import find_orchestrator
 from training.problem import Problem
 
-FLOW_NAME = "train"
 POLL_SECONDS = 1.0
 RUNS_AT_ONCE = 1
 # What every run imports, besides the problem's own candidates.
 PRELOADED = ("training.flow", "training.figures", "features.historical", "features.store")
-
-
-def deployment_name(problem: str) -> str:
-    """Return what `prefect.deployments.run_deployment` calls the deployment of the problem of that name."""
-    return f"{FLOW_NAME}/{problem}"
 
 
 def serve_deployment(problem: Problem) -> None:

@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from training.deployment import FLOW_NAME
+from training.deployment_name import FLOW_NAME
 from training.outcome import TrainingOutcome, TrainingRequest
 from training.pipeline import train
 from training.problem import load_problem

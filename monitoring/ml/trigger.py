@@ -5,17 +5,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from monitoring.ml.errors import TriggerError
+from training.deployment_name import deployment_name
 from training.problem import Problem
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
-
-FLOW = "train"
-
-
-def deployment_name(problem: str) -> str:
-    """The name under which the problem's training is deployed; the loop closes by it, not by an import."""
-    return f"{FLOW}/{problem}"
 
 
 def request_training(problem: Problem, as_of: datetime, reason: str, key: str) -> str:

@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from features.__main__ import app
 from features.cluster.session import open_spark, session_conf
-from features.engine import EngineName, choose_engine, open_duckdb
+from features.engine import open_duckdb
+from features.engines import EngineName, choose_engine
 from features.errors import SparkUnavailableError
 from features.settings import FeatureSettings
 

@@ -16,7 +16,8 @@ import uvicorn
 from experiments import processes
 from inference.app import create_app
 from inference.hot_path.hot_connection import hot_connection
-from inference.server import serve, take_port
+from inference.serve import serve
+from inference.server import take_port
 from inference.settings import InferenceSettings
 from tests.forked import fork_off
 

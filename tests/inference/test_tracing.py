@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from inference.call import Call
 from inference.core.answer import Answer
+from inference.observability.observer import span_attributes
 from inference.observability.tracing import RequestTrace, Tracing
 from inference.settings import InferenceSettings
 from tests.inference.running import ROOT, running_server
@@ -75,7 +76,7 @@ def test_a_request_is_one_span_with_a_child_for_each_stage(exporter: InMemorySpa
     trace.stage("decode", started, started + 0.001)
     trace.stage("features", started + 0.001, started + 0.004, "7", "challenger")
     trace.scored([], started + 0.004, started + 0.005, 1, "7", "challenger")
-    trace.end(Call(started, "predict", "key-1", "request-1"), 200, [answer()])
+    trace.end(200, span_attributes(Call(started, "predict", "key-1", "request-1"), [answer()]))
     spans = ended(tracing, exporter)
 
     (request,) = spans[ROUTE]
@@ -104,7 +105,7 @@ def test_the_callers_trace_is_gone_on_with_and_answered(exporter: InMemorySpanEx
 
     trace = begun(tracing, parent(sampled=True))
     answered = trace.traceparent
-    trace.end(Call(perf_counter()), 200)
+    trace.end(200, {})
     (request,) = ended(tracing, exporter)[ROUTE]
 
     assert request.parent is not None
@@ -131,7 +132,7 @@ def test_a_batch_is_linked_to_every_request_that_it_served(exporter: InMemorySpa
 
     traces[0].scored(traces[1:], now, now + 0.002, 3, "7", "champion")
     for trace in traces:
-        trace.end(Call(now), 200)
+        trace.end(200, {})
     spans = ended(tracing, exporter)
 
     requests = {span.context.span_id: span for span in spans[ROUTE]}
@@ -149,7 +150,7 @@ def test_a_batch_is_linked_to_every_request_that_it_served(exporter: InMemorySpa
 def test_a_failure_marks_the_span(exporter: InMemorySpanExporter) -> None:
     tracing = Tracing(exporter, ratio=1.0)
 
-    begun(tracing).end(Call(perf_counter()), 503)
+    begun(tracing).end(503, {})
     (request,) = ended(tracing, exporter)[ROUTE]
 
     assert not request.status.is_ok

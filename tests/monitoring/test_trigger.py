@@ -14,11 +14,10 @@ from monitoring.ml.decisions import Decision
 from monitoring.ml.errors import TriggerError
 from monitoring.ml.monitor import Monitor
 from monitoring.ml.settings import MonitoringSettings
-from monitoring.ml.trigger import deployment_name, request_training
+from monitoring.ml.trigger import request_training
 from tests.monitoring.conftest import NOWHERE
 from tests.monitoring.orders import PROBLEM, START, WEEK, draw_orders
 from tests.monitoring.world import live_through
-from training.deployment import deployment_name as served_name
 
 
 @flow(name="train")
@@ -91,7 +90,3 @@ def test_a_problem_that_is_not_deployed_is_named() -> None:
 
     with pytest.raises(TriggerError, match="train/never_deployed"):
         request_training(unknown, START, "no reason", "key-1")
-
-
-def test_training_is_asked_for_under_the_name_it_is_served_by() -> None:
-    assert deployment_name(PROBLEM.name) == served_name(PROBLEM.name)

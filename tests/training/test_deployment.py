@@ -21,7 +21,7 @@ from tests.measured import measured_python
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.world import build_docks, dock_environment
 from tests.training.conftest import AFTER_THE_SHIFT, BEFORE_THE_SHIFT
-from training.deployment import deployment_name
+from training.deployment_name import deployment_name
 from training.promotion import recover
 from training.registry import current, version_of_flow_run
 from training.settings import TrainingSettings

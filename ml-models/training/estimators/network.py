@@ -11,30 +11,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from training.errors import EmptyWindowError
 from training.estimators.base import Dataset, Params, require_learnable
 from training.estimators.fitted import CalibratedModel, uncalibrated
+from training.estimators.network_settings import (
+    NetworkInputs,
+    NetworkRows,
+    NetworkSettings,
+    Weights,
+    layer_names,
+)
 from training.estimators.numeric_scaling import NumericScaling
 from training.estimators.onnx_graphs import GraphBuilder
 from training.estimators.vocabulary import Vocabulary
-from training.matrix import FeatureMatrix, Floats, Numbers
-from training.problem import Task
+from training.matrix import FeatureMatrix, Floats
 
 if TYPE_CHECKING:
     from features.schema import FeatureColumn
 
 WEIGHTS_FILE = "weights.safetensors"
-Weights = Mapping[str, Numbers]
-
-
-@dataclass(frozen=True)
-class NetworkInputs:
-    """What the network reads: category codes (N, C), and scaled numbers with missing flags (N, 2F)."""
-
-    codes: npt.NDArray[np.int64]
-    numbers: Numbers
 
 
 @dataclass(frozen=True)
@@ -106,14 +102,8 @@ class NetworkCore:
         return np.concatenate([[float(np.linalg.norm(part)) for part in categories], np.hypot(value, flag)])
 
 
-def layer_names(weights: Weights) -> list[str]:
-    """The dense layers in order."""
-    count = sum(name.startswith("layers.") and name.endswith(".weight") for name in weights)
-    return [f"layers.{position}" for position in range(count)]
-
-
 @dataclass(frozen=True)
-class NetworkEstimator:
+class NetworkEstimator(NetworkSettings):
     """The network's hyper-parameters; it fits on a GPU when there is one.
 
     At most `maximum_rows` of the newest rows and `epochs` passes bound the time; the weights that served the
@@ -122,18 +112,9 @@ class NetworkEstimator:
     differ between machines).
     """
 
-    task: Task
-    hidden: tuple[int, ...] = (128, 64)
-    dropout: float = 0.1
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-3
-    batch: int = 1_024
-    epochs: int = 8
-    patience: int = 3
     minimum_count: int = 50
     maximum_size: int = 500
     maximum_rows: int = 120_000
-    threads: int = 1
     family: str = "network"
 
     def fit(
@@ -155,7 +136,7 @@ class NetworkEstimator:
 
         start = self._untrained(rows)
         later = _targets(start, early_stopping)
-        result = fit_weights(self, start, _targets(start, rows), later, seed)
+        result = fit_weights(self, start.vocabulary.sizes, _targets(start, rows), later, seed)
         chosen: Params = {**start.chosen, "epochs_fitted": result.epoch, "device": result.device}
         core = NetworkCore(start.vocabulary, start.scaling, result.weights, start.shift, start.scale, chosen)
         return uncalibrated(core, columns, self.task)
@@ -168,14 +149,6 @@ class NetworkEstimator:
         scale = 1.0 if binary else float(rows.label.std()) or 1.0
         chosen = {**asdict(self), "hidden": "x".join(map(str, self.hidden))}
         return NetworkCore(vocabulary, scaling, {}, shift, scale, chosen)
-
-
-@dataclass(frozen=True)
-class NetworkRows:
-    """Encoded rows with labels, float32; regression labels are on the network's own scale."""
-
-    inputs: NetworkInputs
-    label: Numbers
 
 
 def _targets(core: NetworkCore, rows: Dataset) -> NetworkRows:

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.estimators.network_settings import (
+    NetworkInputs,
+    NetworkRows,
+    NetworkSettings,
+    Weights,
+    layer_names,
+)
 from training.matrix import Numbers
-
-if TYPE_CHECKING:
-    from training.estimators.network import (
-        NetworkCore,
-        NetworkEstimator,
-        NetworkInputs,
-        NetworkRows,
-        Weights,
-    )
 
 TOLERANCE = 1e-4
 EMBEDDING_WIDTH = 12
@@ -57,12 +54,15 @@ class TabularNetwork(nn.Module):
 
 
 def fit_weights(
-    settings: NetworkEstimator, core: NetworkCore, train: NetworkRows, later: NetworkRows, seed: int
+    settings: NetworkSettings, sizes: Sequence[int], train: NetworkRows, later: NetworkRows, seed: int
 ) -> TrainedWeights:
-    """Fit from a seed; the caller's random state and thread count are left as they were."""
+    """Fit from a seed; the caller's random state and thread count are left as they were.
+
+    `sizes`: how many codes each categorical column has.
+    """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with _seeded(seed, settings.threads):
-        network = _untrained(settings, core, train).to(device)
+        network = _untrained(settings, sizes, train).to(device)
         best, best_epoch, best_loss = weights_of(network), 0, float("inf")
         for epoch, loss in enumerate(_epochs(settings, network, train, later, device), start=1):
             if loss < best_loss:
@@ -73,7 +73,7 @@ def fit_weights(
 
 
 def _epochs(
-    settings: NetworkEstimator, network: TabularNetwork, train: NetworkRows, later: NetworkRows, device: str
+    settings: NetworkSettings, network: TabularNetwork, train: NetworkRows, later: NetworkRows, device: str
 ) -> Iterator[float]:
     """Fit one epoch after another, yielding the loss on the later rows."""
     loss = functional.binary_cross_entropy_with_logits if settings.task == "binary" else functional.mse_loss
@@ -117,8 +117,8 @@ def weights_of(network: TabularNetwork) -> dict[str, Numbers]:
     return {name: value.detach().cpu().numpy().copy() for name, value in network.state_dict().items()}
 
 
-def _untrained(settings: NetworkEstimator, core: NetworkCore, train: NetworkRows) -> TabularNetwork:
-    embeddings = [(size, min(EMBEDDING_WIDTH, ceil(size**0.5))) for size in core.vocabulary.sizes]
+def _untrained(settings: NetworkSettings, sizes: Sequence[int], train: NetworkRows) -> TabularNetwork:
+    embeddings = [(size, min(EMBEDDING_WIDTH, ceil(size**0.5))) for size in sizes]
     width = sum(wide for _, wide in embeddings) + train.inputs.numbers.shape[1]
     network = TabularNetwork(embeddings, [width, *settings.hidden, 1], settings.dropout)
     for table in network.embeddings:
@@ -127,8 +127,6 @@ def _untrained(settings: NetworkEstimator, core: NetworkCore, train: NetworkRows
 
 
 def _empty_like(weights: Weights) -> TabularNetwork:
-    from training.estimators.network import layer_names
-
     tables = [value.shape for name, value in weights.items() if name.startswith("embeddings.")]
     shapes = [weights[f"{layer}.weight"].shape for layer in layer_names(weights)]
     widths = [shapes[0][1], *(shape[0] for shape in shapes)]
