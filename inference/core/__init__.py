@@ -1,1 +1,1 @@
-"""What every part of the service speaks of: roles, answers and their reasons."""
+"""What every part of the service speaks of: roles, answers and their reasons, stages."""
