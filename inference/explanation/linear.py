@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inference.explanation.contributions import Contributions
-from training.bundle.contract import NATIVE_FOLDER
+from training.bundle.contract import NATIVE_FILE, NATIVE_FOLDER
 from training.estimators.calibration import Calibration
-from training.estimators.fitted import NATIVE_FILE
 from training.estimators.numeric_scaling import NumericScaling
 from training.estimators.vocabulary import Vocabulary
 

@@ -20,9 +20,8 @@ from inference.errors import ExplanationUnavailableError
 from inference.explanation.contributions import Contributions
 from inference.explanation.tree_file import parse_trees
 from inference.explanation.tree_paths import TreePaths
-from training.bundle.contract import NATIVE_FOLDER
+from training.bundle.contract import NATIVE_FILE, NATIVE_FOLDER
 from training.estimators.calibration import Calibration
-from training.estimators.fitted import NATIVE_FILE
 from training.estimators.numeric_scaling import finite
 from training.estimators.vocabulary import Vocabulary
 

@@ -13,9 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from inference.explanation.trees import TREES_FILE
 from tests.inference.bundles import COLUMNS
-from training.bundle.contract import CONTRACT_FILE, MODEL_FILE, NATIVE_FOLDER, Contract
+from training.bundle.contract import CONTRACT_FILE, MODEL_FILE, NATIVE_FILE, NATIVE_FOLDER, Contract
 from training.bundle.writer import digests
-from training.estimators.fitted import NATIVE_FILE
 
 Damage = Callable[[Path], object]
 PICKLED = pickle.dumps({"os": "system"})

@@ -18,6 +18,8 @@ PROFILE_FILE = "profile.json"
 REFERENCE_FILE = "reference.parquet"
 CARD_FILE = "card.md"
 NATIVE_FOLDER = "native"
+# In it; of every family.
+NATIVE_FILE = "model.json"
 
 
 class ContractPart(BaseModel):

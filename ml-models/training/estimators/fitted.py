@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from training.bundle.contract import NATIVE_FILE
 from training.estimators.base import Dataset, Params
 from training.estimators.calibration import Calibration, fit_calibration
 from training.estimators.onnx_graphs import GraphBuilder
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from features.schema import FeatureColumn
 
 NATIVE_VERSION = 1
-NATIVE_FILE = "model.json"
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from training.bundle.contract import NATIVE_FILE
 from training.estimators.base import EstimatorError
 from training.estimators.calibration import Calibration
-from training.estimators.fitted import NATIVE_FILE, NATIVE_VERSION, CalibratedModel, Columns
+from training.estimators.fitted import NATIVE_VERSION, CalibratedModel, Columns
 
 MODULES = {
     "base_rate": "base_rate",

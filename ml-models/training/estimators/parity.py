@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -13,14 +13,19 @@ from training.problem import Task
 if TYPE_CHECKING:
     import onnx
 
-    from training.estimators.base import FittedModel
-
 PARITY_ROWS = 10_000
 PARITY_LIMIT = 1e-5
 SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
 UNKNOWN_CATEGORY = "\u2302 never seen"
 EXTREMES = np.array([np.inf, -np.inf, 3.4e38, -3.4e38, 1e9, -1e9, 1e-30, -0.0, 0.0], dtype=np.float32)
 CHANGED_SHARE = 0.08
+
+
+class NativeModel(Protocol):
+    """A model as it was fitted."""
+
+    def predict(self, matrix: FeatureMatrix) -> Floats:
+        """Predictions, float64 (N,)."""
 
 
 def stress_rows(matrix: FeatureMatrix, seed: int, rows: int = PARITY_ROWS) -> FeatureMatrix:
@@ -56,7 +61,7 @@ def largest_difference(answers: Floats, expected: Floats, scale: float) -> float
 
 
 def largest_error(
-    model: FittedModel, graph: onnx.ModelProto, rows: FeatureMatrix, scale: float = 1.0
+    model: NativeModel, graph: onnx.ModelProto, rows: FeatureMatrix, scale: float = 1.0
 ) -> float:
     """The largest difference between native and exported predictions, by `largest_difference`."""
     exported = Scorer(graph.SerializeToString(), threads=2).score_matrix(rows)
