@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from contracts.problem import ProblemError, load_problem
 from features.command_line import run_commands
 from inference.access.commands import keys_app
 from inference.access.errors import AccessConfigurationError
@@ -13,7 +14,6 @@ from inference.errors import NotStartedError, PortTakenError
 from inference.rollout.command import app as rollout_app
 from inference.settings import InferenceSettings
 from inference.workers.errors import WorkersError
-from training.problem import ProblemError, load_problem
 
 app = typer.Typer(help="Serve the registered model over HTTP, or score files with it.", no_args_is_help=True)
 app.command(name="batch")(batch_command)

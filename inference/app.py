@@ -7,6 +7,7 @@ from anyio.to_thread import run_sync
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
+from contracts.problem import load_problem
 from inference.access.description import describe_access
 from inference.access.middleware import AccessMiddleware
 from inference.application_state import start_state
@@ -21,7 +22,6 @@ from inference.request_schema import RequestSchema
 from inference.responses import API_VERSION
 from inference.routes import events, health, metrics, model, predict
 from inference.settings import InferenceSettings
-from training.problem import load_problem
 
 
 def create_app(settings: InferenceSettings) -> FastAPI:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from contracts.problem import Problem
 from inference.access.control import AccessControl
 from inference.admission.admission import Admission
 from inference.model_follower import ModelFollower
@@ -16,7 +17,6 @@ from inference.prediction_log.writer import PredictionLog
 from inference.prediction_service import PredictionService
 from inference.request_schema import RequestSchema
 from inference.settings import InferenceSettings
-from training.problem import Problem
 
 
 @dataclass(frozen=True)

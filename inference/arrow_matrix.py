@@ -6,13 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contracts.matrix import MISSING_CATEGORY, Categories, FeatureMatrix, Floats, names_of
 from features.schema import FeatureColumn
 from inference.arrow_texts import as_texts
-from training.matrix import MISSING_CATEGORY, Categories, FeatureMatrix, Floats, names_of
 
 
 def arrow_matrix(rows: pa.RecordBatch | pa.Table, columns: Sequence[FeatureColumn]) -> FeatureMatrix:
-    """The same arrays as `training.matrix.to_matrix` gives for a frame of these rows.
+    """The same arrays as `contracts.matrix.to_matrix` gives for a frame of these rows.
 
     Raises:
         KeyError: a column is not there.

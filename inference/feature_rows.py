@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
+from contracts.matrix import MISSING_CATEGORY, Categories, FeatureMatrix
 from features.schema import FeatureColumn
 from inference.hot_path.given_features import FeatureValue, GivenFeatures
 from inference.packed_numbers import packer, unpack_numbers
 from inference.prediction_log.schema import MISSING, PRESENT
-from training.matrix import MISSING_CATEGORY, Categories, FeatureMatrix
 
 if TYPE_CHECKING:
     from features.online.reader import ServedFeatures
@@ -76,7 +76,7 @@ class ModelInputs:
         return self._categorical(values), self._pack(self._numeric(values))
 
     def matrix(self, rows: Sequence[FeatureRow]) -> FeatureMatrix:
-        """The same arrays as `training.matrix.to_matrix` gives for a frame of these values."""
+        """The same arrays as `contracts.matrix.to_matrix` gives for a frame of these values."""
         numbers = unpack_numbers([row.numbers for row in rows], self._widths[1])
         with np.errstate(over="ignore"):
             return FeatureMatrix(self._categories(rows), numbers.astype(np.float32))

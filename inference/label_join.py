@@ -4,8 +4,8 @@ from typing import Final
 
 import pandas as pd
 
+from contracts.problem import Label
 from features.contract import INGESTED_AT
-from training.problem import Label
 
 LABEL: Final = "label"
 KNOWN_AT: Final = "known_at"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from contracts.registry import Deployment
 from features.whole_file import write_whole
 from inference.settings import InferenceSettings
-from training.registry import Deployment
 
 
 class KeptDeployment(BaseModel):

@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from threading import Event, Thread
 from time import monotonic
 
+from contracts.problem import Problem
+from contracts.registry import Deployment, ModelVersionRef, deployed
+from contracts.registry_changes import RegistryChanges
 from inference.errors import NoModelError
 from inference.last_deployment import LastDeployment
 from inference.rollout.following import ChallengerFollower
 from inference.served_model import ServedModel, load_model
 from inference.serving_set import ServingSet
 from inference.settings import InferenceSettings
-from training.problem import Problem
-from training.registry import Deployment, ModelVersionRef, deployed
-from training.registry_changes import RegistryChanges
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from contracts.problem import Problem
 from inference.errors import ErrorItem, InvalidRequestError
 from inference.request_limits import FEATURES, LISTED_ERRORS, LONGEST_TEXT, PREDICTION_TIME, REQUEST_ID
-from training.problem import Problem
 
 # The tags of the two kinds of instances, which stand in pydantic's locations.
 TAGS: Final = frozenset({"asked", "given"})

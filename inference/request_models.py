@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictStr, create_model
 
+from contracts.problem import FieldType, Problem, RequestField
 from inference.request_limits import (
     EARLIEST,
     FEATURES,
@@ -15,7 +16,6 @@ from inference.request_limits import (
     PREDICTION_TIME,
     REQUEST_ID,
 )
-from training.problem import FieldType, Problem, RequestField
 
 # The models' attributes; aliases carry the names of requests, which need not be Python's.
 GIVEN: Final = "given_features"

@@ -9,6 +9,7 @@ import msgspec
 from pydantic import BaseModel, Discriminator, Field, Tag, TypeAdapter, ValidationError, create_model
 from pydantic_core import to_json
 
+from contracts.problem import Problem, ProblemError
 from inference.errors import ErrorItem, TooManyItemsError
 from inference.feature_rows import ModelInputs
 from inference.hot_path.typed_request import Features, Parts, TypedRequest
@@ -24,7 +25,6 @@ from inference.request_models import (
     instance_model,
     named_fields,
 )
-from training.problem import Problem, ProblemError
 
 ID_BYTES: Final = 16
 # Random bytes are drawn for so many ids in one system call.

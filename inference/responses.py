@@ -6,9 +6,9 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from contracts.bundle.contract import Window
 from features.schema import FeatureColumn
 from inference.core.answer import Role
-from training.bundle.contract import Window
 
 API_VERSION: Final = "1"
 Responses = dict[int | str, dict[str, Any]]

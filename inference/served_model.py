@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import TypeAdapter
 
+from contracts.bundle.reader import Bundle, read_bundle
+from contracts.bundle.runtime import open_scorer
+from contracts.bundle.scorer import MatrixScorer
+from contracts.problem import Problem
+from contracts.registry import ModelVersionRef, fetch_bundle
 from features.online.cache import CachedOnlineReader
 from features.online.reader import OnlineReader
 from features.schema import FeatureColumn
@@ -20,11 +25,6 @@ from inference.prediction_log.schema import feature_types, key_types
 from inference.request_schema import example_instance
 from inference.sandbox.sandbox import require_bounded
 from inference.settings import InferenceSettings
-from training.bundle.reader import Bundle, read_bundle
-from training.bundle.runtime import open_scorer
-from training.bundle.scorer import MatrixScorer
-from training.problem import Problem
-from training.registry import ModelVersionRef, fetch_bundle
 
 if TYPE_CHECKING:
     from inference.explanation.explainer import Explainer

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
+from contracts.registry import Alias
+from contracts.settings import TrainingSettings
 from features.settings import REPOSITORY
-from training.registry import Alias
-from training.settings import TrainingSettings
 
 HostName = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9._-]+|[0-9A-Fa-f:]+)$")]
 

@@ -27,8 +27,8 @@ if BEGINS_RUN:
     # What the run wrote outside pytest's own folders goes last, after what multiprocessing removes itself.
     Finalize(None, shutil.rmtree, args=(os.environ[RUN], True), exitpriority=-200)
 import features  # noqa: E402, F401
+from contracts import registry  # noqa: E402
 from tests.built_once import build_once  # noqa: E402
-from training import registry  # noqa: E402
 
 # An example that takes long on a busy machine is no fault.
 hypothesis.settings.register_profile("patient", deadline=None)

@@ -7,6 +7,11 @@ import httpx
 import pandas as pd
 import pytest
 
+from contracts.bundle.reader import read_bundle
+from contracts.matrix import to_matrix
+from contracts.parity import PARITY_LIMIT
+from contracts.promotion import rollback
+from contracts.registry import fetch_bundle, version_ref
 from features.contract import read_examples
 from features.historical import historical_features
 from features.online.feed import OnlineFeed
@@ -19,13 +24,8 @@ from tests.inference.running import running_server, wait_until
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.tables import SHIFT
 from tests.second_problem.world import PROBLEM_PATH, REPOSITORY, build_docks
-from training.bundle.reader import read_bundle
-from training.estimators.parity import PARITY_LIMIT
-from training.matrix import to_matrix
 from training.outcome import TrainingOutcome, TrainingRequest
 from training.pipeline import train
-from training.promotion import rollback
-from training.registry import fetch_bundle, version_ref
 
 WEEK = PROBLEM.drift.window
 OPENING = SHIFT - WEEK

@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from rich.console import Console
 
+from contracts.bundle.reader import Bundle
+from contracts.matrix import FeatureMatrix, Floats
 from experiments.benchmarks.bulk.world import COLUMNS, write_model, write_rows
 from experiments.replay.console import new_table
 from features.command_line import run_commands
@@ -24,8 +26,6 @@ from inference.batch.job import PREDICTION, plan_job
 from inference.batch.part_scoring import PIECE_ROWS
 from inference.batch.run import BatchOptions, run_job
 from inference.settings import InferenceSettings
-from training.bundle.reader import Bundle
-from training.matrix import FeatureMatrix, Floats
 
 ROWS, FIT_ROWS, REPEATS = 600_000, 20_000, 5
 PROBLEM = "experiments.benchmarks.bulk.world:PROBLEM"

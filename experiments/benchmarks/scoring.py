@@ -12,14 +12,14 @@ import pandas as pd
 import xgboost
 from rich.console import Console
 
+from contracts.bundle.scorer import Scorer
+from contracts.matrix import FeatureMatrix
 from experiments.replay.console import new_table
 from features.command_line import run_commands
 from features.schema import FeatureColumn
 from features.settings import FeatureSettings
-from training.bundle.scorer import Scorer
 from training.estimators.base import Dataset
 from training.estimators.boosted_trees import BoostedTreesCore, BoostedTreesEstimator
-from training.matrix import FeatureMatrix
 
 FIT_ROWS, NUMBERS, SEED = 20_000, 60, 0
 ROUNDS, REPEATS = 9, 100

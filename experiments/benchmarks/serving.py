@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from contracts.matrix import names_of
 from experiments.benchmarks.http_serving.chart import draw_chart
 from experiments.benchmarks.http_serving.contestants import (
     OURS_ONLINE,
@@ -49,7 +50,6 @@ from features.command_line import run_commands
 from inference.access.api_keys import ApiKey
 from inference.access.key_file import add_key
 from inference.settings import InferenceSettings
-from training.matrix import names_of
 
 ROUNDS, SECONDS = 5, 3.0
 BATCHES = (1, 32, 256)

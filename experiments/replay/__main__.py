@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from contracts.problem import ProblemError
 from experiments.errors import ExperimentError
 from experiments.processes import stop_on_signals
 from experiments.replay.console import WIDTH
 from experiments.settings import ReplaySettings
 from features.command_line import run_commands
-from training.problem import ProblemError
 
 
 def main(

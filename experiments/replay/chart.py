@@ -11,9 +11,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import date2num
 
+from contracts.problem import Problem
 from experiments.replay.record import Record
 from experiments.replay.scores import MonthScore, example_loss
-from training.problem import Problem
 
 mpl.use("Agg")
 

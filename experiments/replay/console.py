@@ -7,9 +7,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from contracts.problem import Problem
 from experiments.replay.record import Record
 from experiments.replay.scores import SHOWN, MonthScore
-from training.problem import Problem
 
 WIDTH = 140
 SHORT = {

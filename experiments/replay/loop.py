@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from contracts.bundle.reader import Bundle, read_bundle
+from contracts.problem import Problem
+from contracts.registry import ModelVersionRef, current, fetch_bundle, version_of_flow_run, version_ref
 from experiments.errors import ReplayError
 from experiments.processes import Service
 from experiments.replay.plan import Plan, Week
@@ -19,9 +22,6 @@ from experiments.replay.waiting import wait_for_flow_run, wait_for_version
 from experiments.settings import ReplaySettings
 from features.online.feed import OnlineFeed
 from inference.batch.frames import log_scored, score_frame
-from training.bundle.reader import Bundle, read_bundle
-from training.problem import Problem
-from training.registry import ModelVersionRef, current, fetch_bundle, version_of_flow_run, version_ref
 
 FIRST_VERSION = "1"
 

@@ -8,6 +8,8 @@ import pandas as pd
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 
+from contracts.deployment_name import deployment_name
+from contracts.problem import Problem, load_problem
 from experiments.processes import Service, Supervisor
 from experiments.replay.loop import FIRST_VERSION, Loop
 from experiments.replay.plan import Plan, make_plan
@@ -24,8 +26,6 @@ from features.instants import BEGINNING
 from features.online.feed import OnlineFeed
 from features.store import open_store
 from monitoring.ml.trigger import request_training
-from training.deployment_name import deployment_name
-from training.problem import Problem, load_problem
 
 END = pd.Timestamp("2200-01-01", tz="UTC")
 

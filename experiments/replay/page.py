@@ -6,10 +6,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
+from contracts.problem import Problem
 from experiments.replay.console import month_verdicts, summarise_months
 from experiments.replay.record import Record
 from experiments.replay.scores import SHOWN, MonthScore
-from training.problem import Problem
 
 
 def write_page(

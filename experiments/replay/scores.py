@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from training.evaluate import compute_metrics
-from training.problem import Problem, Task
+from contracts.evaluate import compute_metrics
+from contracts.problem import Problem, Task
 
 Array = npt.NDArray[np.float64]
 RESAMPLES = 2_000

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 
+from contracts.settings import sqlite_uri
 from experiments.processes import Service, Supervisor, free_port
 from features.settings import FeatureSettings
-from training.settings import sqlite_uri
 
 TELEMETRY_OFF = {
     "DO_NOT_TRACK": "1",

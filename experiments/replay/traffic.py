@@ -10,8 +10,8 @@ from typing import Self
 import httpx
 import pandas as pd
 
+from contracts.problem import Problem
 from experiments.errors import ReplayError
-from training.problem import Problem
 
 Instance = Mapping[str, object]
 

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from training.bundle.contract import MODEL_FILE
-from training.bundle.graph_walk import walk_nodes
-from training.bundle.reader import Bundle
-from training.matrix import FeatureMatrix, Floats, Numbers
+from contracts.bundle.contract import MODEL_FILE
+from contracts.bundle.graph_walk import walk_nodes
+from contracts.bundle.reader import Bundle
+from contracts.matrix import FeatureMatrix, Floats, Numbers
 
 # So many columns, each cut into so many groups: a row's group fits a byte, which is sorted fastest.
 COLUMNS, GROUPS = 2, 16

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
+from contracts.bundle.errors import BundleError
+from contracts.errors import TrainingError
 from features.errors import FeatureError
 from inference.batch.errors import BatchError
 from inference.errors import BatchInputError, NoModelError, ScoringError
 from inference.settings import InferenceSettings
-from training.bundle.errors import BundleError
-from training.errors import TrainingError
 
 REFUSED = (BatchError, BatchInputError, NoModelError, ScoringError, BundleError, FeatureError, TrainingError)
 

@@ -6,15 +6,15 @@ from uuid import uuid4
 import pandas as pd
 import pyarrow as pa
 
+from contracts.bundle.reader import Bundle
+from contracts.matrix import Floats, to_matrix
+from contracts.problem import Problem
 from inference.batch.job import EVENT_TIMESTAMP
 from inference.batch.log_files import LogFiles
 from inference.batch.logged import EXAMPLE_ID, log_rows
 from inference.prediction_log.pseudonyms import Pseudonyms
 from inference.prediction_log.schema import log_folder
 from inference.settings import InferenceSettings
-from training.bundle.reader import Bundle
-from training.matrix import Floats, to_matrix
-from training.problem import Problem
 
 BATCH_THREADS = 2
 

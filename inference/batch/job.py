@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from contracts.bundle.reader import Bundle
+from contracts.matrix import names_of
 from features.schema import FeatureColumn
 from inference.batch.inputs import InputFile, Part
 from inference.errors import BatchInputError
 from inference.settings import InferenceSettings
-from training.bundle.reader import Bundle
-from training.matrix import names_of
 
 EVENT_TIMESTAMP = "event_timestamp"
 PREDICTION, MODEL_VERSION = "prediction", "model_version"

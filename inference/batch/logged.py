@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contracts.matrix import Floats
+from contracts.problem import Problem, RequestField
 from features.schema import FeatureColumn
 from inference.batch.job import EVENT_TIMESTAMP
 from inference.errors import BatchInputError
 from inference.prediction_log.journal import BATCH
 from inference.prediction_log.pseudonyms import Pseudonyms
 from inference.prediction_log.schema import FIELD_TYPES, MISSING, PRESENT, arrow_schema
-from training.matrix import Floats
-from training.problem import Problem, RequestField
 
 EXAMPLE_ID = "example_id"
 ROLE = "champion"

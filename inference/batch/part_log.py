@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from contracts.matrix import Floats
+from contracts.problem import load_problem
 from inference.batch.job import BatchJob
 from inference.batch.log_files import LogFiles
 from inference.batch.logged import log_rows
 from inference.prediction_log.pseudonyms import Pseudonyms
 from inference.prediction_log.schema import log_folder
-from training.matrix import Floats
-from training.problem import load_problem
 
 TakeScored = Callable[[pa.RecordBatch, Floats], None]
 

@@ -11,6 +11,8 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
+from contracts.bundle.reader import read_bundle
+from contracts.matrix import Floats, names_of
 from inference.arrow_matrix import arrow_matrix
 from inference.batch.branch_order import BulkScorer
 from inference.batch.historical import HistoricalReader
@@ -21,8 +23,6 @@ from inference.batch.part_log import logging_part
 from inference.batch.parts_folder import writing
 from inference.batch.row_checks import RowChecks
 from inference.errors import BatchInputError, ScoringError
-from training.bundle.reader import read_bundle
-from training.matrix import Floats, names_of
 
 PIECE_ROWS = 16_384
 # Read, logged and kept at a time, which costs the less for each row the more there are; scored in pieces.

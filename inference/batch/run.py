@@ -4,6 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts.bundle.reader import Bundle, read_bundle
+from contracts.problem import load_problem
+from contracts.registry import current, fetch_bundle, version_ref
 from inference.batch.errors import UnwritableError
 from inference.batch.inputs import PART_ROWS, InputFile, Part, divide, find_inputs
 from inference.batch.job import BatchJob, plan_job
@@ -16,9 +19,6 @@ from inference.batch.parts_folder import clear, folder_for, held, is_whole, pin_
 from inference.errors import BatchInputError, NoModelError
 from inference.prediction_log.schema import log_folder
 from inference.settings import InferenceSettings
-from training.bundle.reader import Bundle, read_bundle
-from training.problem import load_problem
-from training.registry import current, fetch_bundle, version_ref
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from typing import TypeVar
 
 import numpy as np
 
+from contracts.bundle.scorer import Scorer
+from contracts.matrix import Floats
+from contracts.parity import largest_difference
 from inference.edge.errors import EdgeParityError
 from inference.edge.manifest import RUNNER_FILE
 from inference.edge.runner import Runner
 from inference.edge.sample import Sample
-from training.bundle.scorer import Scorer
-from training.estimators.parity import largest_difference
-from training.matrix import Floats
 
 Row = TypeVar("Row")
 PARITY_LIMIT = 1e-6

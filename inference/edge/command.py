@@ -7,12 +7,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from contracts.bundle.errors import BundleError
+from contracts.errors import TrainingError
 from inference.edge.errors import EdgeError
 from inference.edge.manifest import EdgeManifest, comparison
 from inference.errors import NoModelError
 from inference.settings import InferenceSettings
-from training.bundle.errors import BundleError
-from training.errors import TrainingError
 
 REFUSED = (EdgeError, NoModelError, BundleError, TrainingError)
 

@@ -6,6 +6,11 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+from contracts.bundle.contract import CONTRACT_FILE, MODEL_FILE
+from contracts.bundle.reader import Bundle, read_bundle
+from contracts.parity import prediction_scale
+from contracts.problem import Problem, load_problem
+from contracts.registry import current, fetch_bundle, version_ref
 from inference.edge import runner
 from inference.edge.checking import (
     PARITY_LIMIT,
@@ -28,11 +33,6 @@ from inference.edge.quantisation import METRIC_TOLERANCE, GraphChoice, choose_gr
 from inference.edge.sample import METRICS, Sample, read_sample
 from inference.errors import NoModelError
 from inference.settings import InferenceSettings
-from training.bundle.contract import CONTRACT_FILE, MODEL_FILE
-from training.bundle.reader import Bundle, read_bundle
-from training.estimators.parity import prediction_scale
-from training.problem import Problem, load_problem
-from training.registry import current, fetch_bundle, version_ref
 
 EXPORTED = (MODEL_FILE, CONTRACT_FILE, RUNNER_FILE)
 

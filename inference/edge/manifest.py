@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from training.bundle.contract import file_digest
-from training.problem import Problem, Task
+from contracts.bundle.contract import file_digest
+from contracts.problem import Problem, Task
 
 MANIFEST_FILE, README_FILE, RUNNER_FILE = "manifest.json", "README.md", "run.py"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import onnx
 
+from contracts.bundle.contract import MODEL_FILE
+from contracts.bundle.reader import Bundle
+from contracts.bundle.scorer import Scorer
+from contracts.matrix import Floats
 from inference.edge.sample import Sample
-from training.bundle.contract import MODEL_FILE
-from training.bundle.reader import Bundle
-from training.bundle.scorer import Scorer
-from training.matrix import Floats
 
 # Trees compare exact thresholds and a linear model is a handful of numbers: both stay in single precision.
 QUANTISED_FAMILIES = frozenset({"network"})

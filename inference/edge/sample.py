@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from contracts.bundle.reader import Bundle
+from contracts.bundle.scorer import Scorer
+from contracts.matrix import FeatureMatrix, Floats
+from contracts.problem import Task
 from inference.arrow_matrix import arrow_matrix
 from inference.edge.errors import SampleError
-from training.bundle.reader import Bundle
-from training.bundle.scorer import Scorer
-from training.matrix import FeatureMatrix, Floats
-from training.problem import Task
 
 SAMPLE_ROWS = 1_000
 SMALLEST_CHANCE = 1e-7

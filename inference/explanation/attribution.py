@@ -1,12 +1,12 @@
 """Which method explains a version: the one that fits its family."""
 
+from contracts.bundle.reader import Bundle
 from inference.explanation.constant import ConstantAttribution
 from inference.explanation.contributions import Attribution
 from inference.explanation.linear import LinearAttribution
 from inference.explanation.margin import margin_scorer
 from inference.explanation.sampling import SampledAttribution
 from inference.explanation.trees import TreeAttribution
-from training.bundle.reader import Bundle
 
 
 def attribution_of(bundle: Bundle) -> Attribution:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from contracts.bundle.scorer import Scorer
+from contracts.matrix import FeatureMatrix
 from inference.explanation.contributions import Contributions
-from training.bundle.scorer import Scorer
-from training.matrix import FeatureMatrix
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from training.matrix import FeatureMatrix, Floats
+from contracts.matrix import FeatureMatrix, Floats
 
 
 @dataclass(frozen=True)

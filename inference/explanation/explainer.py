@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from contracts.bundle.reader import Bundle
+from contracts.matrix import MISSING_CATEGORY, FeatureMatrix, Floats
+from contracts.problem import Problem
 from inference.core.answer import Reason
 from inference.explanation.attribution import attribution_of
 from inference.explanation.contributions import Attribution, Contributions
 from inference.explanation.wording import base_reason, describe_features, other_reason, reason_for
-from training.bundle.reader import Bundle
-from training.matrix import MISSING_CATEGORY, FeatureMatrix, Floats
-from training.problem import Problem
 
 TOP_REASONS = 5
 

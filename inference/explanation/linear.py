@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from contracts.bundle.contract import NATIVE_FILE, NATIVE_FOLDER
+from contracts.encoders.calibration import Calibration
+from contracts.encoders.numeric_scaling import NumericScaling
+from contracts.encoders.vocabulary import Vocabulary
 from inference.explanation.contributions import Contributions
-from training.bundle.contract import NATIVE_FILE, NATIVE_FOLDER
-from training.estimators.calibration import Calibration
-from training.estimators.numeric_scaling import NumericScaling
-from training.estimators.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from training.bundle.reader import Bundle
-    from training.matrix import FeatureMatrix, Floats
+    from contracts.bundle.reader import Bundle
+    from contracts.matrix import FeatureMatrix, Floats
 
 
 @dataclass(frozen=True)

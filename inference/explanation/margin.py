@@ -2,10 +2,10 @@
 
 import onnx
 
+from contracts.bundle.contract import MODEL_FILE
+from contracts.bundle.reader import Bundle
+from contracts.bundle.scorer import OUTPUT, Scorer
 from inference.errors import ExplanationUnavailableError
-from training.bundle.contract import MODEL_FILE
-from training.bundle.reader import Bundle
-from training.bundle.scorer import OUTPUT, Scorer
 
 
 def margin_scorer(bundle: Bundle, threads: int = 1) -> Scorer:

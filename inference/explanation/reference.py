@@ -3,10 +3,10 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from contracts.bundle.reader import Bundle
+from contracts.matrix import FeatureMatrix
 from inference.arrow_matrix import arrow_matrix
 from inference.errors import ExplanationUnavailableError
-from training.bundle.reader import Bundle
-from training.matrix import FeatureMatrix
 
 
 def reference_matrix(bundle: Bundle) -> FeatureMatrix:

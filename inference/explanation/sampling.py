@@ -15,9 +15,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from contracts.bundle.scorer import Scorer
+from contracts.matrix import FeatureMatrix, Floats
 from inference.explanation.contributions import Contributions
-from training.bundle.scorer import Scorer
-from training.matrix import FeatureMatrix, Floats
 
 PAIRS = 64
 SEED = 0

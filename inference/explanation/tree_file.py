@@ -7,7 +7,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from training.bundle.errors import BundleSchemaError
+from contracts.bundle.errors import BundleSchemaError
 
 LEAF: Final = -1
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from contracts.matrix import Floats, Numbers
 from inference.explanation.tree_file import LEAF, Tree
-from training.matrix import Floats, Numbers
 
 SMALLEST_SHARE = 1e-12
 # Of each side of a split that no row's weight reached.

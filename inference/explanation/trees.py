@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from contracts.bundle.contract import NATIVE_FILE, NATIVE_FOLDER
+from contracts.encoders.calibration import Calibration
+from contracts.encoders.numeric_scaling import finite
+from contracts.encoders.vocabulary import Vocabulary
 from inference.errors import ExplanationUnavailableError
 from inference.explanation.contributions import Contributions
 from inference.explanation.tree_file import parse_trees
 from inference.explanation.tree_paths import TreePaths
-from training.bundle.contract import NATIVE_FILE, NATIVE_FOLDER
-from training.estimators.calibration import Calibration
-from training.estimators.numeric_scaling import finite
-from training.estimators.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from training.bundle.reader import Bundle
-    from training.matrix import FeatureMatrix, Floats, Numbers
+    from contracts.bundle.reader import Bundle
+    from contracts.matrix import FeatureMatrix, Floats, Numbers
 
 TREES_FILE = "trees.json"
 FORMER_TREES_FILE = "trees.ubj"

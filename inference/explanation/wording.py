@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from contracts.problem import Problem
 from inference.core.answer import Reason
-from training.problem import Problem
 
 BASE = "(base value)"
 OTHERS = "(all others)"

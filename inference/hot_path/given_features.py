@@ -7,10 +7,10 @@ from typing import Annotated, Any, Final
 import msgspec
 import numpy as np
 
+from contracts.matrix import MISSING_CATEGORY
 from features.schema import FeatureColumn, FeatureKind
 from inference.errors import ErrorItem
 from inference.request_limits import FEATURES, LISTED_ERRORS, LONGEST_TEXT
-from training.matrix import MISSING_CATEGORY
 
 FeatureValue = str | float | None
 

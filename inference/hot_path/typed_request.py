@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from contracts.problem import FieldType, Problem, RequestField
 from inference.feature_rows import FeatureRow, ModelInputs
 from inference.hot_path.given_features import FeatureValue
 from inference.request_limits import (
@@ -27,7 +28,6 @@ from inference.request_limits import (
     PREDICTION_TIME,
     REQUEST_ID,
 )
-from training.problem import FieldType, Problem, RequestField
 
 TIMESTAMP: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-2][0-9]:[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?(Z|[+-][01][0-9]:[0-5][0-9])",

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 import pyarrow as pa
 
+from contracts.problem import Problem
 from inference.prediction_log.errors import PseudonymKeyError
-from training.problem import Problem
 
 if TYPE_CHECKING:
     from inference.settings import InferenceSettings

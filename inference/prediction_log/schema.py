@@ -7,10 +7,10 @@ from typing import Final
 
 import pyarrow as pa
 
+from contracts.problem import FieldType, Problem, RequestField
 from features.schema import FeatureColumn
 from features.settings import FeatureSettings
 from inference.prediction_log.errors import UnknownLogVersionError
-from training.problem import FieldType, Problem, RequestField
 
 # The second says who asked.
 KNOWN_VERSIONS: Final = (1, 2)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
 
+from contracts.problem import RequestField
 from features.schema import FeatureColumn
 from inference.errors import InvalidRequestError
 from inference.request_limits import PREDICTION_TIME, REQUEST_ID
-from training.problem import RequestField
 
 SignatureName = Literal["features", "fields"]
 GIVEN: Final = "features"

@@ -4,6 +4,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
+from contracts.problem import Problem
 from inference.front_door import HotRoute
 from inference.protocols.door import Door, route_of
 from inference.protocols.mlflow_scoring import routes as mlflow_scoring
@@ -13,7 +14,6 @@ from inference.protocols.open_inference.http_door import OPEN_INFERENCE
 from inference.protocols.served_address import Address
 from inference.protocols.tensorflow_serving import routes as tensorflow_serving
 from inference.protocols.tensorflow_serving.door import TENSORFLOW_SERVING
-from training.problem import Problem
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     open_inference.router,

@@ -2,6 +2,11 @@
 
 from datetime import UTC, datetime
 
+from contracts.bundle.reader import read_bundle
+from contracts.errors import StaleChampionError
+from contracts.promotion import recover
+from contracts.registry import Deployment, deployed, fetch_bundle, version_ref
+from contracts.settings import TrainingSettings
 from inference.rollout.errors import ChallengerError, NoRolloutError, RolloutRunningError
 from inference.rollout.journal import carry_out, locked, plan, settled
 from inference.rollout.policy import RolloutPolicy
@@ -14,11 +19,6 @@ from inference.rollout.record import (
     current_rollout,
     read_history,
 )
-from training.bundle.reader import read_bundle
-from training.errors import StaleChampionError
-from training.promotion import recover
-from training.registry import Deployment, deployed, fetch_bundle, version_ref
-from training.settings import TrainingSettings
 
 
 def start(

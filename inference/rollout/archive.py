@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from contracts.settings import TrainingSettings
 from features.whole_file import write_whole
 from inference.rollout.record import Entry
-from training.settings import TrainingSettings
 
 
 def rollouts_folder(settings: TrainingSettings) -> Path:

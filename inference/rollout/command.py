@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
+from contracts.bundle.errors import BundleError
+from contracts.errors import TrainingError
+from contracts.problem import Problem, ProblemError, load_problem
 from features.command_line import parse_moment
 from inference.prediction_log.errors import PredictionLogError
 from inference.rollout.errors import RolloutError
 from inference.rollout.split import REQUEST_ID, Mode
 from inference.settings import InferenceSettings
-from training.bundle.errors import BundleError
-from training.errors import TrainingError
-from training.problem import Problem, ProblemError, load_problem
 
 app = typer.Typer(help="Roll a version out beside the champion, judged by itself.", no_args_is_help=True)
 

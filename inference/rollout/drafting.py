@@ -6,14 +6,14 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
+from contracts.bundle.reader import read_bundle
+from contracts.problem import Problem
+from contracts.registry import current, fetch_bundle
+from contracts.settings import TrainingSettings
 from inference.rollout.errors import BadPolicyError, ChallengerError
 from inference.rollout.losses import cap_of, metric_of
 from inference.rollout.policy import DEFAULT_STEPS, CanaryStep, RolloutPolicy
 from inference.rollout.split import REQUEST_ID, Mode
-from training.bundle.reader import read_bundle
-from training.problem import Problem
-from training.registry import current, fetch_bundle
-from training.settings import TrainingSettings
 
 DEFAULT_SHARE = 0.5
 

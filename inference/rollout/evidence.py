@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype
 
+from contracts.problem import Problem
 from features.contract import INGESTED_AT, read_ingested_labels
 from features.errors import ContradictionError, TableMissingError
 from inference.label_join import KNOWN_AT, LABEL, join_labels
@@ -20,7 +21,6 @@ from inference.rollout.errors import OutcomesUnreadableError
 from inference.rollout.record import Rollout
 from inference.rollout.split import position, unit_of
 from inference.settings import InferenceSettings
-from training.problem import Problem
 
 IS_CHALLENGERS = "is_challengers"
 KNOWABLE_AT = "knowable_at"

@@ -8,15 +8,15 @@ import logging
 
 from pydantic import ValidationError
 
+from contracts.errors import RegistryUnavailableError
+from contracts.problem import Problem
+from contracts.registry import Deployment, ModelVersionRef
 from inference.rollout.actions import end
 from inference.rollout.errors import NoRolloutError
 from inference.rollout.record import Rollout, current_rollout
 from inference.served_model import ServedModel, load_model
 from inference.serving_set import ServingSet
 from inference.settings import InferenceSettings
-from training.errors import RegistryUnavailableError
-from training.problem import Problem
-from training.registry import Deployment, ModelVersionRef
 
 logger = logging.getLogger(__name__)
 

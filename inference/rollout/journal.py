@@ -4,7 +4,7 @@ Order: intent written, carried out, history entry written, intent removed; all o
 step says what shall be, not what changes, so that the next call repeats them until they are done. What
 servers follow is one tag, written in one call: they see a rollout as it was or as it shall be, never half.
 
-The champion moves only by `training.promotion`, with its own journal and expected champion. A promotion by
+The champion moves only by `contracts.promotion`, with its own journal and expected champion. A promotion by
 anyone else ends the rollout at once, since servers and judges hold it to the champion that it started with;
 the next call here records that.
 """
@@ -14,6 +14,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from contracts.bundle.errors import BundleError
+from contracts.errors import PromotionError, RegistryUnavailableError
+from contracts.promotion import history as promotion_history
+from contracts.promotion import promote, recover
+from contracts.registry import Deployment, deployed, open_client
+from contracts.settings import TrainingSettings
+from contracts.write_lock import write_lock
 from inference.rollout.archive import archive_entry
 from inference.rollout.errors import RolloutBusyError
 from inference.rollout.record import (
@@ -30,13 +37,6 @@ from inference.rollout.record import (
     pending_intent,
     read_history,
 )
-from training.bundle.errors import BundleError
-from training.errors import PromotionError, RegistryUnavailableError
-from training.promotion import history as promotion_history
-from training.promotion import promote, recover
-from training.registry import Deployment, deployed, open_client
-from training.settings import TrainingSettings
-from training.write_lock import write_lock
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from time import sleep
 from typing import Final
 
+from contracts.bundle.errors import BundleError
+from contracts.errors import RegistryUnavailableError
+from contracts.problem import Problem
 from inference.prediction_log.errors import PredictionLogError
 from inference.rollout.actions import advance, end, under_way
 from inference.rollout.comparison import compare
@@ -16,9 +19,6 @@ from inference.rollout.record import Entry, Figures, Rollout
 from inference.rollout.verdict import Verdict, judge
 from inference.rollout.waiting import start_waiting
 from inference.settings import InferenceSettings
-from training.bundle.errors import BundleError
-from training.errors import RegistryUnavailableError
-from training.problem import Problem
 
 logger = logging.getLogger(__name__)
 

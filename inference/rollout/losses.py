@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from contracts.problem import Problem
 from inference.rollout.errors import BadPolicyError
 from inference.rollout.policy import Metric
-from training.problem import Problem
 
 Floats = npt.NDArray[np.float64]
 PROBABILITY_CLIP: Final = 0.01

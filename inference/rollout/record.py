@@ -5,10 +5,10 @@ from typing import Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from contracts.promotion import HISTORY_PREFIX as PROMOTION_PREFIX
+from contracts.registry import Deployment
 from inference.rollout.policy import RolloutPolicy
 from inference.rollout.split import Split
-from training.promotion import HISTORY_PREFIX as PROMOTION_PREFIX
-from training.registry import Deployment
 
 RECORD_VERSION: Final = 1
 CURRENT_TAG: Final = "rollout.current"

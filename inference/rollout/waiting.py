@@ -1,12 +1,12 @@
 """Versions that the gate accepted and training left to a rollout: the newest is started when none runs."""
 
+from contracts.problem import Problem
+from contracts.promotion import history as promotion_history
+from contracts.registry import deployed, list_versions
 from inference.rollout.actions import start
 from inference.rollout.drafting import draft_policy
 from inference.rollout.record import Rollout, read_history
 from inference.settings import InferenceSettings
-from training.problem import Problem
-from training.promotion import history as promotion_history
-from training.registry import deployed, list_versions
 
 
 def waiting_version(settings: InferenceSettings, name: str) -> str | None:

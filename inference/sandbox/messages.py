@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from training.bundle.runtime import NetworkRuntime
+from contracts.bundle.runtime import NetworkRuntime
 
 # More would wait for a reader, who comes when the process has ended.
 LONGEST_TEXT: Final = 4_000

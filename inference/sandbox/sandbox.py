@@ -5,14 +5,7 @@ from typing import Final
 
 from filelock import FileLock
 
-from inference.errors import ModelRefusedError
-from inference.request_limits import LONGEST_TEXT
-from inference.sandbox.errors import LimitError
-from inference.sandbox.limits import Limits, run_trial
-from inference.sandbox.messages import TrialReport, TrialRequest
-from inference.sandbox.outcomes import KeptOutcome
-from inference.settings import InferenceSettings
-from training.bundle.errors import (
+from contracts.bundle.errors import (
     BundleDigestError,
     BundleError,
     BundleMissingError,
@@ -20,8 +13,15 @@ from training.bundle.errors import (
     BundleUnsafeError,
     GraphSafetyError,
 )
-from training.bundle.reader import Bundle
-from training.bundle.scorer import ScorerError
+from contracts.bundle.reader import Bundle
+from contracts.bundle.scorer import ScorerError
+from inference.errors import ModelRefusedError
+from inference.request_limits import LONGEST_TEXT
+from inference.sandbox.errors import LimitError
+from inference.sandbox.limits import Limits, run_trial
+from inference.sandbox.messages import TrialReport, TrialRequest
+from inference.sandbox.outcomes import KeptOutcome
+from inference.settings import InferenceSettings
 
 BUNDLE_ERRORS: Final[dict[str, type[BundleError]]] = {
     kind.__name__: kind

@@ -4,13 +4,13 @@ from contextlib import suppress
 
 import numpy as np
 
+from contracts.bundle.contract import Contract
+from contracts.bundle.reader import read_bundle
+from contracts.bundle.runtime import open_scorer
+from contracts.matrix import FeatureMatrix
 from inference.errors import ExplanationUnavailableError
 from inference.explanation.attribution import attribution_of
 from inference.sandbox.messages import TrialRequest
-from training.bundle.contract import Contract
-from training.bundle.reader import read_bundle
-from training.bundle.runtime import open_scorer
-from training.matrix import FeatureMatrix
 
 
 def try_bundle(request: TrialRequest) -> None:

@@ -10,13 +10,13 @@ from typing import Final
 
 import uvicorn
 
+from contracts.registry import silence_mlflow
 from inference.server import AnnouncedServer, described, serve_on
 from inference.settings import InferenceSettings
 from inference.workers.served_first import ServedFirst
 from inference.workers.shared_figures import FiguresFolder, count_in
 from inference.workers.supervisor import Supervisor
 from inference.workers.ties import Ties
-from training.registry import silence_mlflow
 
 # What takes long of what a worker imports. Not ONNX Runtime, nor what imports it: that starts a thread, which
 # a forked process would lack. (PyArrow's allocator has one too, and starts it again after a fork.)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from training.metrics import Floats, metrics_of
-from training.problem import Task
+from contracts.metrics import Floats, metrics_of
+from contracts.problem import Task
 
 SLICE_MINIMUM = 100
 SLICE_VALUES = 12

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from training.errors import TrainingError
+from contracts.errors import TrainingError
 
 if TYPE_CHECKING:
     import pandas as pd

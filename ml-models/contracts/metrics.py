@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import metrics as sk
 
-from training.errors import UnknownMetricError
-from training.problem import Task
+from contracts.errors import UnknownMetricError
+from contracts.problem import Task
 
 Floats = npt.NDArray[np.float64]
 Direction = Literal["higher", "lower", "nearer_zero", "none"]

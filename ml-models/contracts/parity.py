@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from training.bundle.scorer import Scorer
-from training.matrix import MISSING_CATEGORY, FeatureMatrix, Floats
-from training.problem import Task
+from contracts.bundle.scorer import Scorer
+from contracts.matrix import MISSING_CATEGORY, FeatureMatrix, Floats
+from contracts.problem import Task
 
 if TYPE_CHECKING:
     import onnx

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from training.bundle.errors import BundleError
-from training.bundle.reader import read_bundle
-from training.errors import (
+from contracts.bundle.errors import BundleError
+from contracts.bundle.reader import read_bundle
+from contracts.errors import (
     NoPreviousVersionError,
     PromotionBusyError,
     PromotionError,
     StaleChampionError,
     UnknownVersionError,
 )
-from training.registry import fetch_bundle, open_client, version_ref
-from training.settings import TrainingSettings
-from training.write_lock import write_lock
+from contracts.registry import fetch_bundle, open_client, version_ref
+from contracts.settings import TrainingSettings
+from contracts.write_lock import write_lock
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

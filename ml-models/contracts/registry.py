@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
-from training.bundle.contract import CONTRACT_FILE, file_digest
-from training.bundle.errors import BundleDigestError, BundleMissingError, BundleUnsafeError
-from training.errors import RegistryUnavailableError, UnknownVersionError
-from training.registry_file import holds_registry
-from training.settings import TrainingSettings, sqlite_uri
+from contracts.bundle.contract import CONTRACT_FILE, file_digest
+from contracts.bundle.errors import BundleDigestError, BundleMissingError, BundleUnsafeError
+from contracts.errors import RegistryUnavailableError, UnknownVersionError
+from contracts.registry_file import holds_registry
+from contracts.settings import TrainingSettings, sqlite_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
 
-from training.settings import TrainingSettings
+from contracts.settings import TrainingSettings
 
 LOCK_TIMEOUT = 60.0
 

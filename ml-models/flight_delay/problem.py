@@ -2,8 +2,7 @@
 
 from datetime import timedelta
 
-from flight_delay.reasons import REASONS
-from training.problem import (
+from contracts.problem import (
     DriftPolicy,
     GatePolicy,
     Guardrail,
@@ -12,6 +11,7 @@ from training.problem import (
     RequestField,
     Windows,
 )
+from flight_delay.reasons import REASONS
 
 ENTITY_KEYS = (
     RequestField(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from training.bundle.contract import (
+from contracts.bundle.contract import (
     CARD_FILE,
     CONTRACT_FILE,
     MODEL_FILE,
@@ -17,8 +17,8 @@ from training.bundle.contract import (
     Contract,
     file_digest,
 )
+from contracts.profile import ReferenceProfile
 from training.estimators.base import FittedModel
-from training.profile import ReferenceProfile
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The model card, derived from the problem and from what was measured."""
 
-from training.bundle.contract import Contract
+from contracts.bundle.contract import Contract
+from contracts.problem import Problem
 from training.gate import GateVerdict
-from training.problem import Problem
 
 
 def write_card(problem: Problem, contract: Contract, verdict: GateVerdict) -> str:

@@ -8,34 +8,34 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from training.bundle.contract import Contract
-from training.bundle.errors import BundleError
-from training.bundle.reader import Bundle, read_bundle
-from training.bundle.scorer import Scorer
-from training.errors import (
+from contracts.bundle.contract import Contract
+from contracts.bundle.errors import BundleError
+from contracts.bundle.reader import Bundle, read_bundle
+from contracts.bundle.scorer import Scorer
+from contracts.errors import (
     ChampionUnreadableError,
     ParityError,
     RegistryUnavailableError,
     TrainingError,
 )
-from training.estimators.base import FittedModel
-from training.estimators.base_rate import BaseRateEstimator
-from training.estimators.parity import (
+from contracts.evaluate import Evaluation, compute_metrics, evaluate
+from contracts.matrix import MatrixError, to_matrix
+from contracts.metrics import Floats
+from contracts.parity import (
     PARITY_LIMIT,
     PARITY_ROWS,
     largest_error,
     prediction_scale,
     stress_rows,
 )
-from training.evaluate import Evaluation, compute_metrics, evaluate
+from contracts.problem import Problem
+from contracts.registry import ModelVersionRef, fetch_bundle
+from contracts.settings import TrainingSettings
+from training.estimators.base import FittedModel
+from training.estimators.base_rate import BaseRateEstimator
 from training.fitting import Candidate, WindowedData
 from training.gain import Gain, measure_gain, number_days
 from training.gate import Check, GateVerdict, judge
-from training.matrix import MatrixError, to_matrix
-from training.metrics import Floats
-from training.problem import Problem
-from training.registry import ModelVersionRef, fetch_bundle
-from training.settings import TrainingSettings
 from training.windows import window_ranges
 
 SCORING_THREADS: Final = 2

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from contracts.bundle.errors import BundleError
+from contracts.errors import TrainingError
+from contracts.problem import Problem, ProblemError, load_problem
+from contracts.settings import TrainingSettings
 from features.command_line import parse_moment
 from features.errors import FeatureError
-from training.bundle.errors import BundleError
-from training.errors import TrainingError
-from training.problem import Problem, ProblemError, load_problem
-from training.settings import TrainingSettings
 
 if TYPE_CHECKING:
+    from contracts.promotion import HistoryEntry
     from training.outcome import TrainingOutcome
-    from training.promotion import HistoryEntry
 
 REFUSED = 3
 EXPECTED_ERRORS = (TrainingError, BundleError, FeatureError, ProblemError)
@@ -53,9 +53,9 @@ def train(
 @app.command()
 def promote(version: str, reason: Reason) -> None:
     """Make VERSION the champion, and the present champion the previous one."""
-    from training.promotion import promote as promote_version
-    from training.promotion import recover
-    from training.registry import current
+    from contracts.promotion import promote as promote_version
+    from contracts.promotion import recover
+    from contracts.registry import current
 
     with reporting():
         settings, problem = configuration()
@@ -69,7 +69,7 @@ def promote(version: str, reason: Reason) -> None:
 @app.command()
 def rollback(reason: Reason) -> None:
     """Make the previous version the champion again."""
-    from training.promotion import rollback as roll_back
+    from contracts.promotion import rollback as roll_back
 
     with reporting():
         settings, problem = configuration()

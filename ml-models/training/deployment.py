@@ -4,9 +4,9 @@ import asyncio
 import signal
 from types import FrameType
 
-from training.errors import DeploymentError
+from contracts.errors import DeploymentError
+from contracts.problem import Problem
 from training.orchestrator import find_orchestrator
-from training.problem import Problem
 
 POLL_SECONDS = 1.0
 RUNS_AT_ONCE = 1

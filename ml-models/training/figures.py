@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from training.evaluate import Evaluation
-from training.metrics import CALIBRATION_BINS, Floats
-from training.problem import Problem
+from contracts.evaluate import Evaluation
+from contracts.metrics import CALIBRATION_BINS, Floats
+from contracts.problem import Problem
 
 SIZE = (5.0, 4.0)
 BINS = 40

@@ -9,11 +9,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from training.deployment_name import FLOW_NAME
+from contracts.deployment_name import FLOW_NAME
+from contracts.problem import load_problem
+from contracts.settings import TrainingSettings
 from training.outcome import TrainingOutcome, TrainingRequest
 from training.pipeline import train
-from training.problem import load_problem
-from training.settings import TrainingSettings
 
 Answer = TypeVar("Answer")
 

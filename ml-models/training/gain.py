@@ -11,8 +11,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 from scipy.special import stdtr, stdtrit
 
-from training.metrics import Floats, improvement, metrics_of
-from training.problem import Task
+from contracts.metrics import Floats, improvement, metrics_of
+from contracts.problem import Task
 
 Days = npt.NDArray[np.int64]
 

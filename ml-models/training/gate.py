@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from training.evaluate import Metrics
+from contracts.evaluate import Metrics
+from contracts.metrics import improvement, require_comparable
+from contracts.problem import Guardrail, Problem
 from training.gain import Gain
-from training.metrics import improvement, require_comparable
-from training.problem import Guardrail, Problem
 
 
 class GateVerdict(BaseModel):

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from contracts.problem import Problem
 from features.contract import EXAMPLES, OUTCOMES
 from features.lineage.facets import file_facet, version_facet
 from features.lineage.names import Dataset, model_version, table_name
 from features.lineage.run import RecordedRun, recorded_run
 from features.settings import FeatureSettings
 from training.outcome import TrainingRequest
-from training.problem import Problem
 
 
 @dataclass

@@ -1,9 +1,9 @@
 """The registry as text: versions with aliases and verdicts, then the history of promotions."""
 
-from training.problem import Problem
-from training.promotion import HistoryEntry, history, recover
-from training.registry import ModelVersionRef, list_versions
-from training.settings import TrainingSettings
+from contracts.problem import Problem
+from contracts.promotion import HistoryEntry, history, recover
+from contracts.registry import ModelVersionRef, list_versions
+from contracts.settings import TrainingSettings
 
 HEAD = ("version", "aliases", "family", "as of", "gate", "reason")
 

@@ -2,7 +2,7 @@
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from training.evaluate import Metrics
+from contracts.evaluate import Metrics
 from training.gate import GateVerdict
 
 

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from training.bundle.contract import Contract, Window
-from training.bundle.scorer import Scorer
-from training.bundle.writer import BundleParts, write_bundle
+from contracts.bundle.contract import Contract, Window
+from contracts.bundle.scorer import Scorer
+from contracts.metrics import Floats
+from contracts.problem import Problem
+from contracts.profile import ReferenceProfile, build_profile
+from training.bundle_writer import BundleParts, write_bundle
 from training.card import write_card
 from training.challenge import SCORING_THREADS, Challenge, Exported
 from training.fitting import WindowedData
-from training.metrics import Floats
-from training.problem import Problem
-from training.profile import ReferenceProfile, build_profile
 from training.windows import window_ranges
 
 REFERENCE_ROWS = 5_000

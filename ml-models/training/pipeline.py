@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from training.bundle.contract import CONTRACT_FILE, Contract, file_digest
+from contracts.bundle.contract import CONTRACT_FILE, Contract, file_digest
+from contracts.problem import Problem
+from contracts.promotion import promote, recover
+from contracts.registry import BUNDLE_ARTIFACT, DIGEST_TAG, FLOW_RUN_TAG, current, open_client
+from contracts.settings import TrainingSettings
 from training.challenge import (
     Challenge,
     Champion,
@@ -33,11 +37,7 @@ from training.gain import Gain
 from training.lineage import TrainingRecord, recorded_training
 from training.outcome import TrainingOutcome, TrainingRequest
 from training.packaging import package_bundle
-from training.problem import Problem
-from training.promotion import promote, recover
 from training.provenance import LOCK_FILE, code_version, environment
-from training.registry import BUNDLE_ARTIFACT, DIGEST_TAG, FLOW_RUN_TAG, current, open_client
-from training.settings import TrainingSettings
 from training.tracking import RunLog, open_nested, open_run, register
 
 Answer = TypeVar("Answer")

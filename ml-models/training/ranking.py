@@ -6,12 +6,12 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from contracts.evaluate import compute_metrics
+from contracts.matrix import FeatureMatrix
+from contracts.metrics import improvement
+from contracts.problem import Problem
 from features.schema import FeatureColumn
 from training.estimators.base import Dataset, FittedModel
-from training.evaluate import compute_metrics
-from training.matrix import FeatureMatrix
-from training.metrics import improvement
-from training.problem import Problem
 
 PROBE = "random column"
 Advice = Literal["keep", "drop"]

@@ -9,7 +9,7 @@ mpl.use("Agg")
 
 from matplotlib.figure import Figure
 
-from training.problem import Problem
+from contracts.problem import Problem
 from training.ranking import RankedFeature
 
 WIDTH, HEIGHT_PER_FEATURE, HEIGHT = 8.0, 0.22, 1.2

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from training.problem import Problem
+from contracts.problem import Problem
+from contracts.registry import open_client
+from contracts.settings import TrainingSettings
 from training.provenance import code_version
 from training.ranking import RankedFeature, WindowImportance
-from training.registry import open_client
-from training.settings import TrainingSettings
 from training.tracking import RunLog, open_run
 
 KIND_TAG, KIND = "kind", "feature ranking"

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from training.errors import RankingError
-from training.metrics import improvement, require_comparable
+from contracts.errors import RankingError
+from contracts.metrics import improvement, require_comparable
+from contracts.problem import Problem
+from contracts.settings import TrainingSettings
 from training.pipeline import Stopwatch, run_plainly
-from training.problem import Problem
 from training.ranking import RankedFeature, WindowImportance, proposed_drops, rank_features
 from training.ranking_data import RankingData, read_ranking_data
 from training.ranking_log import log_ranking, read_last_ranks
@@ -21,7 +22,6 @@ from training.ranking_windows import (
     measure_window,
     window_ends,
 )
-from training.settings import TrainingSettings
 
 Answer = TypeVar("Answer")
 WINDOWS = 3

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from training.settings import TrainingSettings
+from contracts.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

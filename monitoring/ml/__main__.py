@@ -7,11 +7,11 @@ from typing import Annotated, NoReturn
 import typer
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from contracts.problem import ProblemError, load_problem
 from features.command_line import run_commands
 from monitoring.ml.app import KNOWN_ERRORS
 from monitoring.ml.monitor import Monitor
 from monitoring.ml.settings import MonitoringSettings
-from training.problem import ProblemError, load_problem
 
 app = typer.Typer(help="Watch the served model and ask for retraining when it drifts.", no_args_is_help=True)
 AsOf = Annotated[str, typer.Option(help="End of the window, ISO 8601 with a zone.")]

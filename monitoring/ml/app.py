@@ -13,6 +13,8 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from contracts.bundle.errors import BundleError
+from contracts.errors import TrainingError
 from features.errors import FeatureError
 from inference.access.control import AccessControl
 from inference.access.description import describe_access
@@ -29,8 +31,6 @@ from monitoring.ml.metrics import make_registry
 from monitoring.ml.monitor import Monitor
 from monitoring.ml.settings import MonitoringSettings
 from monitoring.ml.trigger import load_orchestrator
-from training.bundle.errors import BundleError
-from training.errors import TrainingError
 
 KNOWN_ERRORS = (MonitoringError, TrainingError, BundleError, PredictionLogError, FeatureError)
 REFUSALS: Final = {

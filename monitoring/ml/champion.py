@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from contracts.bundle.reader import Bundle, read_bundle
+from contracts.problem import Problem
+from contracts.profile import ReferenceProfile
+from contracts.registry import current, fetch_bundle
 from features.schema import FeatureColumn
 from inference.label_join import LABEL
 from monitoring.ml.errors import NoChampionError
 from monitoring.ml.quality import measure_skill
 from monitoring.ml.sampling import sample_rows
 from monitoring.ml.settings import MonitoringSettings
-from training.bundle.reader import Bundle, read_bundle
-from training.problem import Problem
-from training.profile import ReferenceProfile
-from training.registry import current, fetch_bundle
 
 
 @dataclass(frozen=True)

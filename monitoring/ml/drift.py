@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from contracts.profile import ReferenceProfile, profile_categories, profile_numbers
 from features.schema import FeatureColumn, FeatureKind
-from training.profile import ReferenceProfile, profile_categories, profile_numbers
 
 SMALLEST_SHARE: Final = 1e-4
 

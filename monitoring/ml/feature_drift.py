@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
+from contracts.problem import Problem
 from features.contract import read_examples
 from features.feature_columns import feature_columns
 from features.historical import historical_features
@@ -15,7 +16,6 @@ from monitoring.ml.drift import comparable_columns, rank_by_drift
 from monitoring.ml.errors import FeatureDriftError
 from monitoring.ml.sampling import SEED, as_typed
 from monitoring.ml.settings import MonitoringSettings
-from training.problem import Problem
 
 WEEK = timedelta(weeks=1)
 REFERENCE_WEEKS = 4

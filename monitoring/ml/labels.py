@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
+from contracts.problem import Label
 from inference.label_join import KNOWN_AT, LABEL
-from training.problem import Label
 
 
 @dataclass(frozen=True)

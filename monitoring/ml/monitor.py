@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from filelock import FileLock
 
+from contracts.problem import Problem, load_problem
 from features.instants import EPOCH
 from monitoring.ml.champion import ChampionReference
 from monitoring.ml.decisions import Decision, DecisionLog
@@ -19,7 +20,6 @@ from monitoring.ml.rendering import ReportWriter
 from monitoring.ml.report_queue import ReportQueue
 from monitoring.ml.settings import MonitoringSettings
 from monitoring.ml.trigger import request_training
-from training.problem import Problem, load_problem
 
 
 class Monitor:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from contracts.problem import Problem
 from features.contract import read_labels
 from inference.label_join import LABEL, join_labels
 from inference.prediction_log.reader import read_predictions
@@ -22,7 +23,6 @@ from monitoring.ml.reports import PREDICTION, Compared, WindowReports, WindowSam
 from monitoring.ml.sampling import as_typed, logged_features, sample_rows
 from monitoring.ml.settings import MonitoringSettings
 from monitoring.ml.signals import Signal, data_signals, drift_signals, quality_signals
-from training.problem import Problem
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from contracts.problem import DriftPolicy
 from monitoring.ml.signals import Signal
-from training.problem import DriftPolicy
 
 VerdictName = Literal["insufficient", "hold", "drifting", "cooling_down", "retrain"]
 

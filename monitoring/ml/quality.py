@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from training.evaluate import compute_metrics
-from training.metrics import metrics_of
-from training.problem import Problem, Task
+from contracts.evaluate import compute_metrics
+from contracts.metrics import metrics_of
+from contracts.problem import Problem, Task
 
 Values = npt.NDArray[np.float64]
 SYNTHETIC_ROWS: Final = 10_000

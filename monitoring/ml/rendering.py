@@ -4,12 +4,12 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from contracts.problem import Problem
 from monitoring.ml.decisions import Decision
 from monitoring.ml.observation import Observation
 from monitoring.ml.reports import ReportKind
 from monitoring.ml.settings import MonitoringSettings
 from monitoring.ml.workspace import ReportWorkspace
-from training.problem import Problem
 
 if TYPE_CHECKING:
     from evidently.core.report import Snapshot

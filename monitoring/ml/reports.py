@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pandas as pd
 
+from contracts.matrix import names_of
+from contracts.problem import DriftPolicy, Task
 from features.schema import FeatureColumn
 from inference.label_join import LABEL
 from monitoring.ml.drift import rank_by_drift
 from monitoring.ml.evidently_library import PSI_TEST, load_evidently
 from monitoring.ml.signals import DriftVerdict
-from training.matrix import names_of
-from training.problem import DriftPolicy, Task
 
 if TYPE_CHECKING:
     from evidently import Dataset

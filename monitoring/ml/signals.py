@@ -5,9 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from contracts.problem import DriftPolicy, Problem
 from monitoring.ml.labels import Coverage
 from monitoring.ml.quality import Quality
-from training.problem import DriftPolicy, Problem
 
 Purpose = Literal["retrain", "alert"]
 NAMED = 3

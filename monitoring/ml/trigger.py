@@ -4,9 +4,9 @@ import os
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
+from contracts.deployment_name import deployment_name
+from contracts.problem import Problem
 from monitoring.ml.errors import TriggerError
-from training.deployment_name import deployment_name
-from training.problem import Problem
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun

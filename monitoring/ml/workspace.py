@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid5
 
+from contracts.problem import Problem, Task
 from monitoring.ml.errors import ReportError
 from monitoring.ml.evidently_library import load_evidently
 from monitoring.ml.reports import ReportKind
-from training.problem import Problem, Task
 
 if TYPE_CHECKING:
     from evidently.core.report import Snapshot

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from contracts.matrix import FeatureMatrix, MatrixError, to_matrix
 from tests.training.tabular_rows import COLUMNS
-from training.matrix import FeatureMatrix, MatrixError, to_matrix
 
 FRAME = pd.DataFrame(
     {

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.errors import UnknownMetricError
-from training.evaluate import SLICE_MINIMUM, compute_metrics, evaluate
-from training.metrics import BINARY, REGRESSION, calibration_error, improvement, require_comparable
-from training.problem import Task
+from contracts.errors import UnknownMetricError
+from contracts.evaluate import SLICE_MINIMUM, compute_metrics, evaluate
+from contracts.metrics import BINARY, REGRESSION, calibration_error, improvement, require_comparable
+from contracts.problem import Task
 
 LABEL = np.array([0.0, 0.0, 1.0, 1.0])
 PREDICTION = np.array([0.1, 0.4, 0.35, 0.8])

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from contracts.problem import Problem, ProblemError, RequestField, load_problem
 from tests.second_problem.problem import PROBLEM
-from training.problem import Problem, ProblemError, RequestField, load_problem
 
 
 @pytest.mark.parametrize("name", ['si"te', "si\\te", "si\nte", ""])
@@ -38,7 +38,7 @@ def test_a_problem_that_contradicts_itself_is_named_with_what_to_do(
 ) -> None:
     defined = """
 from datetime import timedelta
-from tests.training.test_problem import with_gate
+from tests.contracts.test_problem import with_gate
 
 PROBLEM = with_gate(timedelta(days=1), 0.8)
 """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.registry_changes import RegistryChanges
+from contracts.registry_changes import RegistryChanges
 
 
 def write(database: Path, value: int) -> None:

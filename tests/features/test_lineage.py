@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from typer.testing import CliRunner
 
+from contracts.settings import TrainingSettings
 from features.__main__ import app
 from features.build import TABLES
 from features.lineage.diagram import edges_behind
@@ -21,7 +22,6 @@ from tests.features.lineage_events import read_events, revive
 from tests.flight_delay.quick_problem import AS_OF, PROBLEM
 from training.outcome import TrainingOutcome, TrainingRequest
 from training.pipeline import train
-from training.settings import TrainingSettings
 
 START, NEXT_START, END = "2013-01-05T00:00Z", "2013-01-08T00:00Z", "2013-01-20T00:00Z"
 PROJECT = "roundtrip"

@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+from contracts.problem import Windows
 from flight_delay.problem import PROBLEM as YEAR_PROBLEM
 from training.estimators.base import Estimator
 from training.estimators.linear import LinearEstimator
-from training.problem import Windows
 
 AS_OF = datetime(2013, 1, 20, tzinfo=UTC)
 CANDIDATES: tuple[Estimator, ...] = (LinearEstimator(task="binary"),)

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from markupsafe import escape
 
+from contracts.promotion import rollback
 from experiments.replay.record import Retraining, WeekRecord
 from experiments.settings import ReplaySettings
 from features.settings import REPOSITORY
@@ -19,7 +20,6 @@ from monitoring.ml.workspace import ReportWorkspace
 from tests.flight_delay.shrunken_year import PROBLEM, WARM_UP_DAYS, write_shifted_raw
 from tests.inference.running import running_server, wait_until
 from tests.measured import measured_python
-from training.promotion import rollback
 
 pytestmark = pytest.mark.timeout(900)
 

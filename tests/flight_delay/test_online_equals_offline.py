@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from contracts.bundle.reader import read_bundle
+from contracts.matrix import to_matrix
+from contracts.registry import current, fetch_bundle
 from experiments.processes import Service, Supervisor
 from experiments.replay.services import Services
 from experiments.replay.traffic import PredictionClient, moments
@@ -26,11 +29,8 @@ from tests.flight_delay import quick_problem
 from tests.flight_delay.hard_cases import MONTHS, TOTAL, choose_cases
 from tests.flight_delay.recompute import Recomputed, recompute
 from tests.flight_delay.recompute_world import read_world
-from training.bundle.reader import read_bundle
-from training.matrix import to_matrix
 from training.outcome import TrainingRequest
 from training.pipeline import train
-from training.registry import current, fetch_bundle
 
 pytestmark = pytest.mark.timeout(600)
 

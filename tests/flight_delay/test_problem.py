@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
+from contracts.problem import load_problem
 from features import definitions
 from features.contract import OUTCOMES, read_labels
 from flight_delay.problem import PROBLEM
-from training.problem import load_problem
 
 FEAST_TYPES = {"string": "String", "integer": "Int64", "number": "Float64", "timestamp": "UnixTimestamp"}
 

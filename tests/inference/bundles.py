@@ -10,13 +10,13 @@ import numpy as np
 import onnx
 import pandas as pd
 
+from contracts.bundle.contract import CONTRACT_FILE, Contract, Window, file_digest
+from contracts.encoders.onnx_graphs import NUMERIC_INPUT, GraphBuilder
+from contracts.matrix import FeatureMatrix, Floats
+from contracts.profile import build_profile
 from features.schema import FeatureColumn
-from training.bundle.contract import CONTRACT_FILE, Contract, Window, file_digest
-from training.bundle.writer import BundleParts, write_bundle
+from training.bundle_writer import BundleParts, write_bundle
 from training.estimators.base import Dataset
-from training.estimators.onnx_graphs import NUMERIC_INPUT, GraphBuilder
-from training.matrix import FeatureMatrix, Floats
-from training.profile import build_profile
 
 COLUMNS = (
     FeatureColumn(name="cars", kind="numeric"),

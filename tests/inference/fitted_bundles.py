@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from contracts.bundle.contract import Contract, Window, file_digest
+from contracts.bundle.reader import Bundle, read_bundle
+from contracts.matrix import FeatureMatrix, names_of
+from contracts.problem import Problem, Task
+from contracts.profile import build_profile
 from tests.inference.parking import PROBLEM as PARKING
 from tests.training.tabular_rows import COLUMNS, make_rows
-from training.bundle.contract import Contract, Window, file_digest
-from training.bundle.reader import Bundle, read_bundle
-from training.bundle.writer import BundleParts, write_bundle
+from training.bundle_writer import BundleParts, write_bundle
 from training.estimators.base import Estimator, FittedModel
-from training.matrix import FeatureMatrix, names_of
-from training.problem import Problem, Task
-from training.profile import build_profile
 
 AS_OF = datetime(2024, 4, 30, tzinfo=UTC)
 LABEL = "label"

@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from contracts.bundle.contract import CONTRACT_FILE, MODEL_FILE, NATIVE_FILE, NATIVE_FOLDER, Contract
 from inference.explanation.trees import TREES_FILE
 from tests.inference.bundles import COLUMNS
-from training.bundle.contract import CONTRACT_FILE, MODEL_FILE, NATIVE_FILE, NATIVE_FOLDER, Contract
-from training.bundle.writer import digests
+from training.bundle_writer import digests
 
 Damage = Callable[[Path], object]
 PICKLED = pickle.dumps({"os": "system"})

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from training.problem import GatePolicy, Label, Problem, RequestField, Windows
+from contracts.problem import GatePolicy, Label, Problem, RequestField, Windows
 
 PROBLEM = Problem(
     name="parking",

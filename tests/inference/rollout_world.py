@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from contracts.promotion import promote
+from contracts.registry import current
 from inference.rollout.policy import CanaryStep, RolloutPolicy
 from inference.rollout.split import Mode
 from inference.settings import InferenceSettings
 from tests.inference.parking import PROBLEM
-from training.promotion import promote
-from training.registry import current
 
 NAME = PROBLEM.name
 STEPS = (CanaryStep(share=0.2, labels=10), CanaryStep(share=0.6, labels=20))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from training.matrix import FeatureMatrix, Floats
+from contracts.matrix import FeatureMatrix, Floats
 
 Coalition = frozenset[int]
 Value = Callable[[Coalition], float]

@@ -9,13 +9,13 @@ import httpx
 import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from contracts.bundle.contract import MODEL_FILE
 from inference.settings import InferenceSettings
 from tests.inference.callers import bearer, new_key
 from tests.inference.parking import PROBLEM
 from tests.inference.running import free_port, running_server, wait_until
 from tests.inference.test_hot_path_given import given
 from tests.inference.world import add_version, bundle_folder, instance, set_champion
-from training.bundle.contract import MODEL_FILE
 
 HEALTH = ["/health/ready", "/v2/health/ready", "/ping", "/health"]
 DESCRIBED = ["/v1/model", f"/v2/models/{PROBLEM.name}", f"/v1/models/{PROBLEM.name}"]

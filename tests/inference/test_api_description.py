@@ -7,12 +7,12 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
+from contracts.problem import Problem, ProblemError
 from inference.request_limits import EARLIEST
 from inference.request_schema import RequestSchema, example_instance
 from tests.inference.parking import PROBLEM
 from tests.inference.test_serving_bad_input import WRONG_FIELDS
 from tests.inference.world import instance
-from training.problem import Problem, ProblemError
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from contracts.bundle.reader import read_bundle
+from contracts.matrix import MatrixError, to_matrix
 from features.online.reader import ServedFeatures
 from inference.__main__ import app
 from inference.batch.frames import score_frame
@@ -21,8 +23,6 @@ from inference.settings import InferenceSettings
 from tests.inference.bundles import COLUMNS
 from tests.inference.running import environment_of
 from tests.inference.world import NOON, bundle_folder, example_rows, instance
-from training.bundle.reader import read_bundle
-from training.matrix import MatrixError, to_matrix
 
 WINDOW = (NOON, NOON + timedelta(seconds=1))
 

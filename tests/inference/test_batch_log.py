@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from contracts.problem import load_problem
 from inference.batch.errors import DamagedInputError
 from inference.batch.log_files import GROUP_ROWS
 from inference.batch.run import BatchOptions, score_file
@@ -18,7 +19,6 @@ from inference.settings import InferenceSettings
 from tests.inference.bulk import bulk_rows, damage_last_group, write_bulk
 from tests.inference.bundles import COLUMNS
 from tests.inference.world import NOON
-from training.problem import load_problem
 
 LOGGED = BatchOptions(part_rows=100, log=True)
 

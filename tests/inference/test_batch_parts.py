@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
 
+from contracts.matrix import to_matrix
 from inference.arrow_matrix import arrow_matrix
 from inference.batch.errors import BatchBusyError, DamagedInputError, UnwritableError
 from inference.batch.inputs import PART_ROWS, find_inputs
@@ -25,7 +26,6 @@ from tests.inference.bulk import bulk_rows, damage_last_group, write_bulk
 from tests.inference.bundles import COLUMNS, LogModel
 from tests.inference.running import ROOT, environment_of, wait_until
 from tests.inference.world import NOON, add_model, add_version, set_champion
-from training.matrix import to_matrix
 
 SMALL = BatchOptions(part_rows=100)
 LOGGED = BatchOptions(part_rows=100, log=True)

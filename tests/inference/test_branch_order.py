@@ -6,14 +6,14 @@ import numpy as np
 import onnx
 import pytest
 
+from contracts.bundle.scorer import Scorer
+from contracts.matrix import FeatureMatrix, Floats
 from inference.batch.branch_order import FEWEST_ROWS, GROUPS, TRIALS, BulkScorer, branch_order, first_cuts
 from tests.inference.fitted_bundles import write_fitted_bundle
 from tests.training.tabular_rows import make_matrix
-from training.bundle.scorer import Scorer
 from training.estimators.base import Estimator
 from training.estimators.boosted_trees import BoostedTreesEstimator
 from training.estimators.linear import LinearEstimator
-from training.matrix import FeatureMatrix, Floats
 
 TREES, LINEAR = BoostedTreesEstimator("binary", rounds=40), LinearEstimator("binary")
 MATRIX = make_matrix(FEWEST_ROWS + 500, seed=7)

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from contracts.bundle.contract import REFERENCE_FILE
+from contracts.bundle.reader import Bundle
 from inference.__main__ import app
 from inference.edge import runner
 from inference.edge.checking import PARITY_LIMIT, largest_error, require_parity, run_exported
@@ -21,8 +23,6 @@ from inference.settings import InferenceSettings
 from tests.inference.fitted_bundles import fitted_problem, to_frame, with_file, write_fitted_bundle
 from tests.inference.running import environment_of
 from tests.training.tabular_rows import make_matrix
-from training.bundle.contract import REFERENCE_FILE
-from training.bundle.reader import Bundle
 from training.estimators.base import Estimator
 from training.estimators.boosted_trees import BoostedTreesEstimator
 from training.estimators.linear import LinearEstimator

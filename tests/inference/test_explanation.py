@@ -12,6 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 import xgboost
 
+from contracts.bundle.contract import REFERENCE_FILE
+from contracts.bundle.errors import BundleSchemaError
+from contracts.bundle.reader import Bundle, read_bundle
+from contracts.matrix import FeatureMatrix
+from contracts.problem import Task
 from inference.errors import ExplanationUnavailableError
 from inference.explanation.explainer import Explainer, explainer_of
 from inference.explanation.margin import margin_scorer
@@ -27,16 +32,11 @@ from tests.inference.running import ROOT
 from tests.inference.shapley import against_reference, along_trees, brute_force
 from tests.inference.world import instance
 from tests.training.tabular_rows import COLUMNS, make_matrix, make_rows
-from training.bundle.contract import REFERENCE_FILE
-from training.bundle.errors import BundleSchemaError
-from training.bundle.reader import Bundle, read_bundle
 from training.estimators.base_rate import BaseRateEstimator
 from training.estimators.boosted_trees import BoostedTreesCore, BoostedTreesEstimator
 from training.estimators.linear import LinearEstimator
 from training.estimators.native import load_native
 from training.estimators.network import NetworkEstimator
-from training.matrix import FeatureMatrix
-from training.problem import Task
 
 # What single precision leaves of a margin of a few units, or of a value of a thousand.
 ROUNDING = {"binary": 2e-5, "regression": 2e-2}

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from contracts.registry import open_client
 from features.online.plan_file import read_plan
 from inference.last_deployment import LastDeployment
 from inference.model_follower import ModelFollower
@@ -20,7 +21,6 @@ from tests.inference.running import (
     wait_until,
 )
 from tests.inference.world import add_version, instance, set_champion
-from training.registry import open_client
 
 SLOW_TO_IMPORT = ("feast", "torch", "ibis", "duckdb", "evidently", "prefect", "xgboost", "sklearn")
 REPORTING = f"""

@@ -9,6 +9,25 @@ from typing import Any
 import httpx
 import pytest
 
+from contracts.bundle.contract import (
+    CARD_FILE,
+    CONTRACT_FILE,
+    MODEL_FILE,
+    PROFILE_FILE,
+    REFERENCE_FILE,
+    file_digest,
+)
+from contracts.bundle.errors import (
+    BundleDigestError,
+    BundleError,
+    BundleMissingError,
+    BundleSchemaError,
+    BundleUnsafeError,
+    GraphSafetyError,
+)
+from contracts.bundle.reader import read_bundle
+from contracts.bundle.scorer import ScorerError
+from contracts.registry import DIGEST_TAG, ModelVersionRef, fetch_bundle, open_client
 from inference.settings import InferenceSettings
 from tests.inference import forgeries
 from tests.inference.bundles import LevelModel, write_level_bundle
@@ -17,25 +36,6 @@ from tests.inference.parking import PROBLEM
 from tests.inference.running import ServerProcess, list_warnings, wait_until
 from tests.inference.test_model_follower import Load
 from tests.inference.world import add_version, bundle_folder, instance, set_champion, world_settings
-from training.bundle.contract import (
-    CARD_FILE,
-    CONTRACT_FILE,
-    MODEL_FILE,
-    PROFILE_FILE,
-    REFERENCE_FILE,
-    file_digest,
-)
-from training.bundle.errors import (
-    BundleDigestError,
-    BundleError,
-    BundleMissingError,
-    BundleSchemaError,
-    BundleUnsafeError,
-    GraphSafetyError,
-)
-from training.bundle.reader import read_bundle
-from training.bundle.scorer import ScorerError
-from training.registry import DIGEST_TAG, ModelVersionRef, fetch_bundle, open_client
 
 # A version that is forged is tried out first: a new process has to start.
 SOON = 30.0

@@ -9,22 +9,22 @@ import pytest
 import torch
 from prometheus_client.core import GaugeMetricFamily
 
+from contracts.bundle.contract import CONTRACT_FILE, NATIVE_FOLDER
+from contracts.bundle.errors import BundleDigestError
+from contracts.bundle.providers import CPU_PROVIDER, CUDA_PROVIDER, Device, open_session
+from contracts.bundle.reader import Bundle, read_bundle
+from contracts.bundle.runtime import NetworkRuntime, open_scorer
+from contracts.bundle.scorer import Scorer
+from contracts.parity import PARITY_LIMIT
 from inference.observability.gpu import GpuFigures
 from inference.settings import InferenceSettings
 from tests.inference.fitted_bundles import write_fitted_bundle
 from tests.inference.running import list_warnings, running_server
 from tests.inference.world import instance
 from tests.training.tabular_rows import make_matrix
-from training.bundle.contract import CONTRACT_FILE, NATIVE_FOLDER
-from training.bundle.errors import BundleDigestError
-from training.bundle.providers import CPU_PROVIDER, CUDA_PROVIDER, Device, open_session
-from training.bundle.reader import Bundle, read_bundle
-from training.bundle.runtime import NetworkRuntime, open_scorer
-from training.bundle.scorer import Scorer
-from training.bundle.writer import digests
+from training.bundle_writer import digests
 from training.estimators.boosted_trees import BoostedTreesEstimator
 from training.estimators.network import WEIGHTS_FILE, NetworkEstimator
-from training.estimators.parity import PARITY_LIMIT
 
 ROWS = make_matrix(700, seed=5)
 HAS_CUDA_PROVIDER = CUDA_PROVIDER in onnxruntime.get_available_providers()

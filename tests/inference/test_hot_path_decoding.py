@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from contracts.problem import Problem, ProblemError
 from inference.errors import InferenceError
 from inference.feature_rows import FeatureRow, ModelInputs
 from inference.hot_path.given_features import GivenFeaturesError
@@ -19,7 +20,6 @@ from tests.inference.bundles import COLUMNS
 from tests.inference.parking import PROBLEM
 from tests.inference.test_hot_path_given import GIVEN
 from tests.inference.world import instance
-from training.problem import Problem, ProblemError
 
 MOST_ITEMS = 3
 SCHEMAS = {replay: RequestSchema(PROBLEM, replay, MOST_ITEMS) for replay in (False, True)}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from contracts.registry import version_ref
 from inference.admission.admission import Admission
 from inference.call import Call
 from inference.core.answer import Answer
@@ -32,7 +33,6 @@ from tests.inference.parking import PROBLEM
 from tests.inference.running import PATIENCE, wait_until
 from tests.inference.test_hot_path_given import GIVEN
 from tests.inference.world import NOON, add_model
-from training.registry import version_ref
 
 TOMORROW = datetime(2100, 1, 1, tzinfo=UTC)
 FEWER_COLUMNS = tuple(column for column in COLUMNS if column.name != "trend")

@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
+from contracts.bundle.contract import CONTRACT_FILE, MODEL_FILE, SCHEMA_VERSION
+from contracts.registry import Deployment, deployed, open_client
 from features.schema import FeatureColumn
 from inference.model_follower import SILENT_SECONDS, ModelFollower
 from inference.served_model import ServedModel
@@ -21,8 +23,6 @@ from tests.inference.bundles import COLUMNS
 from tests.inference.parking import PROBLEM
 from tests.inference.running import list_warnings, running_server, wait_until
 from tests.inference.world import add_version, bundle_folder, instance, set_champion
-from training.bundle.contract import CONTRACT_FILE, MODEL_FILE, SCHEMA_VERSION
-from training.registry import Deployment, deployed, open_client
 
 MOVES = 6
 # How long SQLite waits for a lock: what asks the registry meanwhile takes as long.

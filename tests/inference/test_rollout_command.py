@@ -5,6 +5,7 @@ import re
 import pytest
 from typer.testing import CliRunner
 
+from contracts.registry import open_client
 from inference.__main__ import app
 from inference.rollout.actions import history, under_way
 from inference.rollout.losses import TYPICAL_LOSSES
@@ -12,7 +13,6 @@ from inference.settings import InferenceSettings
 from tests.inference.rollout_world import NAME, champion_of
 from tests.inference.running import environment_of
 from tests.inference.world import add_version
-from training.registry import open_client
 
 
 @pytest.fixture

@@ -12,6 +12,9 @@ import onnx
 import pandas as pd
 import pytest
 
+from contracts.bundle.contract import MODEL_FILE
+from contracts.encoders.onnx_graphs import NUMERIC_INPUT, GraphBuilder
+from contracts.registry import BUNDLE_ARTIFACT, DIGEST_TAG, deployed, open_client
 from features.schema import FeatureColumn
 from inference.rollout.actions import history, start, under_way
 from inference.rollout.errors import OutcomesUnreadableError
@@ -25,9 +28,6 @@ from tests.inference.parking import PROBLEM
 from tests.inference.rollout_world import NAME, policy_of, promote_version
 from tests.inference.running import wait_until
 from tests.inference.world import add_version, bundle_folder, instance
-from training.bundle.contract import MODEL_FILE
-from training.estimators.onnx_graphs import NUMERIC_INPUT, GraphBuilder
-from training.registry import BUNDLE_ARTIFACT, DIGEST_TAG, deployed, open_client
 
 ASKED = 20
 

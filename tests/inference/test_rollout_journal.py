@@ -6,6 +6,11 @@ from datetime import UTC, datetime
 import pytest
 from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModelTag
 
+from contracts.bundle.contract import CONTRACT_FILE, MODEL_FILE
+from contracts.bundle.errors import BundleError
+from contracts.errors import StaleChampionError, UnknownVersionError
+from contracts.promotion import rollback
+from contracts.registry import Deployment, current, deployed, open_client
 from inference.rollout.actions import advance, end, history, start, under_way
 from inference.rollout.archive import rollouts_folder
 from inference.rollout.errors import ChallengerError, NoRolloutError, RolloutRunningError
@@ -16,11 +21,6 @@ from inference.settings import InferenceSettings
 from tests.inference.rollout_world import NAME, champion_of, policy_of, promote_version
 from tests.inference.world import add_version, bundle_folder
 from tests.training.dying_client import DyingClient, ProcessDiedError
-from training.bundle.contract import CONTRACT_FILE, MODEL_FILE
-from training.bundle.errors import BundleError
-from training.errors import StaleChampionError, UnknownVersionError
-from training.promotion import rollback
-from training.registry import Deployment, current, deployed, open_client
 
 FIGURES = Figures(
     labels=(10, 10),
@@ -209,7 +209,7 @@ def test_a_crash_between_any_two_writes_is_finished(
         with monkeypatch.context() as patch:
             client = DyingClient(settings, writes)
             patch.setattr("inference.rollout.journal.open_client", lambda _, client=client: client)
-            patch.setattr("training.promotion.open_client", lambda _, client=client: client)
+            patch.setattr("contracts.promotion.open_client", lambda _, client=client: client)
             with pytest.raises(ProcessDiedError):
                 carry(settings, rollout, action)
         # then the next look finishes it, once

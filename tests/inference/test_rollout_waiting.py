@@ -2,6 +2,9 @@
 
 import pytest
 
+from contracts.promotion import rollback
+from contracts.registry import open_client
+from contracts.settings import TrainingSettings
 from inference.rollout.actions import end, start, under_way
 from inference.rollout.judging import watch
 from inference.rollout.waiting import start_waiting, waiting_version
@@ -9,9 +12,6 @@ from inference.settings import InferenceSettings
 from tests.inference.parking import PROBLEM
 from tests.inference.rollout_world import NAME, policy_of, promote_version
 from tests.inference.world import add_version
-from training.promotion import rollback
-from training.registry import open_client
-from training.settings import TrainingSettings
 
 
 @pytest.fixture

@@ -8,6 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from contracts.bundle.contract import CONTRACT_FILE, file_digest
+from contracts.bundle.errors import BundleSchemaError
+from contracts.bundle.reader import Bundle, read_bundle
 from inference.sandbox import limits
 from inference.sandbox.errors import LimitError
 from inference.sandbox.messages import TrialRequest
@@ -19,9 +22,6 @@ from tests.inference.forgeries import Damage, regraphed
 from tests.inference.running import ROOT, wait_until
 from tests.inference.world import world_settings
 from tests.measured import measured_python
-from training.bundle.contract import CONTRACT_FILE, file_digest
-from training.bundle.errors import BundleSchemaError
-from training.bundle.reader import Bundle, read_bundle
 
 LITTLE = 2**29
 SHORT = 3.0

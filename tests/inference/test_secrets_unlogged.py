@@ -7,13 +7,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from contracts.errors import RegistryUnavailableError
+from contracts.registry import current
+from contracts.settings import TrainingSettings
 from inference.access.caller import Scope
 from tests.inference.callers import bearer, new_key
 from tests.inference.running import ROOT, SAYS_JSON, started_command, wait_until
 from tests.inference.world import add_version, instance, set_champion, world_settings
-from training.errors import RegistryUnavailableError
-from training.registry import current
-from training.settings import TrainingSettings
 
 SCRIPT = ROOT / "inference" / "__main__.py"
 PSEUDONYM_KEY = "5eed" * 16

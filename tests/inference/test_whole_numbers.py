@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
+from contracts.problem import RequestField
 from features.feature_columns import feature_columns
 from features.settings import FeatureSettings
 from features.store import open_store
@@ -22,7 +23,6 @@ from inference.settings import InferenceSettings
 from tests.features.small_world import START, build_world
 from tests.inference.logged_lines import DAY, LAYOUT, entry, open_log
 from tests.inference.parking import PROBLEM
-from training.problem import RequestField
 
 LAST = 2**53 + 1
 SITE = RequestField(

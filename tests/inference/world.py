@@ -9,12 +9,12 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 
+from contracts.registry import BUNDLE_ARTIFACT, DIGEST_TAG, open_client, version_ref
 from features.store import apply_repository, open_store
 from inference.sandbox.sandbox import kept_outcome
 from inference.settings import InferenceSettings
 from tests.inference.bundles import COLUMNS, LevelModel, write_level_bundle
 from tests.inference.parking import PROBLEM
-from training.registry import BUNDLE_ARTIFACT, DIGEST_TAG, open_client, version_ref
 
 REPOSITORY = Path(__file__).with_name("repository")
 START = datetime(2024, 5, 1, tzinfo=UTC)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
+from contracts.problem import DriftPolicy, GatePolicy, Label, Problem, RequestField, Windows
 from features.schema import FeatureColumn
-from training.problem import DriftPolicy, GatePolicy, Label, Problem, RequestField, Windows
 
 COLUMNS = (
     FeatureColumn(name="country", kind="categorical"),

@@ -5,11 +5,11 @@ import json
 import pytest
 from typer.testing import CliRunner, Result
 
+from contracts.registry import open_client
 from monitoring.ml.__main__ import app
 from monitoring.ml.settings import MonitoringSettings
 from tests.monitoring.orders import PROBLEM, START, WEEK, draw_orders
 from tests.monitoring.world import live_through
-from training.registry import open_client
 
 END = (START + WEEK).isoformat()
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from contracts.profile import build_profile
 from monitoring.ml.drift import column_psi, comparable_columns, missing_share_rise, population_stability_index
 from tests.monitoring.orders import COLUMNS, POLICY, START, draw_orders
-from training.profile import build_profile
 
 
 def test_equal_shares_have_index_zero() -> None:

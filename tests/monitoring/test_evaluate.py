@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 import pytest
 
+from contracts.registry import open_client
 from inference.prediction_log.errors import UnknownLogVersionError
 from inference.prediction_log.schema import log_folder
 from monitoring.ml.decisions import Decision
@@ -20,7 +21,6 @@ from tests.monitoring.world import (
     log_predictions,
     write_outcomes,
 )
-from training.registry import open_client
 
 OpenMonitor = Callable[[MonitoringSettings], Monitor]
 ORDERS = 1_200

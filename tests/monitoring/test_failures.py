@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
+from contracts.registry import open_client
 from monitoring.ml.app import create_app
 from monitoring.ml.report_queue import ReportQueue
 from monitoring.ml.settings import MonitoringSettings
 from tests.monitoring.orders import PROBLEM, START, WEEK
-from training.registry import open_client
 
 Break = Callable[[MonitoringSettings], None]
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from contracts.problem import Problem
 from monitoring.ml.quality import measure_quality
 from tests.monitoring.orders import POLICY, PROBLEM, START, draw_orders
 from tests.second_problem.problem import PROBLEM as REGRESSION
-from training.problem import Problem
 
 
 def measure_orders(worse: float = 0.0, noise: float = 0.0) -> tuple[float, float]:

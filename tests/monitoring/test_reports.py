@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from contracts.problem import Task
 from inference.label_join import LABEL
 from monitoring.ml.drift import column_psi
 from monitoring.ml.evidently_library import load_evidently
@@ -17,7 +18,6 @@ from monitoring.ml.settings import MonitoringSettings
 from monitoring.ml.workspace import ReportWorkspace
 from tests.monitoring.orders import COLUMNS, POLICY, PROBLEM, START, WEEK, draw_orders
 from tests.monitoring.world import live_through
-from training.problem import Task
 
 END = START + WEEK
 

@@ -7,18 +7,18 @@ from typing import Any
 
 import pandas as pd
 
+from contracts.bundle.contract import CONTRACT_FILE, Contract, Window, file_digest
+from contracts.evaluate import compute_metrics
+from contracts.matrix import to_matrix
+from contracts.profile import build_profile
+from contracts.registry import BUNDLE_ARTIFACT, DIGEST_TAG, open_client
 from inference.prediction_log.schema import arrow_schema, log_folder
 from monitoring.ml.settings import MonitoringSettings
 from tests.inference.bulk_log import append_batch
 from tests.monitoring.orders import COLUMNS, PROBLEM, START, draw_orders
-from training.bundle.contract import CONTRACT_FILE, Contract, Window, file_digest
-from training.bundle.writer import BundleParts, write_bundle
+from training.bundle_writer import BundleParts, write_bundle
 from training.estimators.base import Dataset
 from training.estimators.base_rate import BaseRateEstimator
-from training.evaluate import compute_metrics
-from training.matrix import to_matrix
-from training.profile import build_profile
-from training.registry import BUNDLE_ARTIFACT, DIGEST_TAG, open_client
 
 REFERENCE_DAYS = 21
 

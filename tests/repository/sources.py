@@ -13,6 +13,7 @@ README = ROOT / "README.md"
 # Import name of each room, and the folder it lies in.
 ROOMS = {
     "features": ROOT / "features",
+    "contracts": ROOT / "ml-models" / "contracts",
     "training": ROOT / "ml-models" / "training",
     "flight_delay": ROOT / "ml-models" / "flight_delay",
     "inference": ROOT / "inference",

@@ -19,6 +19,7 @@ from tests.repository.sources import ROOMS, ROOT, list_imports, list_python_file
 OWN = {*ROOMS, "tests"}
 EXTRAS_OF = {room: (room,) for room in ROOMS} | {
     "features": ("features", "redis", "postgres", "spark"),
+    "contracts": ("inference",),
     "flight_delay": ("training",),
     "inference": ("inference", "tracing", "ray", "gpu", "client"),
 }
@@ -42,7 +43,7 @@ LIGHT = (
         "features.store",
         "features.online.reader",
     ),
-    *("training.problem", "training.settings", "training.registry", "training.bundle.reader"),
+    *("contracts.problem", "contracts.settings", "contracts.registry", "contracts.bundle.reader"),
     *("inference.app", "inference.server", "inference.batch"),
 )
 HEAVY_PACKAGES = {

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from contracts.settings import TrainingSettings
 from features.store import apply_repository
 from tests.second_problem.tables import write_tables
-from training.settings import TrainingSettings
 
 REPOSITORY = Path(__file__).resolve().parent
 PROBLEM_PATH = "tests.second_problem.problem:PROBLEM"

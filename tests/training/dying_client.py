@@ -1,7 +1,7 @@
 """A registry's client whose process dies in the middle of what it writes."""
 
-from training.registry import open_client
-from training.settings import TrainingSettings
+from contracts.registry import open_client
+from contracts.settings import TrainingSettings
 
 
 class ProcessDiedError(Exception):

@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from contracts.matrix import FeatureMatrix, Floats
+from contracts.problem import Task
 from features.schema import FeatureColumn
 from training.estimators.base import Dataset, Estimator
 from training.estimators.base_rate import BaseRateEstimator
 from training.estimators.boosted_trees import BoostedTreesEstimator
 from training.estimators.linear import LinearEstimator
 from training.estimators.network import NetworkEstimator
-from training.matrix import FeatureMatrix, Floats
-from training.problem import Task
 
 COLUMNS = (
     FeatureColumn(name="shape", kind="categorical"),

@@ -8,22 +8,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.second_problem.problem import PROBLEM
-from tests.training.conftest import TrainedWorld
-from training.bundle.contract import CONTRACT_FILE, SCHEMA_VERSION, Contract, file_digest
-from training.bundle.errors import (
+from contracts.bundle.contract import CONTRACT_FILE, SCHEMA_VERSION, Contract, file_digest
+from contracts.bundle.errors import (
     BundleDigestError,
     BundleError,
     BundleMissingError,
     BundleSchemaError,
     BundleUnsafeError,
 )
-from training.bundle.reader import read_bundle
-from training.bundle.writer import digests
-from training.estimators.parity import PARITY_LIMIT, PARITY_ROWS
+from contracts.bundle.reader import read_bundle
+from contracts.parity import PARITY_LIMIT, PARITY_ROWS
+from contracts.registry import fetch_bundle, version_ref
+from contracts.settings import TrainingSettings
+from tests.second_problem.problem import PROBLEM
+from tests.training.conftest import TrainedWorld
+from training.bundle_writer import digests
 from training.packaging import REFERENCE_ROWS
-from training.registry import fetch_bundle, version_ref
-from training.settings import TrainingSettings
 from training.windows import WINDOW_NAMES
 
 Damage = Callable[[Path], object]

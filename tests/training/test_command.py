@@ -10,13 +10,13 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from typer.testing import CliRunner, Result
 
+from contracts.promotion import INTENT_TAG, Intent, history
+from contracts.registry import current, open_client, version_ref
+from contracts.settings import TrainingSettings
 from features.settings import REPOSITORY
 from tests.second_problem.world import dock_environment
 from tests.training.conftest import AFTER_THE_SHIFT
 from training.command import REFUSED, app
-from training.promotion import INTENT_TAG, Intent, history
-from training.registry import current, open_client, version_ref
-from training.settings import TrainingSettings
 
 NAME = "dock_demand"
 NOWHERE = "127.0.0.1:9"

@@ -9,11 +9,11 @@ from itertools import count
 
 import numpy as np
 
+from contracts.bundle.reader import read_bundle
+from contracts.promotion import INTENT_TAG, history, promote, recover
+from contracts.registry import current, fetch_bundle, open_client
+from contracts.settings import TrainingSettings
 from tests.second_problem.problem import PROBLEM
-from training.bundle.reader import read_bundle
-from training.promotion import INTENT_TAG, history, promote, recover
-from training.registry import current, fetch_bundle, open_client
-from training.settings import TrainingSettings
 
 KILLS = 20
 LONGEST_LIFE = 0.6

@@ -14,6 +14,10 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
+from contracts.deployment_name import deployment_name
+from contracts.promotion import recover
+from contracts.registry import current, version_of_flow_run
+from contracts.settings import TrainingSettings
 from experiments.replay.services import talking_to
 from features.settings import REPOSITORY
 from tests.inference.running import wait_until
@@ -21,10 +25,6 @@ from tests.measured import measured_python
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.world import build_docks, dock_environment
 from tests.training.conftest import AFTER_THE_SHIFT, BEFORE_THE_SHIFT
-from training.deployment_name import deployment_name
-from training.promotion import recover
-from training.registry import current, version_of_flow_run
-from training.settings import TrainingSettings
 
 PATIENCE = 180.0
 

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from contracts.errors import EmptyWindowError, SingleClassError
+from contracts.matrix import FeatureMatrix
 from tests.training.tabular_rows import (
     COLUMNS,
     ESTIMATORS,
@@ -16,11 +18,9 @@ from tests.training.tabular_rows import (
     make_matrix,
     make_rows,
 )
-from training.errors import EmptyWindowError, SingleClassError
 from training.estimators.base import Dataset, EstimatorError
 from training.estimators.boosted_trees import BoostedTreesEstimator
 from training.estimators.native import load_native
-from training.matrix import FeatureMatrix
 
 LEARNERS = ESTIMATORS[1:]
 PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")

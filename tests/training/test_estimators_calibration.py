@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.estimators.calibration import PRIOR_ROWS, Calibration, fit_calibration, sigmoid
+from contracts.encoders.calibration import PRIOR_ROWS, Calibration, fit_calibration, sigmoid
 
 
 def draw(rows, slope, shift, seed=0):

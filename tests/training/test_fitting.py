@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from contracts.errors import ChampionUnreadableError, ParityError, TrainingError, UnknownMetricError
+from contracts.evaluate import Evaluation
+from contracts.matrix import FeatureMatrix, Floats
+from contracts.registry import current, fetch_bundle, open_client, version_ref
+from contracts.settings import TrainingSettings
 from tests.second_problem.problem import CANDIDATES, PROBLEM
 from tests.training.conftest import AFTER_THE_SHIFT, BEFORE_THE_SHIFT, TrainedWorld, run_training
 from training.challenge import export_best, export_model, hold_gate, open_champion
 from training.command import describe_outcome
 from training.dataset import build_training_set
-from training.errors import ChampionUnreadableError, ParityError, TrainingError, UnknownMetricError
 from training.estimators.base import Dataset, FittedModel
-from training.evaluate import Evaluation
 from training.fitting import (
     Candidate,
     WindowedData,
@@ -23,11 +26,8 @@ from training.fitting import (
     load_candidates,
     rank_candidates,
 )
-from training.matrix import FeatureMatrix, Floats
 from training.outcome import TrainingRequest
 from training.pipeline import train
-from training.registry import current, fetch_bundle, open_client, version_ref
-from training.settings import TrainingSettings
 
 LATER = AFTER_THE_SHIFT + timedelta(days=4)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from contracts.metrics import Floats
 from tests.training.conftest import BEFORE_THE_SHIFT
 from training.gain import DAY, Gain, measure_gain, number_days
-from training.metrics import Floats
 
 DAYS, ROWS = 7, 300
 

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
+from contracts.bundle.reader import read_bundle
+from contracts.evaluate import Metrics
+from contracts.matrix import to_matrix
+from contracts.problem import GatePolicy, Guardrail
+from contracts.registry import fetch_bundle, version_ref
 from tests.second_problem.problem import PROBLEM
 from tests.training.conftest import AFTER_THE_SHIFT, TrainedWorld
-from training.bundle.reader import read_bundle
 from training.dataset import build_training_set
-from training.evaluate import Metrics
 from training.gain import Gain
 from training.gate import GateVerdict, judge
-from training.matrix import to_matrix
-from training.problem import GatePolicy, Guardrail
-from training.registry import fetch_bundle, version_ref
 
 POLICY = GatePolicy(
     margin_over_base_rate=1.0,

@@ -4,15 +4,15 @@ from uuid import UUID
 
 import pytest
 
+from contracts.errors import EmptyWindowError
+from contracts.registry import open_client
+from contracts.settings import TrainingSettings
 from features.lineage.graph import read_graph
 from features.lineage.names import Dataset, model_version
 from tests.features.lineage_events import read_events, revive
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.tables import START
 from tests.training.conftest import BEFORE_THE_SHIFT, TrainedWorld, run_training
-from training.errors import EmptyWindowError
-from training.registry import open_client
-from training.settings import TrainingSettings
 
 PROJECT = "dock_demand"
 JOB = f"train_{PROBLEM.name}"

@@ -7,12 +7,11 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.training.tabular_rows import COLUMNS, ESTIMATORS, make_matrix, make_rows
-from training.bundle.scorer import Scorer
-from training.estimators.base import Dataset
-from training.estimators.calibration import Calibration
-from training.estimators.onnx_graphs import IR_VERSION, ML_DOMAIN, ML_OPSET, OPSET
-from training.estimators.parity import (
+from contracts.bundle.scorer import Scorer
+from contracts.encoders.calibration import Calibration
+from contracts.encoders.onnx_graphs import IR_VERSION, ML_DOMAIN, ML_OPSET, OPSET
+from contracts.matrix import FeatureMatrix
+from contracts.parity import (
     PARITY_LIMIT,
     PARITY_ROWS,
     UNKNOWN_CATEGORY,
@@ -20,7 +19,8 @@ from training.estimators.parity import (
     prediction_scale,
     stress_rows,
 )
-from training.matrix import FeatureMatrix
+from tests.training.tabular_rows import COLUMNS, ESTIMATORS, make_matrix, make_rows
+from training.estimators.base import Dataset
 
 CASES = [(task, make) for task in ("binary", "regression") for make in ESTIMATORS]
 

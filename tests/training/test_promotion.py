@@ -6,21 +6,21 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.second_problem.problem import PROBLEM
-from tests.training.dying_client import DyingClient, ProcessDiedError
-from training import promotion, write_lock
-from training.bundle.errors import BundleDigestError
-from training.bundle.reader import read_bundle
-from training.errors import (
+from contracts import promotion, write_lock
+from contracts.bundle.errors import BundleDigestError
+from contracts.bundle.reader import read_bundle
+from contracts.errors import (
     NoPreviousVersionError,
     PromotionBusyError,
     PromotionError,
     StaleChampionError,
     UnknownVersionError,
 )
-from training.promotion import INTENT_TAG, HistoryEntry, Intent, history, promote, recover, rollback
-from training.registry import current, fetch_bundle, open_client, version_ref
-from training.settings import TrainingSettings
+from contracts.promotion import INTENT_TAG, HistoryEntry, Intent, history, promote, recover, rollback
+from contracts.registry import current, fetch_bundle, open_client, version_ref
+from contracts.settings import TrainingSettings
+from tests.second_problem.problem import PROBLEM
+from tests.training.dying_client import DyingClient, ProcessDiedError
 
 NAME = PROBLEM.name
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from contracts.matrix import FeatureMatrix
+from contracts.problem import Task
 from features.schema import FeatureColumn
 from tests.second_problem.problem import PROBLEM
 from tests.training.tabular_rows import COLUMNS, make_rows
 from training.estimators.base import Dataset
 from training.estimators.boosted_trees import BoostedTreesEstimator
-from training.matrix import FeatureMatrix
-from training.problem import Task
 from training.ranking import (
     RankedFeature,
     WindowImportance,

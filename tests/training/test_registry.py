@@ -9,14 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from features.settings import REPOSITORY
-from tests.second_problem.problem import PROBLEM
-from tests.second_problem.world import dock_settings
-from tests.training.conftest import TrainedWorld
-from training.bundle.errors import BundleMissingError
-from training.bundle.reader import read_bundle
-from training.errors import RegistryUnavailableError, UnknownVersionError
-from training.registry import (
+from contracts.bundle.errors import BundleMissingError
+from contracts.bundle.reader import read_bundle
+from contracts.errors import RegistryUnavailableError, UnknownVersionError
+from contracts.registry import (
     FLOW_RUN_TAG,
     current,
     deployed,
@@ -26,7 +22,11 @@ from training.registry import (
     version_of_flow_run,
     version_ref,
 )
-from training.settings import TrainingSettings
+from contracts.settings import TrainingSettings
+from features.settings import REPOSITORY
+from tests.second_problem.problem import PROBLEM
+from tests.second_problem.world import dock_settings
+from tests.training.conftest import TrainedWorld
 
 # Looking without a pause would keep the other thread from making anything.
 BETWEEN_LOOKS = 0.005
@@ -143,7 +143,7 @@ def test_a_damaged_database_is_typed(settings: TrainingSettings) -> None:
 
 
 def test_reading_the_registry_needs_no_training_library() -> None:
-    code = "import sys, training.registry, training.bundle.reader, training.settings\n"
+    code = "import sys, contracts.registry, contracts.bundle.reader, contracts.settings\n"
     code += f"assert not [name for name in {HEAVY} if name in sys.modules]"
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True, timeout=60)
 

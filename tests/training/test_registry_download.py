@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from contracts.bundle.errors import BundleDigestError
+from contracts.bundle.reader import read_bundle
+from contracts.errors import RegistryUnavailableError
+from contracts.registry import current, fetch_bundle
+from contracts.settings import TrainingSettings
 from tests.forked import fork_off
 from tests.inference.outages import RegistryServer
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.world import dock_settings
 from tests.training.conftest import TrainedWorld
-from training.bundle.errors import BundleDigestError
-from training.bundle.reader import read_bundle
-from training.errors import RegistryUnavailableError
-from training.registry import current, fetch_bundle
-from training.settings import TrainingSettings
 
 PROCESSES = 4
 

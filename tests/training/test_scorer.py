@@ -8,9 +8,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from contracts.bundle.errors import BundleError, GraphSafetyError
+from contracts.bundle.scorer import Scorer, ScorerError
 from tests.training.tabular_rows import COLUMNS, ESTIMATORS, make_matrix, make_rows
-from training.bundle.errors import BundleError, GraphSafetyError
-from training.bundle.scorer import Scorer, ScorerError
 
 HEAVY = ("sklearn", "xgboost", "torch", "prefect", "evidently", "matplotlib", "feast", "mlflow")
 
@@ -93,6 +93,6 @@ def test_a_graph_with_other_outputs_is_refused():
 
 
 def test_scoring_imports_no_training_library():
-    script = f"import sys, training.bundle.scorer; print([m for m in {HEAVY} if m in sys.modules])"
+    script = f"import sys, contracts.bundle.scorer; print([m for m in {HEAVY} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

@@ -9,12 +9,12 @@ from typing import Any
 
 from mlflow.entities import Run
 
+from contracts.registry import open_client
+from contracts.settings import TrainingSettings
 from tests.second_problem.problem import PROBLEM
 from tests.training.conftest import BEFORE_THE_SHIFT, run_training
 from training.outcome import TrainingRequest
 from training.pipeline import train
-from training.registry import open_client
-from training.settings import TrainingSettings
 from training.tracking import open_nested, open_run
 
 

@@ -8,15 +8,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from contracts.bundle.contract import Contract, Window
+from contracts.bundle.reader import Bundle, read_bundle
+from contracts.matrix import FeatureMatrix
+from contracts.problem import GatePolicy, Label, Problem, RequestField, Windows
+from contracts.profile import build_profile
 from features.schema import FeatureColumn
-from training.bundle.contract import Contract, Window
-from training.bundle.reader import Bundle, read_bundle
-from training.bundle.writer import BundleParts, write_bundle
+from training.bundle_writer import BundleParts, write_bundle
 from training.estimators.base import Dataset
 from training.estimators.boosted_trees import BoostedTreesEstimator
-from training.matrix import FeatureMatrix
-from training.problem import GatePolicy, Label, Problem, RequestField, Windows
-from training.profile import build_profile
 
 NUMBERS, TEXTS, CODES, ROUNDS, SEED = 25, 4, 40, 300, 0
 GROUP_ROWS = 65_536

@@ -13,8 +13,8 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel, create_model
 
-from training.bundle.reader import read_bundle
-from training.matrix import FeatureMatrix, names_of
+from contracts.bundle.reader import read_bundle
+from contracts.matrix import FeatureMatrix, names_of
 
 
 def create_app() -> FastAPI:

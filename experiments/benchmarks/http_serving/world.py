@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from contracts.bundle.reader import Bundle, read_bundle
+from contracts.matrix import names_of, to_matrix
+from contracts.problem import Problem, load_problem
+from contracts.registry import current, fetch_bundle
 from experiments.benchmarks.point_in_time.world import prepare_year
 from features.contract import EXAMPLES, read_examples
 from features.historical import historical_features
@@ -16,12 +20,8 @@ from features.instants import BEGINNING
 from features.settings import FeatureSettings
 from features.store import open_store
 from inference.settings import InferenceSettings
-from training.bundle.reader import Bundle, read_bundle
-from training.matrix import names_of, to_matrix
 from training.outcome import TrainingRequest
 from training.pipeline import train
-from training.problem import Problem, load_problem
-from training.registry import current, fetch_bundle
 
 CANDIDATES = "experiments.benchmarks.http_serving.candidates:CANDIDATES"
 ROWS = 256

@@ -6,7 +6,7 @@ from codecs import getincrementaldecoder
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from training.bundle.errors import BundleMissingError, BundleUnsafeError
+from contracts.bundle.errors import BundleMissingError, BundleUnsafeError
 
 LARGEST_CONTRACT: Final = 16 * 2**20
 LARGEST_FILE: Final = 2**30

@@ -7,9 +7,9 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from contracts.bundle.errors import BundleSchemaError
+from contracts.problem import Task
 from features.schema import FeatureColumn
-from training.bundle.errors import BundleSchemaError
-from training.problem import Task
 
 SCHEMA_VERSION = 1
 CONTRACT_FILE = "contract.json"

@@ -12,9 +12,9 @@ from math import prod
 import onnx
 from google.protobuf.message import DecodeError
 
-from training.bundle.errors import GraphSafetyError
-from training.bundle.graph_sizes import require_modest_sizes
-from training.bundle.graph_walk import has_sparse_tensors, walk_nodes, walk_tensors
+from contracts.bundle.errors import GraphSafetyError
+from contracts.bundle.graph_sizes import require_modest_sizes
+from contracts.bundle.graph_walk import has_sparse_tensors, walk_nodes, walk_tensors
 
 # The newest version of each operator set that this release of ONNX describes.
 NEWEST_VERSIONS = {

@@ -12,8 +12,8 @@ from math import prod
 
 import onnx
 
-from training.bundle.errors import GraphSafetyError
-from training.bundle.graph_walk import walk_graphs, walk_nodes
+from contracts.bundle.errors import GraphSafetyError
+from contracts.bundle.graph_walk import walk_graphs, walk_nodes
 
 # For one row, where a wide network's layer has some thousands.
 LARGEST_TENSOR = 2**24

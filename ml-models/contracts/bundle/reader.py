@@ -8,14 +8,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from training.bundle.bundle_files import (
+from contracts.bundle.bundle_files import (
     LARGEST_CONTRACT,
     list_files,
     read_file,
     require_inside,
     require_safe_format,
 )
-from training.bundle.contract import (
+from contracts.bundle.contract import (
     CARD_FILE,
     CONTRACT_FILE,
     MODEL_FILE,
@@ -23,10 +23,10 @@ from training.bundle.contract import (
     REFERENCE_FILE,
     Contract,
 )
-from training.bundle.errors import BundleDigestError, BundleMissingError, BundleSchemaError
-from training.bundle.providers import Device
-from training.bundle.scorer import Scorer
-from training.profile import ReferenceProfile
+from contracts.bundle.errors import BundleDigestError, BundleMissingError, BundleSchemaError
+from contracts.bundle.providers import Device
+from contracts.bundle.scorer import Scorer
+from contracts.profile import ReferenceProfile
 
 ESSENTIAL = frozenset({MODEL_FILE, PROFILE_FILE, REFERENCE_FILE, CARD_FILE})
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
-from training.bundle.contract import NATIVE_FOLDER, REFERENCE_FILE
-from training.bundle.providers import Device
-from training.bundle.reader import Bundle
-from training.bundle.scorer import MatrixScorer
-from training.errors import TrainingError
-from training.estimators.parity import PARITY_LIMIT, largest_difference, prediction_scale, stress_rows
-from training.matrix import FeatureMatrix, to_matrix
+from contracts.bundle.contract import NATIVE_FOLDER, REFERENCE_FILE
+from contracts.bundle.providers import Device
+from contracts.bundle.reader import Bundle
+from contracts.bundle.scorer import MatrixScorer
+from contracts.errors import TrainingError
+from contracts.matrix import FeatureMatrix, to_matrix
+from contracts.parity import PARITY_LIMIT, largest_difference, prediction_scale, stress_rows
 
 NetworkRuntime = Literal["onnx", "torch"]
 

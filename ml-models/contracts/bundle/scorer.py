@@ -7,10 +7,10 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from training.bundle.errors import BundleError
-from training.bundle.graph_safety import require_plain_graph
-from training.bundle.providers import Device, OpenedSession, open_session
-from training.matrix import Categories, FeatureMatrix, Floats, Numbers
+from contracts.bundle.errors import BundleError
+from contracts.bundle.graph_safety import require_plain_graph
+from contracts.bundle.providers import Device, OpenedSession, open_session
+from contracts.matrix import Categories, FeatureMatrix, Floats, Numbers
 
 CATEGORICAL_INPUT = "categorical"
 NUMERIC_INPUT = "numeric"

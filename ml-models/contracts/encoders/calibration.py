@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.estimators.onnx_graphs import GraphBuilder
-from training.matrix import Floats
-from training.problem import Task
+from contracts.encoders.onnx_graphs import GraphBuilder
+from contracts.matrix import Floats
+from contracts.problem import Task
 
 # Rows of one week are far from independent: a week believed row by row did harm when measured (a log loss of
 # 0.427 became 0.457), and a prior of this weight did not.

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from training.estimators.onnx_graphs import GraphBuilder
-from training.matrix import Floats, Numbers
+from contracts.encoders.onnx_graphs import GraphBuilder
+from contracts.matrix import Floats, Numbers
 
 TAIL = 0.002
 SMALLEST_FLAGGED_SHARE = 0.002

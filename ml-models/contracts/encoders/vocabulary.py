@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.estimators.onnx_graphs import CATEGORICAL_INPUT, ML_DOMAIN, GraphBuilder
-from training.matrix import MISSING_CATEGORY, Categories
+from contracts.encoders.onnx_graphs import CATEGORICAL_INPUT, ML_DOMAIN, GraphBuilder
+from contracts.matrix import MISSING_CATEGORY, Categories
 
 OTHER = 0
 MISSING = 1

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from training.errors import EmptyWindowError, SingleClassError, TrainingError
-from training.matrix import FeatureMatrix, Floats
+from contracts.errors import EmptyWindowError, SingleClassError, TrainingError
+from contracts.matrix import FeatureMatrix, Floats
 
 if TYPE_CHECKING:
     import onnx

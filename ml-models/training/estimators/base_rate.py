@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contracts.encoders.onnx_graphs import GraphBuilder
+from contracts.matrix import FeatureMatrix, Floats
+from contracts.problem import Task
 from training.estimators.base import Dataset, Params, require_learnable
 from training.estimators.fitted import CalibratedModel, uncalibrated
-from training.estimators.onnx_graphs import GraphBuilder
-from training.matrix import FeatureMatrix, Floats
-from training.problem import Task
 
 if TYPE_CHECKING:
     from features.schema import FeatureColumn

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xgboost
 
+from contracts.encoders.calibration import sigmoid
+from contracts.encoders.numeric_scaling import finite
+from contracts.encoders.onnx_graphs import GraphBuilder
+from contracts.encoders.vocabulary import Vocabulary
+from contracts.matrix import FeatureMatrix, Floats, Numbers
+from contracts.problem import Task
 from training.estimators.base import Dataset, Params, require_learnable
 from training.estimators.base_rate import smoothed_logit
-from training.estimators.calibration import sigmoid
 from training.estimators.fitted import CalibratedModel, uncalibrated
-from training.estimators.numeric_scaling import finite
-from training.estimators.onnx_graphs import GraphBuilder
 from training.estimators.tree_graphs import append_trees
-from training.estimators.vocabulary import Vocabulary
-from training.matrix import FeatureMatrix, Floats, Numbers
-from training.problem import Task
 
 if TYPE_CHECKING:
     from features.schema import FeatureColumn

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from training.bundle.contract import NATIVE_FILE
+from contracts.bundle.contract import NATIVE_FILE
+from contracts.encoders.calibration import Calibration, fit_calibration
+from contracts.encoders.onnx_graphs import GraphBuilder
+from contracts.matrix import FeatureMatrix, Floats, names_of
+from contracts.problem import Task
 from training.estimators.base import Dataset, Params
-from training.estimators.calibration import Calibration, fit_calibration
-from training.estimators.onnx_graphs import GraphBuilder
-from training.matrix import FeatureMatrix, Floats, names_of
-from training.problem import Task
 
 if TYPE_CHECKING:
     import onnx

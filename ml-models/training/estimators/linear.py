@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contracts.encoders.numeric_scaling import NumericScaling
+from contracts.encoders.onnx_graphs import GraphBuilder
+from contracts.encoders.vocabulary import Vocabulary
+from contracts.matrix import FeatureMatrix, Floats, Numbers
+from contracts.problem import Task
 from training.estimators.base import Dataset, Params, require_learnable
 from training.estimators.fitted import CalibratedModel, uncalibrated
-from training.estimators.numeric_scaling import NumericScaling
-from training.estimators.onnx_graphs import GraphBuilder
-from training.estimators.vocabulary import Vocabulary
-from training.matrix import FeatureMatrix, Floats, Numbers
-from training.problem import Task
 
 if TYPE_CHECKING:
     from features.schema import FeatureColumn

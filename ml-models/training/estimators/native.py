@@ -5,9 +5,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from training.bundle.contract import NATIVE_FILE
+from contracts.bundle.contract import NATIVE_FILE
+from contracts.encoders.calibration import Calibration
 from training.estimators.base import EstimatorError
-from training.estimators.calibration import Calibration
 from training.estimators.fitted import NATIVE_VERSION, CalibratedModel, Columns
 
 MODULES = {

@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training.errors import EmptyWindowError
+from contracts.encoders.numeric_scaling import NumericScaling
+from contracts.encoders.onnx_graphs import GraphBuilder
+from contracts.encoders.vocabulary import Vocabulary
+from contracts.errors import EmptyWindowError
+from contracts.matrix import FeatureMatrix, Floats
 from training.estimators.base import Dataset, Params, require_learnable
 from training.estimators.fitted import CalibratedModel, uncalibrated
 from training.estimators.network_settings import (
@@ -22,10 +26,6 @@ from training.estimators.network_settings import (
     Weights,
     layer_names,
 )
-from training.estimators.numeric_scaling import NumericScaling
-from training.estimators.onnx_graphs import GraphBuilder
-from training.estimators.vocabulary import Vocabulary
-from training.matrix import FeatureMatrix, Floats
 
 if TYPE_CHECKING:
     from features.schema import FeatureColumn

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.matrix import Numbers
-from training.problem import Task
+from contracts.matrix import Numbers
+from contracts.problem import Task
 
 # By PyTorch's names.
 Weights = Mapping[str, Numbers]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from contracts.matrix import Numbers
 from training.estimators.network_settings import (
     NetworkInputs,
     NetworkRows,
@@ -20,7 +21,6 @@ from training.estimators.network_settings import (
     Weights,
     layer_names,
 )
-from training.matrix import Numbers
 
 TOLERANCE = 1e-4
 EMBEDDING_WIDTH = 12

@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 import torch
 
+from contracts.matrix import Categories, FeatureMatrix, Floats, Numbers
 from training.estimators.base import EstimatorError
 from training.estimators.fitted import CalibratedModel
 from training.estimators.network import NetworkCore
 from training.estimators.network_training import load_network
-from training.matrix import Categories, FeatureMatrix, Floats, Numbers
 
 
 class TorchNetwork:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xgboost
 
-from training.estimators.onnx_graphs import ML_DOMAIN, GraphBuilder
+from contracts.encoders.onnx_graphs import ML_DOMAIN, GraphBuilder
 
 Tree = Mapping[str, Any]
 
