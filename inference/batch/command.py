@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from contracts.bundle.errors import BundleError
-from contracts.errors import TrainingError
+from contracts.errors import ContractError
 from features.errors import FeatureError
 from inference.batch.errors import BatchError
 from inference.errors import BatchInputError, NoModelError, ScoringError
 from inference.settings import InferenceSettings
 
-REFUSED = (BatchError, BatchInputError, NoModelError, ScoringError, BundleError, FeatureError, TrainingError)
+REFUSED = (BatchError, BatchInputError, NoModelError, ScoringError, BundleError, FeatureError, ContractError)
 
 
 def batch_command(

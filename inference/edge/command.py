@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.bundle.errors import BundleError
-from contracts.errors import TrainingError
+from contracts.errors import ContractError
 from inference.edge.errors import EdgeError
 from inference.edge.manifest import EdgeManifest, comparison
 from inference.errors import NoModelError
 from inference.settings import InferenceSettings
 
-REFUSED = (EdgeError, NoModelError, BundleError, TrainingError)
+REFUSED = (EdgeError, NoModelError, BundleError, ContractError)
 
 
 def export_command(

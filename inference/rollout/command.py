@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from contracts.bundle.errors import BundleError
-from contracts.errors import TrainingError
+from contracts.errors import ContractError
 from contracts.problem import Problem, ProblemError, load_problem
 from features.command_line import parse_moment
 from inference.prediction_log.errors import PredictionLogError
@@ -18,7 +18,7 @@ from inference.settings import InferenceSettings
 
 app = typer.Typer(help="Roll a version out beside the champion, judged by itself.", no_args_is_help=True)
 
-KNOWN_ERRORS = (RolloutError, TrainingError, BundleError, PredictionLogError, ProblemError)
+KNOWN_ERRORS = (RolloutError, ContractError, BundleError, PredictionLogError, ProblemError)
 AsOf = Annotated[str | None, typer.Option(help="Use what was known then; ISO 8601 with a zone, for replay.")]
 
 

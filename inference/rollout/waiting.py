@@ -29,7 +29,7 @@ def start_waiting(settings: InferenceSettings, problem: Problem) -> Rollout | No
 
     Raises:
         RolloutRunningError: a rollout is under way.
-        RolloutError, TrainingError, BundleError: it cannot be started.
+        RolloutError, ContractError, BundleError: it cannot be started.
     """
     if settings.promotion == "direct":
         return None

@@ -1,27 +1,15 @@
-"""What can go wrong in the training room; every message says what to do next."""
+"""What can go wrong with what the rooms share; every message says what to do next."""
 
 
-class TrainingError(Exception):
-    """Base of this room's errors."""
+class ContractError(Exception):
+    """Base of these errors, and of those of the training room."""
 
 
-class DatasetError(TrainingError):
-    """The training set cannot be built or breaks its schema."""
-
-
-class EmptyWindowError(DatasetError):
-    """A window holds too few labelled examples to be used."""
-
-
-class SingleClassError(DatasetError):
-    """A window of a binary problem holds only one class."""
-
-
-class UnknownMetricError(TrainingError):
+class UnknownMetricError(ContractError):
     """The problem names a metric that its task does not have."""
 
 
-class RegistryError(TrainingError):
+class RegistryError(ContractError):
     """Base of what can be wrong with the registry."""
 
 
@@ -51,19 +39,3 @@ class ChampionUnreadableError(PromotionError):
 
 class PromotionBusyError(PromotionError):
     """Another process has held the promotion lock for too long."""
-
-
-class ParityError(TrainingError):
-    """The exported graph does not answer as the fitted model does."""
-
-
-class DeploymentError(TrainingError):
-    """The deployment cannot be served."""
-
-
-class OrchestratorUnavailableError(TrainingError):
-    """The orchestrator that is named does not answer."""
-
-
-class RankingError(TrainingError):
-    """Features cannot be ranked as asked."""

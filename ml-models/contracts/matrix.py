@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from contracts.errors import TrainingError
+from contracts.errors import ContractError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,7 @@ MISSING_CATEGORY = ""
 TEXTUAL = frozenset({"string", "empty"})
 
 
-class MatrixError(TrainingError):
+class MatrixError(ContractError):
     """A frame does not hold the columns that the model reads, or not as text where it reads text."""
 
 

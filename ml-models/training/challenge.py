@@ -12,12 +12,7 @@ from contracts.bundle.contract import Contract
 from contracts.bundle.errors import BundleError
 from contracts.bundle.reader import Bundle, read_bundle
 from contracts.bundle.scorer import Scorer
-from contracts.errors import (
-    ChampionUnreadableError,
-    ParityError,
-    RegistryUnavailableError,
-    TrainingError,
-)
+from contracts.errors import ChampionUnreadableError, ContractError, RegistryUnavailableError
 from contracts.evaluate import Evaluation, compute_metrics, evaluate
 from contracts.matrix import MatrixError, to_matrix
 from contracts.metrics import Floats
@@ -31,6 +26,7 @@ from contracts.parity import (
 from contracts.problem import Problem
 from contracts.registry import ModelVersionRef, fetch_bundle
 from contracts.settings import TrainingSettings
+from training.errors import ParityError
 from training.estimators.base import FittedModel
 from training.estimators.base_rate import BaseRateEstimator
 from training.fitting import Candidate, WindowedData
@@ -85,7 +81,7 @@ def export_best(ranked: Sequence[Candidate], problem: Problem, windowed: Windowe
     for candidate in ranked:
         try:
             exported = export_model(candidate.model, problem, windowed, seed)
-        except (TrainingError, BundleError) as error:
+        except (ContractError, BundleError) as error:
             left_out[candidate.model.family] = str(error)
         else:
             return replace(exported, left_out=left_out)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contracts.bundle.errors import BundleError
-from contracts.errors import TrainingError
+from contracts.errors import ContractError
 from contracts.problem import Problem, ProblemError, load_problem
 from contracts.settings import TrainingSettings
 from features.command_line import parse_moment
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from training.outcome import TrainingOutcome
 
 REFUSED = 3
-EXPECTED_ERRORS = (TrainingError, BundleError, FeatureError, ProblemError)
+EXPECTED_ERRORS = (ContractError, BundleError, FeatureError, ProblemError)
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Train, gate, register and promote models."

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from contracts.errors import DatasetError, EmptyWindowError, SingleClassError
 from contracts.matrix import to_matrix
 from contracts.metrics import Floats
 from contracts.problem import Problem
@@ -16,6 +15,7 @@ from contracts.settings import TrainingSettings
 from features.contract import read_examples, read_labels
 from features.feature_columns import feature_columns
 from features.schema import FeatureColumn
+from training.errors import DatasetError, EmptyWindowError, SingleClassError
 from training.windows import window_ranges
 
 LARGEST_NULL_SHARE = 0.999

@@ -4,8 +4,8 @@ import asyncio
 import signal
 from types import FrameType
 
-from contracts.errors import DeploymentError
 from contracts.problem import Problem
+from training.errors import DeploymentError
 from training.orchestrator import find_orchestrator
 
 POLL_SECONDS = 1.0

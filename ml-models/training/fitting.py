@@ -6,12 +6,12 @@ from importlib import import_module
 
 import numpy as np
 
-from contracts.errors import TrainingError
 from contracts.evaluate import Evaluation, evaluate
 from contracts.matrix import FeatureMatrix, to_matrix
 from contracts.metrics import improvement, require_comparable
 from contracts.problem import Problem
 from training.dataset import TrainingSet, require_both_classes
+from training.errors import TrainingError
 from training.estimators.base import Dataset, Estimator, FittedModel
 from training.windows import WINDOW_NAMES, WindowName, divide
 

@@ -1,6 +1,6 @@
 """The orchestrator, looked for as Prefect does: in the environment, in `.env`, in its active profile."""
 
-from contracts.errors import OrchestratorUnavailableError
+from training.errors import OrchestratorUnavailableError
 
 
 def find_orchestrator() -> str | None:

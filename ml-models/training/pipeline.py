@@ -96,7 +96,7 @@ def train(
     either way.
 
     Raises:
-        TrainingError: the data, a model or the registry stands in the way; the message says what to do.
+        ContractError: the data, a model or the registry stands in the way; the message says what to do.
     """
     open_client(settings, create=True)
     recover(settings, problem.name)

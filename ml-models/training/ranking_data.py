@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from contracts.errors import EmptyWindowError
 from contracts.problem import Problem
 from contracts.settings import TrainingSettings
 from features.contract import read_examples, read_labels
 from features.feature_columns import feature_columns
 from training.dataset import TrainingSet, assemble, join_labels, validate_training_set
+from training.errors import EmptyWindowError
 from training.windows import window_ranges
 
 DRAWN = "__drawn"

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from contracts.errors import RankingError
 from contracts.metrics import improvement, require_comparable
 from contracts.problem import Problem
 from contracts.settings import TrainingSettings
+from training.errors import RankingError
 from training.pipeline import Stopwatch, run_plainly
 from training.ranking import RankedFeature, WindowImportance, proposed_drops, rank_features
 from training.ranking_data import RankingData, read_ranking_data

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from contracts.errors import EmptyWindowError, RankingError
 from contracts.evaluate import compute_metrics
 from contracts.matrix import FeatureMatrix, names_of, to_matrix
 from contracts.problem import Problem
 from features.schema import FeatureColumn
 from training.dataset import TrainingSet, require_both_classes
+from training.errors import EmptyWindowError, RankingError
 from training.estimators.base import Dataset, Estimator, FittedModel
 from training.fitting import load_candidates
 from training.ranking import WindowImportance, permutation_importance

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.errors import TrainingError
 from contracts.evaluate import Evaluation
 from contracts.problem import Problem
 from contracts.registry import ARTIFACT_SCHEME, bundle_location, open_client
 from contracts.settings import TrainingSettings
 from training.dataset import TrainingSet
+from training.errors import TrainingError
 from training.staging import STAGING_TAG, end_abandoned_runs, staging_folder
 
 if TYPE_CHECKING:

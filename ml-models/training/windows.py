@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from contracts.errors import EmptyWindowError
 from contracts.problem import Windows
 from features.instants import BEGINNING, to_microseconds
+from training.errors import EmptyWindowError
 
 WindowName = Literal["fit", "early_stopping", "calibration", "gate"]
 

@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from contracts.bundle.errors import BundleError
-from contracts.errors import TrainingError
+from contracts.errors import ContractError
 from features.errors import FeatureError
 from inference.access.control import AccessControl
 from inference.access.description import describe_access
@@ -32,7 +32,7 @@ from monitoring.ml.monitor import Monitor
 from monitoring.ml.settings import MonitoringSettings
 from monitoring.ml.trigger import load_orchestrator
 
-KNOWN_ERRORS = (MonitoringError, TrainingError, BundleError, PredictionLogError, FeatureError)
+KNOWN_ERRORS = (MonitoringError, ContractError, BundleError, PredictionLogError, FeatureError)
 REFUSALS: Final = {
     400: "The window has not ended, or lies out of range; nothing is recorded.",
     415: "Another content type than JSON.",

@@ -43,7 +43,7 @@ class Monitor:
 
         Raises:
             WindowError: it has not ended, or lies out of range.
-            MonitoringError, TrainingError, BundleError, PredictionLogError, FeatureError: undecided.
+            MonitoringError, ContractError, BundleError, PredictionLogError, FeatureError: undecided.
         """
         end = require_ended(as_of, datetime.now(UTC))
         with self._exclusively():

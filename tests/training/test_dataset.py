@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from contracts.errors import DatasetError, EmptyWindowError, SingleClassError
 from contracts.settings import TrainingSettings
 from features.errors import TableMissingError
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.tables import START
 from tests.training.conftest import AFTER_THE_SHIFT, BEFORE_THE_SHIFT, TrainedWorld
 from training.dataset import TrainingSet, assemble, build_training_set, validate_training_set
+from training.errors import DatasetError, EmptyWindowError, SingleClassError
 from training.fitting import divide_into_windows, shuffle_training_labels
 from training.ranking_data import read_ranking_data
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from contracts.errors import EmptyWindowError, SingleClassError
 from contracts.matrix import FeatureMatrix
 from tests.training.tabular_rows import (
     COLUMNS,
@@ -18,6 +17,7 @@ from tests.training.tabular_rows import (
     make_matrix,
     make_rows,
 )
+from training.errors import EmptyWindowError, SingleClassError
 from training.estimators.base import Dataset, EstimatorError
 from training.estimators.boosted_trees import BoostedTreesEstimator
 from training.estimators.native import load_native

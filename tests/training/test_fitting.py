@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contracts.errors import ChampionUnreadableError, ParityError, TrainingError, UnknownMetricError
+from contracts.errors import ChampionUnreadableError, UnknownMetricError
 from contracts.evaluate import Evaluation
 from contracts.matrix import FeatureMatrix, Floats
 from contracts.registry import current, fetch_bundle, open_client, version_ref
@@ -17,6 +17,7 @@ from tests.training.conftest import AFTER_THE_SHIFT, BEFORE_THE_SHIFT, TrainedWo
 from training.challenge import export_best, export_model, hold_gate, open_champion
 from training.command import describe_outcome
 from training.dataset import build_training_set
+from training.errors import ParityError, TrainingError
 from training.estimators.base import Dataset, FittedModel
 from training.fitting import (
     Candidate,

@@ -4,7 +4,6 @@ from uuid import UUID
 
 import pytest
 
-from contracts.errors import EmptyWindowError
 from contracts.registry import open_client
 from contracts.settings import TrainingSettings
 from features.lineage.graph import read_graph
@@ -13,6 +12,7 @@ from tests.features.lineage_events import read_events, revive
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.tables import START
 from tests.training.conftest import BEFORE_THE_SHIFT, TrainedWorld, run_training
+from training.errors import EmptyWindowError
 
 PROJECT = "dock_demand"
 JOB = f"train_{PROBLEM.name}"

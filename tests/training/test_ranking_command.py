@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 from typer.testing import CliRunner, Result
 
-from contracts.errors import EmptyWindowError
 from contracts.registry import open_client
 from contracts.settings import TrainingSettings
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.tables import DAYS, START
 from tests.second_problem.world import build_docks, dock_environment
 from training.command import app
+from training.errors import EmptyWindowError
 from training.ranking_data import RankingData, read_ranking_data
 from training.ranking_run import RankingOutcome, RankingRequest, rank
 from training.ranking_windows import cheap_estimator, cut_window, measure_window, window_ends

@@ -7,12 +7,12 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from contracts.errors import EmptyWindowError, TrainingError
 from contracts.registry import bundle_location, open_client
 from contracts.settings import TrainingSettings
 from tests.second_problem.problem import CANDIDATES, PROBLEM
 from tests.second_problem.tables import START
 from tests.training.conftest import TrainedWorld, run_training
+from training.errors import EmptyWindowError, TrainingError
 from training.provenance import code_version
 from training.tracking import PARENT_TAG, open_run
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.errors import EmptyWindowError
 from contracts.problem import Windows
+from training.errors import EmptyWindowError
 from training.windows import WINDOW_NAMES, divide, rows_within, window_ranges
 
 AS_OF = datetime(2024, 5, 1, tzinfo=UTC)

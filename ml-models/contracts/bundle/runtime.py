@@ -11,7 +11,7 @@ from contracts.bundle.contract import NATIVE_FOLDER, REFERENCE_FILE
 from contracts.bundle.providers import Device
 from contracts.bundle.reader import Bundle
 from contracts.bundle.scorer import MatrixScorer
-from contracts.errors import TrainingError
+from contracts.errors import ContractError
 from contracts.matrix import FeatureMatrix, to_matrix
 from contracts.parity import PARITY_LIMIT, largest_difference, prediction_scale, stress_rows
 
@@ -25,7 +25,7 @@ CHECKED_ROWS: Final = 500
 SEED: Final = 0
 
 
-class NativeRefusedError(TrainingError):
+class NativeRefusedError(ContractError):
     """A network cannot be scored by PyTorch here, or not as its graph is."""
 
 
@@ -41,7 +41,7 @@ def open_scorer(
         return bundle.scorer(threads, device)
     try:
         return _open_torch(bundle, device)
-    except (TrainingError, RuntimeError) as error:  # CUDA's own failures are plain runtime errors
+    except (ContractError, RuntimeError) as error:  # CUDA's own failures are plain runtime errors
         fallen_back = bundle.scorer(threads, device)
         fallen_back.warning = f"PyTorch does not score this network: {error}; its ONNX graph does"
         return fallen_back

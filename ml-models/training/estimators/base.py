@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from contracts.errors import EmptyWindowError, SingleClassError, TrainingError
 from contracts.matrix import FeatureMatrix, Floats
+from training.errors import EmptyWindowError, SingleClassError, TrainingError
 
 if TYPE_CHECKING:
     import onnx

@@ -15,8 +15,8 @@ import numpy as np
 from contracts.encoders.numeric_scaling import NumericScaling
 from contracts.encoders.onnx_graphs import GraphBuilder
 from contracts.encoders.vocabulary import Vocabulary
-from contracts.errors import EmptyWindowError
 from contracts.matrix import FeatureMatrix, Floats
+from training.errors import EmptyWindowError
 from training.estimators.base import Dataset, Params, require_learnable
 from training.estimators.fitted import CalibratedModel, uncalibrated
 from training.estimators.network_settings import (
