@@ -19,7 +19,7 @@ from tests.repository.sources import ROOMS, ROOT, list_imports, list_python_file
 OWN = {*ROOMS, "tests"}
 EXTRAS_OF = {room: (room,) for room in ROOMS} | {
     "features": ("features", "redis", "postgres", "spark"),
-    "contracts": ("inference",),
+    "contracts": ("inference", "monitoring"),
     "flight_delay": ("training",),
     "inference": ("inference", "tracing", "ray", "gpu", "client"),
 }
