@@ -264,6 +264,21 @@ def test_events_of_the_raw_data_are_printed(monkeypatch: pytest.MonkeyPatch, tmp
     assert all('"type":"' in line for line in lines)
 
 
+def test_a_file_counts_once_however_often_it_is_taken_in(
+    settings: FeatureSettings, events: list[LegEvent], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROUNDTRIP_VAR", str(settings.var))
+    monkeypatch.setenv("ROUNDTRIP_FEATURE_REPO", str(settings.feature_repo))
+    file = tmp_path / "events.jsonl"
+    file.write_text("".join(event.model_dump_json() + "\n\n" for event in events[:5]))
+
+    taken_in = ["stream", str(file), "--batch", "3", "--push-from", "2014-01-01T00:00Z"]
+    first, second = (CliRunner().invoke(commands.app, taken_in).stdout for _ in range(2))
+
+    assert first == "3 accepted, 0 known before\n2 accepted, 0 known before\n"
+    assert second == "0 accepted, 3 known before\n0 accepted, 2 known before\n"
+
+
 def start_consumer(settings: FeatureSettings, file: Path) -> subprocess.Popen[str]:
     environment = os.environ | {
         "ROUNDTRIP_VAR": str(settings.var),
