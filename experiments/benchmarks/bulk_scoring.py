@@ -20,7 +20,6 @@ from experiments.benchmarks.bulk.world import COLUMNS, write_model, write_rows
 from experiments.replay.console import new_table
 from features.command_line import run_commands
 from inference.arrow_matrix import arrow_matrix
-from inference.batch.branch_order import BulkScorer
 from inference.batch.inputs import find_inputs
 from inference.batch.job import PREDICTION, plan_job
 from inference.batch.part_scoring import PIECE_ROWS
@@ -31,7 +30,7 @@ ROWS, FIT_ROWS, REPEATS = 600_000, 20_000, 5
 PROBLEM = "experiments.benchmarks.bulk.world:PROBLEM"
 # Several threads add up the trees in another order.
 ROUNDING = 1e-6
-BARE, ORDERED = "bare_one_call_a_core", "in_branch_order_one_call_a_core"
+BARE = "bare_one_call_a_core"
 WAYS = {
     "batch": BatchOptions(),
     "batch_with_features": BatchOptions(features=True),
@@ -112,11 +111,7 @@ def prepare(settings: InferenceSettings) -> Bench:
 
 
 def make_contestants(bench: Bench) -> Mapping[str, Run]:
-    """The bare model two ways, one session on every core and every core its own call; then the command.
-
-    In between, the bare model whose rows are first put in the command's order shows what that alone brings;
-    the command is compared with the others.
-    """
+    """The bare model two ways, one session on every core and every core its own call; then the command."""
     cores = len(os.sched_getaffinity(0))
 
     def on_every_core(score: Callable[[FeatureMatrix], Floats], threads: int) -> Run:
@@ -132,7 +127,6 @@ def make_contestants(bench: Bench) -> Mapping[str, Run]:
     return {
         "bare_one_session": on_every_core(bench.bundle.scorer(threads=cores).score_matrix, 1),
         BARE: on_every_core(bench.bundle.scorer(threads=1).score_matrix, cores),
-        ORDERED: on_every_core(BulkScorer(bench.bundle).score_grouped, cores),
         **{name: command(options) for name, options in WAYS.items()},
     }
 
@@ -169,7 +163,6 @@ def make_figures(rows: int, wall: Mapping[str, float], cpu: Mapping[str, float])
         "rows": float(rows),
         "ratio_vs_bare_model": speed["batch"] / bare,
         "ratio_processor_seconds_vs_bare_model": least / cpu["batch"],
-        "speedup_by_branch_order": speed[ORDERED] / speed[BARE],
         **{f"ratio_{name}_vs_bare_model": speed[name] / bare for name in others},
         **{f"ratio_processor_seconds_{name}_vs_bare_model": least / cpu[name] for name in others},
         **{f"rows_per_second_{name}": value for name, value in speed.items()},
@@ -180,7 +173,7 @@ def write_report(console: Console, figures: Mapping[str, float], path: Path) -> 
     """Print the figures and write them as JSON."""
     table = new_table("Bulk scoring, medians of interleaved runs", ("figure", "value"))
     for name, value in figures.items():
-        table.add_row(name, f"{value:,.2f}" if name.startswith(("ratio", "speedup")) else f"{value:,.0f}")
+        table.add_row(name, f"{value:,.2f}" if name.startswith("ratio") else f"{value:,.0f}")
     console.print(table)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(figures, indent=2) + "\n")

@@ -14,7 +14,6 @@ import pyarrow as pa
 from contracts.bundle.reader import read_bundle
 from contracts.matrix import Floats, names_of
 from inference.arrow_matrix import arrow_matrix
-from inference.batch.branch_order import BulkScorer
 from inference.batch.historical import HistoricalReader
 from inference.batch.in_order import in_order
 from inference.batch.inputs import Part, read_part
@@ -43,7 +42,7 @@ class PartScorer:
             BundleError, FeatureError: it, or the feature repository, cannot be opened.
         """
         self._job, self._ahead = job, threads // 2 + 2
-        self._scorer = BulkScorer(read_bundle(job.bundle))
+        self._scorer = read_bundle(job.bundle).scorer(threads=1)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="batch-score")
         readers = max(1, threads // THREADS_PER_READER)
         self._reading, self.parts_at_once = Semaphore(readers), readers + 1
