@@ -5,13 +5,14 @@ from contextlib import asynccontextmanager
 
 from anyio.to_thread import run_sync
 from fastapi import FastAPI, Request, Response
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from contracts.problem import load_problem
 from inference.access.description import describe_access
 from inference.access.middleware import AccessMiddleware
+from inference.access.path_scopes import DOCS_PARTS
 from inference.application_state import start_state
-from inference.docs_page import add_docs_page
 from inference.errors import InferenceError
 from inference.front_door import FrontDoor, HotPaths, to_response
 from inference.head_requests import HeadRequests
@@ -40,7 +41,10 @@ def create_app(settings: InferenceSettings) -> FastAPI:
         yield
         await run_sync(app.state.running.close)
 
-    app = FastAPI(title=problem.title, version=API_VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    # Its pages' parts come from the package: they open without the internet.
+    app = FastAPIOffline(
+        title=problem.title, version=API_VERSION, lifespan=lifespan, redoc_url=None, static_url=DOCS_PARTS
+    )
     for routes in (predict, events, model, health, metrics):
         app.include_router(routes.router)
     for router in ROUTERS:
@@ -54,7 +58,6 @@ def create_app(settings: InferenceSettings) -> FastAPI:
     app.add_exception_handler(HTTPException, _answer_http_error)
     describe_access(app, settings, refusal_document)
     describe_requests(app, schema)
-    add_docs_page(app)
     return app
 
 

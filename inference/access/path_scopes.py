@@ -11,6 +11,7 @@ HEALTH_PATHS: Final = frozenset(
 )
 # And how it is spoken to: what a newcomer asks before they have a key.
 OPEN_PATHS: Final = HEALTH_PATHS | {"/docs", "/openapi.json"}
+DOCS_PARTS: Final = "/docs/parts"
 # What a caller needs to be answered: predictions, and what describes the model that answers.
 PREDICT_ROOTS: Final = (
     "/v1/predict",
@@ -28,7 +29,7 @@ ADMIN_ROOTS: Final = ("/v2/repository",)
 
 def required_scope(path: str, open_metrics: bool = False) -> Scope | None:
     """The scope that a path asks for, whatever the verb; `None`: no credentials."""
-    if path in OPEN_PATHS or (open_metrics and path == METRICS):
+    if path in OPEN_PATHS or _is_below(path, (DOCS_PARTS,)) or (open_metrics and path == METRICS):
         return None
     if _is_below(path, EVENTS_ROOTS):
         return "events"

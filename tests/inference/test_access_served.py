@@ -11,7 +11,7 @@ import pytest
 from inference.access.errors import AccessConfigurationError
 from inference.access.exposure import require_guarded
 from inference.access.key_file import remove_key
-from inference.access.path_scopes import OPEN_PATHS, required_scope
+from inference.access.path_scopes import DOCS_PARTS, OPEN_PATHS, required_scope
 from inference.access.rate_limit import Rate
 from inference.errors import ErrorDocument
 from inference.prediction_log.reader import read_predictions
@@ -97,7 +97,7 @@ def test_what_no_route_answers_is_not_open_either(client: httpx.Client, path: st
         assert client.request(method, url).status_code == 401, method
 
 
-@pytest.mark.parametrize("path", sorted(OPEN_PATHS))
+@pytest.mark.parametrize("path", sorted(OPEN_PATHS | {f"{DOCS_PARTS}/swagger-ui.css"}))
 def test_open_paths_answer_without_credentials(client: httpx.Client, path: str) -> None:
     assert client.get(path).status_code == 200
 

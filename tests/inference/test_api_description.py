@@ -1,6 +1,7 @@
 """The API describes itself truly: what it calls valid is served, and its page opens offline."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from contracts.problem import Problem, ProblemError
+from inference.access.path_scopes import DOCS_PARTS
 from inference.request_limits import EARLIEST
 from inference.request_schema import RequestSchema, example_instance
 from tests.inference.parking import PROBLEM
@@ -87,10 +89,14 @@ def test_prediction_time_is_described_in_replay_mode_only() -> None:
 
 def test_the_docs_page_needs_nothing_from_elsewhere(shared_service: httpx.Client) -> None:
     page = shared_service.get("/docs")
+    parts = re.findall(r"""(?:src|href)\s*=\s*["']([^"']+)""", page.text)
 
     assert page.status_code == 200
-    assert "/openapi.json" in page.text
-    assert not re.search(r"""(src|href)\s*=\s*["']?\s*(https?:)?//""", page.text)
+    assert "'/openapi.json'" in page.text
+    assert {Path(part).suffix for part in parts} == {".css", ".js", ".png"}
+    for part in parts:
+        assert part.startswith(DOCS_PARTS)
+        assert shared_service.get(part).status_code == 200
 
 
 def test_fields_may_be_named_as_pydantic_names_its_own() -> None:
