@@ -1,4 +1,4 @@
-"""The server: takes its port first, then serves until it is told to stop, in this process or in several.
+"""The server: takes its port first, then serves until it is told to stop, in this process.
 
 uvicorn, with uvloop and httptools: on one busy machine, at 8 connections, a bare echo took 26 to 28 us of CPU
 a request; granian's took 85 to 88 as ASGI and 38 to 51 as RSGI. `/v1/predict` took 190 to 270 (420 in one of
