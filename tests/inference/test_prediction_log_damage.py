@@ -55,7 +55,9 @@ def test_a_segment_that_cannot_be_written_is_followed_by_another(settings: Featu
     log.append([entry("b")], LAYOUT)
 
     assert read_ids(settings) == ["a", "b"]
-    assert len(segments(log_folder(settings))) + len(sealed_files(settings)) == 2
+    # One that is sealed just now lies there both ways, under one name.
+    written = (*segments(log_folder(settings)), *sealed_files(settings))
+    assert len({path.stem for path in written}) == 2
 
 
 def test_an_unknown_schema_version_is_refused(settings: FeatureSettings) -> None:
