@@ -31,8 +31,10 @@ class ReplayProgress:
         self._task = self._bar.add_task("", total=total)
 
     def describe(self, text: str) -> None:
-        """Say beside the bar what is going on."""
-        if self._task is not None:
+        """Say what is going on: beside the bar, or as a step where there is none."""
+        if not self._console.is_terminal:
+            self.step(text)
+        elif self._task is not None:
             self._bar.update(self._task, description=text)
 
     def advance(self, examples: int) -> None:

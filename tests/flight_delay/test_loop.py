@@ -1,6 +1,7 @@
 """The whole loop, relived as `make demo` does it: cut off from every network, on a year that shifts."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -93,6 +94,12 @@ def without_network(command: list[str]) -> list[str]:
 def test_the_policy_waits_for_a_second_drifting_week_before_it_retrains(lived: Lived) -> None:
     assert [week.verdict for week in lived.weeks[:2]] == ["drifting", "retrain"]
     assert all(week.reasons for week in lived.weeks)
+
+
+def test_a_pipe_is_told_each_week_as_it_is_relived(lived: Lived) -> None:
+    told = re.findall(r" s  week (\d+) of (\d+), to (\S+), champion v\d+$", lived.output, re.M)
+
+    assert told == [(str(week.number), str(len(lived.weeks)), f"{week.end:%Y-%m-%d}") for week in lived.weeks]
 
 
 def test_the_decision_names_what_shifted(lived: Lived) -> None:
