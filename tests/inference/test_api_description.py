@@ -93,6 +93,7 @@ def test_the_docs_page_needs_nothing_from_elsewhere(shared_service: httpx.Client
 
     assert page.status_code == 200
     assert "'/openapi.json'" in page.text
+    assert not re.search(r"""(src|href)\s*=\s*["']?\s*(https?:)?//""", page.text)
     assert {Path(part).suffix for part in parts} == {".css", ".js", ".png"}
     for part in parts:
         assert part.startswith(DOCS_PARTS)
