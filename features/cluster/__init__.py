@@ -1,1 +1,0 @@
-"""The same feature tables on Spark, for when one machine is not enough."""

@@ -1,0 +1,1 @@
+"""Where the tables of a repository are computed: DuckDB in this process, or Spark."""

@@ -1,0 +1,1 @@
+"""The worked problem's features: its raw files, tables, events, expectations, and its Feast repository."""

@@ -1,0 +1,1 @@
+"""Opens and applies the Feast repository that the settings name."""

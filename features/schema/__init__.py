@@ -1,0 +1,1 @@
+"""What a Feast repository declares, in plain types: features, request fields, services, on-demand views."""
