@@ -5,16 +5,13 @@ from typing import Annotated
 
 import typer
 
-from features.build import build
 from features.command_line import parse_moment, run_commands
-from features.engines import EngineName, choose_engine
+from features.compute.engines import EngineName, choose_engine
 from features.errors import FeatureError
-from features.events.commands import replay_events_command, stream_command
 from features.instants import BEGINNING
-from features.lineage.building import recorded_build
 from features.lineage.command import lineage_command
-from features.raw import find_raw_dir
 from features.settings import FeatureSettings
+from features.streaming.commands import replay_events_command, stream_command
 
 app = typer.Typer(
     help="Raw data to feature tables, and the Feast repository over them.", no_args_is_help=True
@@ -42,17 +39,17 @@ EngineOption = Annotated[EngineName, typer.Option(help="Where the tables are com
 @app.command(name="build")
 def build_command(start: Bound = None, end: Bound = None, engine: EngineOption = EngineName.DUCKDB) -> None:
     """Build every feature table from the raw files."""
+    from features.repository.build import run_build
+
     settings = FeatureSettings()
-    raw_dir = find_raw_dir(settings.raw_dir)
-    with recorded_build(settings, raw_dir, choose_engine(engine, settings)) as recording:
-        for path in build(raw_dir, settings.tables, start, end, recording):
-            typer.echo(path)
+    for path in run_build(settings, start, end, choose_engine(engine, settings)):
+        typer.echo(path)
 
 
 @app.command()
 def apply() -> None:
     """Apply the Feast repository: registry and online tables follow `definitions.py`."""
-    from features.store import apply_repository
+    from features.apply import apply_repository
 
     settings = FeatureSettings()
     apply_repository(settings)
@@ -64,7 +61,7 @@ def materialize(as_of: AsOf) -> None:
     """Write the newest row per key known by `--as-of` to the online store, once they are sound."""
     from features.online.planning import write_plans
     from features.quality.views import check_before_writing
-    from features.store import open_store
+    from features.repository.feature_store import open_store
 
     settings = FeatureSettings()
     store = open_store(settings)
@@ -77,7 +74,7 @@ def materialize(as_of: AsOf) -> None:
 def check(as_of: Present) -> None:
     """Check every view's table as it lies: columns, types, instants, ranges, missing shares, freshness."""
     from features.quality.views import check_tables
-    from features.store import open_store
+    from features.repository.feature_store import open_store
 
     settings = FeatureSettings()
     for view, measure in check_tables(settings, open_store(settings), as_of).items():

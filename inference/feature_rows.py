@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from contracts.matrix import MISSING_CATEGORY, Categories, FeatureMatrix
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from inference.hot_path.given_features import FeatureValue, GivenFeatures
 from inference.packed_numbers import packer, unpack_numbers
 from inference.prediction_log.schema import MISSING, PRESENT

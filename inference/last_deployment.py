@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contracts.registry import Deployment
-from features.whole_file import write_whole
+from features.atomic_file import write_atomically
 from inference.settings import InferenceSettings
 
 
@@ -54,4 +54,4 @@ class LastDeployment:
         self._kept = deployment
         kept = KeptDeployment(registry=self._registry, deployment=deployment)
         with suppress(OSError):
-            write_whole(self._path, kept.model_dump_json(indent=1))
+            write_atomically(self._path, kept.model_dump_json(indent=1))

@@ -6,7 +6,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from inference.application_state import ApplicationState
 from inference.hot_path.given_features import LARGEST
 from inference.request_limits import FEATURES, INSTANCES, LONGEST_TEXT, REQUEST_ID

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from contracts.bundle.contract import Window
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from inference.core.answer import Role
 
 API_VERSION: Final = "1"

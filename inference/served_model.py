@@ -17,7 +17,7 @@ from contracts.problem import Problem
 from contracts.registry import ModelVersionRef, fetch_bundle
 from features.online.cache import CachedOnlineReader
 from features.online.reader import OnlineReader
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from inference.errors import ModelRefusedError
 from inference.feature_rows import ModelInputs
 from inference.prediction_log.journal import Layout

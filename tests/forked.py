@@ -7,7 +7,12 @@ from typing import Any
 
 # One fork server serves a whole test process, whichever test starts it: so it imports what any of them needs.
 PRELOADED = [
-    *("features.__main__", "features.store", "features.offline.store", "features.offline.write"),
+    *(
+        "features.__main__",
+        "features.repository.feature_store",
+        "features.offline.store",
+        "features.offline.write",
+    ),
     *("features.quality.views", "pandera.backends.pandas.register", "features.online.reader"),
     *("features.online.redis_rows", "features.online.postgres_rows"),
     *("inference.app", "inference.served_model", "inference.server", "inference.batch", "mlflow"),

@@ -13,9 +13,9 @@ from contracts.parity import PARITY_LIMIT
 from contracts.promotion import rollback
 from contracts.registry import fetch_bundle, version_ref
 from features.contract import read_examples
-from features.historical import historical_features
+from features.offline.historical import historical_features
 from features.online.feed import OnlineFeed
-from features.store import open_store
+from features.repository.feature_store import open_store
 from inference.prediction_log.reader import read_predictions
 from monitoring.ml.decisions import Decision
 from monitoring.ml.monitor import Monitor

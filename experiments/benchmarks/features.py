@@ -19,8 +19,8 @@ from experiments.benchmarks.point_in_time.measuring import (
 from experiments.benchmarks.point_in_time.world import World, prepare_year, stored_views, tile_years
 from experiments.replay.console import WIDTH, new_table
 from features.command_line import run_commands
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import open_store
 
 ROUNDS = 5
 # Feast's store joins all views in one statement: what does not end in this time is asked view by view.

@@ -16,7 +16,7 @@ from contracts.bundle.scorer import Scorer
 from contracts.matrix import FeatureMatrix
 from experiments.replay.console import new_table
 from features.command_line import run_commands
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from features.settings import FeatureSettings
 from training.estimators.base import Dataset
 from training.estimators.boosted_trees import BoostedTreesCore, BoostedTreesEstimator

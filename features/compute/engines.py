@@ -2,7 +2,8 @@
 
 from enum import StrEnum
 
-from features.engine import Engine, open_duckdb
+from features.compute.duckdb_engine import open_duckdb
+from features.compute.engine import Engine
 from features.settings import FeatureSettings
 
 
@@ -17,6 +18,6 @@ def choose_engine(name: EngineName, settings: FeatureSettings) -> Engine:
     """Return the engine of that name; Spark's master and memory come from the settings."""
     if name is EngineName.DUCKDB:
         return open_duckdb
-    from features.cluster.engine import spark_engine
+    from features.compute.spark_engine import spark_engine
 
     return spark_engine(settings)

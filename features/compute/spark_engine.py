@@ -3,7 +3,7 @@
 What Spark's SQL lacks of the expressions' needs is declared here, once, so that no table is written twice.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +13,9 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.cluster.session import open_spark
-from features.engine import Engine, Sources, Write
-from features.legs import ZONE_FUNCTION, select_legs
-from features.raw import RawTables
+from features.compute.clocks import ZONE_FUNCTION
+from features.compute.engine import Builder, Engine, Sources, Write
+from features.compute.spark_session import open_spark
 from features.settings import FeatureSettings
 
 if TYPE_CHECKING:
@@ -39,16 +38,19 @@ def spark_engine(settings: FeatureSettings) -> Engine:
     """
 
     @contextmanager
-    def open_sources(raw: RawTables, scratch: Path) -> Iterator[tuple[Sources, Write]]:
+    def open_sources(
+        raw: Mapping[str, pa.Table], intermediate: Mapping[str, Builder], scratch: Path
+    ) -> Iterator[tuple[Sources, Write]]:
         with open_spark(settings) as session:
             backend = ibis.pyspark.connect(session)
             # Feast's Spark store turns this on in whatever session it finds: quoted names become patterns.
             session.conf.set("spark.sql.parser.quotedRegexColumnNames", "false")
             session.sql(DECLARE_ZONE_FUNCTION)
-            staged = {name: _stage(backend, table, scratch, name) for name, table in vars(raw).items()}
-            legs = select_legs(staged["flights"], staged["airports"])
-            write_table(backend, legs, scratch / "legs")
-            yield staged | {"legs": _read(backend, scratch / "legs")}, _writer(backend)
+            sources = {name: _stage(backend, table, scratch, name) for name, table in raw.items()}
+            for name, builder in intermediate.items():
+                write_table(backend, builder(sources), scratch / name)
+                sources[name] = _read(backend, scratch / name)
+            yield sources, _writer(backend)
 
     return open_sources
 

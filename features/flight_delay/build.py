@@ -1,35 +1,32 @@
-"""Raw files to feature tables: each is written beside its predecessor, swapped in when all are sound."""
+"""What this repository's tables are made of: raw files to legs, legs to tables."""
 
-from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import ibis.expr.types as ir
 import pyarrow.compute as pc
 
+from features.compute.engine import Builder
 from features.contract import EXAMPLES, OUTCOMES
-from features.engine import Engine, Sources, open_duckdb, put_in_place
 from features.errors import RawDataError
-from features.expectations import EXPECTATIONS
-from features.quality.built import CheckBuilt, open_built_check
-from features.raw import RawTables, read_raw
-from features.tables.aircraft import build_aircraft_legs
-from features.tables.carrier_operations import build_carrier_operations
-from features.tables.destination_operations import build_destination_operations
-from features.tables.examples import build_examples, build_outcomes
-from features.tables.facts import (
+from features.flight_delay.expectations import EXPECTATIONS
+from features.flight_delay.legs import INTERMEDIATE
+from features.flight_delay.raw import RAW_FILES, RawTables, find_raw_dir, read_raw
+from features.flight_delay.tables.aircraft import build_aircraft_legs
+from features.flight_delay.tables.carrier_operations import build_carrier_operations
+from features.flight_delay.tables.destination_operations import build_destination_operations
+from features.flight_delay.tables.examples import build_examples, build_outcomes
+from features.flight_delay.tables.facts import (
     build_aircraft_facts,
     build_carrier_facts,
     build_destination_facts,
     build_origin_facts,
 )
-from features.tables.flight_history import build_flight_history
-from features.tables.history import build_carrier_destination_history, build_route_history
-from features.tables.origin_operations import build_origin_operations
-from features.tables.weather import build_weather
+from features.flight_delay.tables.flight_history import build_flight_history
+from features.flight_delay.tables.history import build_carrier_destination_history, build_route_history
+from features.flight_delay.tables.origin_operations import build_origin_operations
+from features.flight_delay.tables.weather import build_weather
+from features.repository.build import RawData, TableBuild
 
-Builder = Callable[[Sources], ir.Table]
 TABLES: dict[str, Builder] = {
     EXAMPLES: lambda s: build_examples(s["legs"]),
     OUTCOMES: lambda s: build_outcomes(s["legs"]),
@@ -48,57 +45,24 @@ TABLES: dict[str, Builder] = {
 }
 
 
-def build(
-    raw_dir: Path,
-    tables: Path,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    engine: Engine = open_duckdb,
-) -> list[Path]:
-    """Build every table from the raw files into the folder `tables`; return the files (or folders of files).
-
-    With `start` or `end` (UTC, by the hour of published departure) only that part of the raw data is used.
+def read_period(raw_dir: Path, start: datetime | None, end: datetime | None) -> RawData:
+    """Read the raw files; with `start` or `end` (UTC, by the hour of published departure) only that part.
 
     Raises:
         RawDataError: a raw file is missing or damaged, or the period holds no flight.
-        TableQualityError: a built table breaks its schema.
-        Either way the tables that were there before are untouched.
     """
-    return build_tables(read_raw(raw_dir).between(start, end), tables, engine=engine)
+    return raw_data(read_raw(raw_dir).between(start, end))
 
 
-def build_tables(
-    raw: RawTables, tables: Path, builders: Mapping[str, Builder] = TABLES, engine: Engine = open_duckdb
-) -> list[Path]:
-    """Build every table from raw tables in memory; they replace their predecessors once all are sound.
-
-    What each table shows is added to `quality.jsonl` beside the folder, and the rows that a table was refused
-    for lie in `quarantine` there.
+def raw_data(raw: RawTables) -> RawData:
+    """Return the raw tables with the times that they speak of.
 
     Raises:
-        RawDataError: there is no flight in `raw`.
-        TableQualityError: a built table is not what it must be; nothing was replaced.
+        RawDataError: there is no flight in them.
     """
     if raw.flights.num_rows == 0:
         raise RawDataError("the period holds no flight: choose --start and --end within the raw data")
-    tables.mkdir(parents=True, exist_ok=True)
-    known, latest = _known_until(raw), _latest(raw)
-    with (
-        TemporaryDirectory(dir=tables.parent, prefix=".building-") as folder,
-        open_built_check(EXPECTATIONS, tables.parent, known, latest) as check,
-    ):
-        built = _build_into(Path(folder), raw, builders, engine, check)
-        return [put_in_place(path, tables) for path in built]
-
-
-def _build_into(
-    folder: Path, raw: RawTables, builders: Mapping[str, Builder], engine: Engine, check: CheckBuilt
-) -> list[Path]:
-    with engine(raw, folder / "scratch") as (sources, write):
-        for name, builder in builders.items():
-            write(builder(sources), folder / name)
-            check(folder / name)
-    return [folder / name for name in builders]
+    return RawData(vars(raw), _known_until(raw), _latest(raw))
 
 
 def _known_until(raw: RawTables) -> datetime:
@@ -114,3 +78,13 @@ def _latest(raw: RawTables) -> datetime:
     hours = [pc.max(table["time_hour"]).as_py() for table in (raw.flights, raw.weather) if table.num_rows]
     newest: datetime = max(hours)
     return newest + timedelta(hours=1)
+
+
+BUILD = TableBuild(
+    find_folder=find_raw_dir,
+    files=RAW_FILES,
+    read=read_period,
+    intermediate=INTERMEDIATE,
+    tables=TABLES,
+    expectations=EXPECTATIONS,
+)

@@ -9,11 +9,11 @@ from feast import Entity, FeatureService, FeatureView, Field, FileSource, PushSo
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Float64, Int64, PrimitiveFeastType, String, UnixTimestamp
 
-from features.tables.carrier_operations import CARRIER_OPERATIONS
-from features.tables.destination_operations import DESTINATION_OPERATIONS
-from features.tables.history import CARRIER_DESTINATION_HISTORY, ROUTE_HISTORY
-from features.tables.origin_operations import ORIGIN_OPERATIONS
-from features.windows import WindowedTable
+from features.flight_delay.tables.carrier_operations import CARRIER_OPERATIONS
+from features.flight_delay.tables.destination_operations import DESTINATION_OPERATIONS
+from features.flight_delay.tables.history import CARRIER_DESTINATION_HISTORY, ROUTE_HISTORY
+from features.flight_delay.tables.origin_operations import ORIGIN_OPERATIONS
+from features.windows.windowed_table import WindowedTable
 
 origin = Entity(name="origin", value_type=ValueType.STRING, description="Airport of departure (IATA)")
 carrier = Entity(name="carrier", value_type=ValueType.STRING, description="Airline (IATA)")
@@ -158,8 +158,8 @@ request = RequestSource(
     ],
 )
 def request_facts(inputs: dict[str, list[object]]) -> dict[str, list[float]]:
-    """Described in `features.transformations`."""
-    from features.transformations import describe_request
+    """Described in `features.flight_delay.transformations`."""
+    from features.flight_delay.transformations import describe_request
 
     return describe_request(inputs)
 
@@ -171,8 +171,8 @@ def request_facts(inputs: dict[str, list[object]]) -> dict[str, list[float]]:
     schema=[Field(name=name, dtype=Float64) for name in ("backlog_per_scheduled", "departure_delay_trend")],
 )
 def congestion(inputs: dict[str, list[object]]) -> dict[str, list[float]]:
-    """Described in `features.transformations`."""
-    from features.transformations import describe_congestion
+    """Described in `features.flight_delay.transformations`."""
+    from features.flight_delay.transformations import describe_congestion
 
     return describe_congestion(inputs)
 
@@ -184,8 +184,8 @@ def congestion(inputs: dict[str, list[object]]) -> dict[str, list[float]]:
     schema=[Field(name=name, dtype=Float64) for name in ("aircraft_margin", "aircraft_minutes_since")],
 )
 def aircraft_readiness(inputs: dict[str, list[object]]) -> dict[str, list[float]]:
-    """Described in `features.transformations`."""
-    from features.transformations import describe_aircraft
+    """Described in `features.flight_delay.transformations`."""
+    from features.flight_delay.transformations import describe_aircraft
 
     return describe_aircraft(inputs)
 
@@ -197,8 +197,8 @@ def aircraft_readiness(inputs: dict[str, list[object]]) -> dict[str, list[float]
     schema=[Field(name=name, dtype=Float64) for name in ("pair_late_share", "pair_part_late_share")],
 )
 def day_part_history(inputs: dict[str, list[object]]) -> dict[str, list[float]]:
-    """Described in `features.transformations`."""
-    from features.transformations import choose_day_part
+    """Described in `features.flight_delay.transformations`."""
+    from features.flight_delay.transformations import choose_day_part
 
     return choose_day_part(inputs)
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandera.pandas as pa
 
-from features.day_parts import DAY_PARTS
+from features.flight_delay.day_parts import DAY_PARTS
+from features.flight_delay.tables.operations import EARLIEST, LATEST
 from features.quality.expectation import Columns, Expectation
-from features.tables.operations import EARLIEST, LATEST
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

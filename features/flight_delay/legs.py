@@ -1,13 +1,10 @@
 """Legs: the raw flights cleaned once, every clock in whole minutes since 1970 UTC."""
 
-from datetime import datetime
-
 import ibis
 import ibis.expr.types as ir
 
-UTC = "timestamp('UTC')"
-CLOCK = "timestamp"
-ZONE_FUNCTION = "timezone"
+from features.compute.clocks import at_zone, clock, epoch_minute
+from features.compute.engine import Builder
 
 # Four Puerto Rican and Virgin Islands airports are not in airports.csv; all four keep Puerto Rico's clock.
 ZONE_OF_UNLISTED = "America/Puerto_Rico"
@@ -16,14 +13,6 @@ ZONE_OF_UNLISTED = "America/Puerto_Rico"
 SHORTEST_LEG = 30
 
 MINUTES_PER_DAY = 1440
-
-# The raw tables that legs are made from, for whoever follows a table back to its files.
-MADE_FROM = ("flights", "airports")
-
-
-@ibis.udf.scalar.builtin(name=ZONE_FUNCTION)
-def _at_zone(zone: str, local: datetime) -> datetime:  # type: ignore[empty-body]
-    """Read a local clock in its zone: DuckDB has this function, `features.cluster` gives it to Spark."""
 
 
 def select_legs(flights: ir.Table, airports: ir.Table) -> ir.Table:
@@ -48,11 +37,6 @@ def select_legs(flights: ir.Table, airports: ir.Table) -> ir.Table:
     )  # fmt: skip
 
 
-def instant(minute: ir.IntegerValue) -> ir.TimestampValue:
-    """Turn epoch minutes into a UTC timestamp."""
-    return (minute * 60).as_timestamp("s").cast(UTC)
-
-
 def _example_id(flights: ir.Table) -> ir.StringValue:
     date = flights.year * 10_000 + flights.month * 100 + flights.day
     parts = [date.cast("string"), flights.origin, flights.carrier, flights.flight.cast("string")]
@@ -64,15 +48,10 @@ def _due_minute(zoned: ir.Table) -> ir.IntegerValue:
     zone = ibis.coalesce(zoned.tzone, ZONE_OF_UNLISTED)
     midnight = ibis.date(zoned.year, zoned.month, zoned.day).epoch_seconds().cast("int64") // 60
     local = midnight + zoned.sched_arr_time // 100 * 60 + zoned.sched_arr_time % 100
-    same_day = _epoch_minute(_at_zone(zone, _clock(local)))
-    next_day = _epoch_minute(_at_zone(zone, _clock(local + MINUTES_PER_DAY)))
+    same_day = epoch_minute(at_zone(zone, clock(local)))
+    next_day = epoch_minute(at_zone(zone, clock(local + MINUTES_PER_DAY)))
     return ibis.ifelse(same_day < zoned.scheduled + SHORTEST_LEG, next_day, same_day)
 
 
-def _clock(minute: ir.IntegerValue) -> ir.TimestampValue:
-    """Turn minutes of a local clock into a timestamp without zone."""
-    return instant(minute).cast(CLOCK)
-
-
-def _epoch_minute(at: ir.Value) -> ir.IntegerValue:
-    return at.cast(UTC).epoch_seconds().cast("int64") // 60
+# What is computed of the raw tables, once, before the feature tables.
+INTERMEDIATE: dict[str, Builder] = {"legs": lambda s: select_legs(s["flights"], s["airports"])}

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from features.day_parts import DAY_PARTS
+from features.flight_delay.day_parts import DAY_PARTS
 
 Inputs = Mapping[str, Sequence[Any]]
 Outputs = dict[str, list[float]]

@@ -34,7 +34,7 @@ def project_of(settings: FeatureSettings) -> str:
     path = settings.feature_repo / "feature_store.yaml"
     declared = yaml.safe_load(path.read_text()) if path.is_file() else None
     if not isinstance(declared, dict) or "project" not in declared:
-        raise RepositoryError(f"{path} does not say `project: <name>`; see features/feature_store.yaml")
+        raise RepositoryError(f"{path} does not say `project: <name>`; add that line")
     return str(declared["project"])
 
 

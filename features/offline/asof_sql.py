@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 ENTITY_TABLE = "entity_rows"
 KEY_TABLE = "asked_keys"
-# What the join adds to columns; no key and no feature is called so (`features.view_source`).
+# What the join adds to columns; no key and no feature is called so (`view_source`).
 INNER = "__asof_"
 CODE = f"{INNER}code"
 ROW = f"{INNER}row"

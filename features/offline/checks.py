@@ -10,7 +10,7 @@ from feast.types import Bool, Bytes, FeastType, Float32, Float64, Int32, Int64, 
 from features.errors import TableLayoutError
 from features.offline.asof_sql import AsOfSource
 from features.offline.parquet_sql import FILE, ROW_IN_FILE, column_types, read_parquet
-from features.view_source import batch_source
+from features.schema.views import batch_source
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -6,11 +6,11 @@ import pandas as pd
 import pyarrow as pa
 from feast import FeatureStore
 
-from features.feature_types import STRING
-from features.request_types import frame_dtype
-from features.service_plan import ServicePlan, plan_service
-from features.values import model_column
-from features.view_source import join_keys
+from features.schema.feature_types import STRING
+from features.schema.request_types import frame_dtype
+from features.schema.service_plan import ServicePlan, plan_service
+from features.schema.values import model_column
+from features.schema.views import join_keys
 
 EVENT_TIMESTAMP = "event_timestamp"
 

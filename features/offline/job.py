@@ -28,8 +28,8 @@ from features.offline.entities import (
 from features.offline.join import join_features
 from features.offline.session import Session
 from features.offline.write import save_dataset
-from features.on_demand import compute_columns
-from features.view_source import used_name
+from features.schema.on_demand import compute_columns
+from features.schema.views import used_name
 
 # On-demand views work on Python values, which take several times the memory of the columns.
 COMPUTED_ROWS = 100_000

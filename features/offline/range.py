@@ -20,7 +20,7 @@ from features.offline.asof_sql import (
 )
 from features.offline.entities import EVENT_TIMESTAMP, EntityBounds
 from features.offline.parquet_sql import quote
-from features.on_demand import request_inputs
+from features.schema.on_demand import request_inputs
 
 
 def key_bounds(

@@ -9,7 +9,7 @@ from typing import Any
 from feast import Entity, FeatureService, FeatureView, FileSource, OnDemandFeatureView, PushSource
 from feast.data_source import DataSource
 
-from features.cluster.session import require_spark
+from features.compute.spark_session import require_spark
 
 KINDS = (DataSource, Entity, FeatureService, FeatureView, OnDemandFeatureView)
 

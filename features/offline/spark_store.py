@@ -22,7 +22,7 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import RepoConfig
 from pydantic import Field
 
-from features.cluster.session import session_conf
+from features.compute.spark_session import session_conf
 from features.settings import FeatureSettings
 
 ROW = "__row"
@@ -35,14 +35,14 @@ def _configured() -> dict[str, str]:
     return {"spark.master": settings.spark_master, **session_conf(settings)}
 
 
-class ClusterOfflineStoreConfig(SparkOfflineStoreConfig):
+class OrderedSparkOfflineStoreConfig(SparkOfflineStoreConfig):
     """`offline_store:` of `feature_store.yaml`; a `spark_conf` there replaces what the settings give."""
 
-    type: str = "features.cluster.offline_store.ClusterOfflineStore"
+    type: str = "features.offline.spark_store.OrderedSparkOfflineStore"
     spark_conf: dict[str, str] | None = Field(default_factory=_configured)
 
 
-class ClusterOfflineStore(SparkOfflineStore):
+class OrderedSparkOfflineStore(SparkOfflineStore):
     """Feast's point-in-time SQL on Spark; a session that is already active is used as it is.
 
     Unlike Feast's own, it leaves the caller's frame as it was and answers in that frame's order.

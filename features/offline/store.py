@@ -28,8 +28,9 @@ from features.offline.files import locate_files, parquet_source
 from features.offline.job import AsOfRetrievalJob, Retrieval
 from features.offline.range import key_bounds, keys_in_range
 from features.offline.scan import Scan, ScanJob
+from features.offline.view_source import view_source
 from features.offline.write import append_rows, write_logs
-from features.view_source import batch_source, declared_schema, used_name, view_source
+from features.schema.views import batch_source, declared_schema, used_name
 
 
 class AsOfOfflineStoreConfig(FeastConfigBaseModel):

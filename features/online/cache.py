@@ -9,7 +9,7 @@ from time import monotonic
 from features.online.database import FoundRows, KeyBytes
 from features.online.lookup import RowLookup, Wanted
 from features.online.reader import NOTHING, OnlineReader, ServedFeatures, Unread
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 
 ENTRIES = 100_000
 LookUp = asyncio.Future[FoundRows | None]

@@ -4,8 +4,8 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from features.feature_types import BOOL, FLOAT32, FLOAT64, INT32, INT64, STRING
 from features.online.messages import Map, ValueType
+from features.schema.feature_types import BOOL, FLOAT32, FLOAT64, INT32, INT64, STRING
 
 Scalar = str | int | float | bool | None
 

@@ -22,13 +22,14 @@ from features.offline.asof_sql import (
 from features.offline.checks import source_layout
 from features.offline.files import locate_files, register_filesystem
 from features.offline.parquet_sql import quote
+from features.offline.view_source import view_source
 from features.online.codec import KeyEncoder, row_encoder
 from features.online.database import KeyBytes, NewRow
 from features.online.store import online_store_of, table_name
-from features.service_plan import ViewPlan, plan_service
+from features.repository.feature_store import open_store
+from features.schema.service_plan import ViewPlan, plan_service
+from features.schema.views import batch_source
 from features.settings import FeatureSettings
-from features.store import open_store
-from features.view_source import batch_source, view_source
 
 EVENT_TIMESTAMP = "event_timestamp"
 PendingRow = tuple[int, str, NewRow]

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from features.on_demand_columns import OnDemandFunction
-from features.on_demand_source import compile_function
 from features.online.plan_file import PlanOrigin, read_plan, write_plan
 from features.online.serving_plan import ServingPlan
+from features.schema.on_demand_columns import OnDemandFunction
+from features.schema.on_demand_source import compile_function
 from features.settings import FeatureSettings
 
 
@@ -35,8 +35,8 @@ def open_service(settings: FeatureSettings, service: str) -> OpenedService:
 def open_through_feast(settings: FeatureSettings, service: str) -> OpenedService:
     """Do the same from the registry itself, and put the plan on file for the next time."""
     from features.online.planning import on_demand_functions, plan_serving
-    from features.service_plan import plan_service
-    from features.store import open_store
+    from features.repository.feature_store import open_store
+    from features.schema.service_plan import plan_service
 
     store = open_store(settings)
     origin = PlanOrigin.of(settings)

@@ -13,9 +13,9 @@ from typing import Final, Self
 
 from pydantic import ValidationError
 
+from features.atomic_file import write_atomically
 from features.online.serving_plan import PlanPart, ServingPlan
 from features.settings import CONFIG_FILE, FeatureSettings
-from features.whole_file import write_whole
 
 FORMAT: Final = 1
 
@@ -76,7 +76,7 @@ def write_plan(settings: FeatureSettings, service: str, plan: ServingPlan, origi
         return
     content = PlanFile(origin=origin, digest=_digest_of(plan), plan=plan).model_dump_json(indent=1)
     with suppress(OSError):
-        write_whole(plan_path(settings, service), content)
+        write_atomically(plan_path(settings, service), content)
 
 
 def _digest_of(plan: ServingPlan) -> str:

@@ -7,13 +7,13 @@ from feast import FeatureStore, OnDemandFeatureView
 from feast.errors import FeastError
 
 from features.errors import FeatureError, RepositoryError
-from features.on_demand import on_demand_function
-from features.on_demand_columns import OnDemandFunction
-from features.on_demand_source import compile_function
 from features.online.plan_file import PlanOrigin, write_plan
 from features.online.serving_plan import ComputedView, ServingPlan, StoredView
 from features.online.store import online_store_of, table_name
-from features.service_plan import OnDemandPlan, ServicePlan, ViewPlan, plan_service
+from features.schema.on_demand import on_demand_function
+from features.schema.on_demand_columns import OnDemandFunction
+from features.schema.on_demand_source import compile_function
+from features.schema.service_plan import OnDemandPlan, ServicePlan, ViewPlan, plan_service
 from features.settings import FeatureSettings
 
 logger = logging.getLogger(__name__)

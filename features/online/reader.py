@@ -7,16 +7,16 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from features.instants import MICROSECOND, to_microseconds
-from features.on_demand_columns import Columns, check_answer, gather_inputs
 from features.online.codec import KeyEncoder, Scalar, decode_row
 from features.online.database import FoundRows, KeyBytes, RowDatabase
 from features.online.databases import open_rows
 from features.online.opening import open_service
 from features.online.serving_plan import ComputedView, StoredView
-from features.request_types import field_reader, read_fields
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
+from features.schema.on_demand_columns import Columns, check_answer, gather_inputs
+from features.schema.request_types import field_reader, read_fields
+from features.schema.values import ValueReader, value_reader
 from features.settings import FeatureSettings
-from features.values import ValueReader, value_reader
 
 FeatureStatus = Literal["present", "missing", "stale", "default"]
 Unread = Mapping[str, Container[KeyBytes]]

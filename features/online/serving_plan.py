@@ -1,15 +1,15 @@
 """What serving has to know of a feature service, as plain data: no Feast object in it, so none is needed.
 
-Types are Feast's, by name: see `features.feature_types`.
+Types are Feast's, by name: see `features.schema.feature_types`.
 """
 
 from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict
 
-from features.feature_types import Default
-from features.on_demand_columns import ViewFeature
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
+from features.schema.feature_types import Default
+from features.schema.on_demand_columns import ViewFeature
 
 
 class PlanPart(BaseModel):

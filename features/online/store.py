@@ -27,7 +27,7 @@ from features.online.databases import open_rows
 
 
 class NewestRowOnlineStoreConfig(FeastConfigBaseModel):
-    """`online_store:` of `feature_store.yaml`; `features.store` fills the address in from the settings."""
+    """`online_store:` of `feature_store.yaml`; the address comes from the settings."""
 
     type: str = "features.online.store.NewestRowOnlineStore"
     address: SecretStr

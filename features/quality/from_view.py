@@ -1,6 +1,5 @@
 """A Feast view as a source to check, and what its table must satisfy because of it."""
 
-import runpy
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -11,11 +10,11 @@ from feast import FeatureStore, FeatureView
 from feast.types import Bool, FeastType, Float32, Float64, Int32, Int64, String, UnixTimestamp
 from feast.utils import _get_column_names
 
-from features.errors import RepositoryError
+from features.declarations import read_declared
 from features.offline.files import locate_files
 from features.quality.expectation import Expectation
 from features.quality.source import ColumnKind, TableSource
-from features.view_source import batch_source
+from features.schema.views import batch_source
 
 EXPECTATIONS_FILE = "expectations.py"
 KINDS: dict[FeastType, ColumnKind] = {
@@ -80,9 +79,4 @@ def read_expectations(repository: Path) -> Mapping[str, Expectation]:
         RepositoryError: the file does not define `EXPECTATIONS`.
     """
     path = repository / EXPECTATIONS_FILE
-    if not path.is_file():
-        return {}
-    found: Mapping[str, Expectation] | None = runpy.run_path(str(path)).get("EXPECTATIONS")
-    if found is None:
-        raise RepositoryError(f"{path} defines no `EXPECTATIONS`; write a dict of `Expectation` by view")
-    return found
+    return read_declared(path, "EXPECTATIONS", dict) if path.is_file() else {}

@@ -14,8 +14,8 @@ from features.quality.from_view import describe_columns, read_expectations, view
 from features.quality.quarantine import Quarantine, quarantine_folder
 from features.quality.rows import find_row_violations
 from features.quality.violation import Violation
+from features.schema.views import batch_source
 from features.settings import FeatureSettings
-from features.view_source import batch_source
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from features.quality.measure import TableMeasure
 from features.quality.quarantine import Quarantine, quarantine_folder
 from features.quality.record import RECORD_FILE
 from features.quality.source import TableSource
+from features.schema.views import batch_source
 from features.settings import FeatureSettings
-from features.view_source import batch_source
 
 Pulled = tuple[RepoConfig, DataSource, list[str], list[str], str, str | None]
 Read = Callable[[FeatureStore, FeatureView, TableSource, datetime], pd.DataFrame]

@@ -8,14 +8,14 @@ from feast.feature_view_projection import FeatureViewProjection
 from feast.repo_contents import RepoContents
 
 from features.errors import UnsupportedFeatureError
-from features.feature_defaults import declared_defaults
 from features.offline.asof_sql import INNER
 from features.offline.entities import EVENT_TIMESTAMP
-from features.on_demand import request_inputs, require_lists
-from features.request_names import require_sendable
-from features.request_types import field_reader
-from features.service_plan import feature_column
-from features.view_source import join_keys, used_name
+from features.schema.feature_defaults import declared_defaults
+from features.schema.on_demand import request_inputs, require_lists
+from features.schema.request_names import require_sendable
+from features.schema.request_types import field_reader
+from features.schema.service_plan import feature_column
+from features.schema.views import join_keys, used_name
 
 
 def check_servable(contents: RepoContents) -> None:

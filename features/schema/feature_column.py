@@ -1,4 +1,4 @@
-"""A model's inputs as a feature service lists them: names, order, and whether text or number."""
+"""One input of a model: its name, and whether it is text or a number."""
 
 from typing import Literal
 

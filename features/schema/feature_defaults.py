@@ -7,7 +7,7 @@ from feast import Field
 from feast.types import Bool, Float32, Float64, Int32, Int64, String
 
 from features.errors import UnsupportedFeatureError
-from features.feature_types import Default
+from features.schema.feature_types import Default
 
 DEFAULT_TAG = "default"
 BOOLEANS = {"true": True, "false": False}

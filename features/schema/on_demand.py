@@ -10,8 +10,8 @@ from feast import OnDemandFeatureView
 from feast.types import PrimitiveFeastType, from_feast_to_pyarrow_type
 
 from features.errors import UnsupportedFeatureError
-from features.on_demand_columns import Columns, OnDemandFunction, ViewFeature, check_answer
-from features.view_source import used_name
+from features.schema.on_demand_columns import Columns, OnDemandFunction, ViewFeature, check_answer
+from features.schema.views import used_name
 
 FEAST_TYPES = {str(dtype): dtype for dtype in PrimitiveFeastType}
 

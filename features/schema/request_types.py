@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from features.errors import UnsupportedFeatureError
-from features.feature_types import BOOL, FLOAT32, FLOAT64, INT32, INT64, STRING, UNIX_TIMESTAMP
+from features.schema.feature_types import BOOL, FLOAT32, FLOAT64, INT32, INT64, STRING, UNIX_TIMESTAMP
 
 
 def field_reader(dtype: str) -> Callable[[Any], Any]:

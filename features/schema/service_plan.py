@@ -13,12 +13,12 @@ from feast.errors import FeatureServiceNotFoundException
 from feast.types import Bool, Float32, Float64, Int32, Int64, String
 
 from features.errors import UnknownServiceError, UnsupportedFeatureError
-from features.feature_defaults import declared_defaults
-from features.feature_types import Default
-from features.on_demand import request_inputs, stored_inputs
-from features.on_demand_columns import ViewFeature
-from features.schema import FeatureColumn
-from features.view_source import join_keys, used_name
+from features.schema.feature_column import FeatureColumn
+from features.schema.feature_defaults import declared_defaults
+from features.schema.feature_types import Default
+from features.schema.on_demand import request_inputs, stored_inputs
+from features.schema.on_demand_columns import ViewFeature
+from features.schema.views import join_keys, used_name
 
 NUMERIC = (Float64, Float32, Int64, Int32, Bool)
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features.feature_types import FLOAT32, STRING
+from features.schema.feature_types import FLOAT32, STRING
 
 ValueReader = Callable[[Any], str | float | None]
 

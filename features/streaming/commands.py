@@ -3,29 +3,31 @@
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
 from features.command_line import parse_moment
-from features.raw import find_raw_dir, read_raw
+from features.errors import NoStreamError
 from features.settings import FeatureSettings
 
 Bound = Annotated[
     datetime,
-    typer.Option(parser=parse_moment, metavar="MOMENT", help="Only flights of these hours; with its zone."),
+    typer.Option(parser=parse_moment, metavar="MOMENT", help="Only raw data of these hours; with its zone."),
 ]
 
 
 def replay_events_command(start: Bound, end: Bound) -> None:
-    """Print the events that the flights of a period would have sent, a JSON object per line."""
-    from features.events.replay import read_legs, replay_events
+    """Print the events that the raw files of a period would have sent, a JSON object per line."""
+    from features.streaming.loading import read_definition
 
-    raw = read_raw(find_raw_dir(FeatureSettings().raw_dir))
-    with TemporaryDirectory() as scratch:
-        legs = read_legs(raw.between(start, end), Path(scratch))
-    for event in replay_events(legs):
+    settings = FeatureSettings()
+    replay = read_definition(settings).replay
+    if replay is None:
+        raise NoStreamError(
+            "this feature repository replays no events: STREAM in its stream.py has no `replay`"
+        )
+    for event in replay(settings.raw_dir, start, end):
         typer.echo(event.model_dump_json())
 
 
@@ -42,7 +44,7 @@ def stream_command(
     ] = None,
 ) -> None:
     """Take in a file of events, push what they change; what was taken in before counts once."""
-    from features.events.loading import load_stream
+    from features.streaming.loading import load_stream
 
     stream, now = load_stream(FeatureSettings()), datetime.now(UTC)
     try:

@@ -1,18 +1,15 @@
 """Opens the stream that a feature repository declares in its `stream.py`."""
 
-import importlib.util
-from hashlib import sha256
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from features.errors import NoStreamError, RepositoryError
+from features.declarations import read_declared
+from features.errors import NoStreamError
 from features.settings import FeatureSettings
 
 if TYPE_CHECKING:
-    from features.events.stream import EventStream, StreamDefinition
+    from features.streaming.stream import EventStream, StreamDefinition
 
 STREAM_FILE = "stream.py"
-STREAM = "STREAM"
 
 
 def load_stream(settings: FeatureSettings) -> "EventStream":
@@ -23,7 +20,7 @@ def load_stream(settings: FeatureSettings) -> "EventStream":
         RepositoryError: `stream.py` has no `STREAM`, or the repository was never applied.
         EventJournalError: another process takes its events in.
     """
-    from features.events.stream import EventStream  # imports Feast, which takes seconds
+    from features.streaming.stream import EventStream  # imports Feast, which takes seconds
 
     return EventStream(settings, read_definition(settings))
 
@@ -38,19 +35,6 @@ def read_definition(settings: FeatureSettings) -> "StreamDefinition":
     path = settings.feature_repo / STREAM_FILE
     if not path.is_file():
         raise NoStreamError(f"this feature repository takes no events: it has no {STREAM_FILE}")
-    from features.events.stream import StreamDefinition
+    from features.streaming.stream import StreamDefinition
 
-    definition = _read_declared(path)
-    if not isinstance(definition, StreamDefinition):
-        raise RepositoryError(f"{path} must say `{STREAM} = StreamDefinition(events=..., engine=...)`")
-    return definition
-
-
-def _read_declared(path: Path) -> Any:
-    name = f"feature_stream_{sha256(str(path).encode()).hexdigest()[:12]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise RepositoryError(f"{path} cannot be imported; it must be a Python file")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return getattr(module, STREAM, None)
+    return read_declared(path, "STREAM", StreamDefinition)

@@ -15,9 +15,9 @@ from features.errors import RepositoryError
 from features.offline.files import source_uri
 from features.offline.write import fresh_file, write_batches
 from features.quality.pushed import PushCheck
+from features.repository.feature_store import open_store
+from features.schema.views import batch_source
 from features.settings import FeatureSettings
-from features.store import open_store
-from features.view_source import batch_source
 
 EVENT_TIMESTAMP = "event_timestamp"
 

@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import pandas as pd
 from pydantic import TypeAdapter
 
 from features.errors import EventIdReusedError, EventJournalError, Refusal
-from features.events.event import Event, decode_events, refused
-from features.events.journal import FORGOTTEN, Entry, EventJournal
-from features.events.pushing import EVENT_TIMESTAMP, RowPusher
 from features.instants import from_microseconds, to_microseconds
 from features.settings import FeatureSettings
+from features.streaming.event import Event, decode_events, refused
+from features.streaming.journal import FORGOTTEN, Entry, EventJournal
+from features.streaming.pushing import EVENT_TIMESTAMP, RowPusher
 
 # Clocks of senders may run ahead of ours by this much; what claims to be sent later is a mistake.
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
@@ -26,8 +27,8 @@ MOST_WAITING: Final = 250_000
 FORGETTING_EVERY: Final = timedelta(days=1)
 
 
-class EventEngine(Protocol):
-    """What a repository's engine does with its events; the same events in any order give the same rows."""
+class EventProcessor(Protocol):
+    """What a repository's processor does with its events; the same events in any order give the same rows."""
 
     def check(self, events: Sequence[Event]) -> list[Refusal]:
         """Return the events that cannot be true beside those applied; nothing changes."""
@@ -46,12 +47,14 @@ class EventEngine(Protocol):
 class StreamDefinition:
     """What `stream.py` of a feature repository says as `STREAM`: event types, and what makes rows of them.
 
-    Rows further back than `kept` no longer change, whatever comes.
+    Rows further back than `kept` no longer change, whatever comes. `replay` returns the events that the raw
+    files of a period (its two ends, UTC) would have sent; it takes the configured folder of those, if any.
     """
 
     events: TypeAdapter[Any]
-    engine: Callable[[], EventEngine]
+    processor: Callable[[], EventProcessor]
     kept: timedelta = timedelta(days=30)
+    replay: Callable[[Path | None, datetime, datetime], Iterable[Event]] | None = None
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -70,12 +73,12 @@ class Receipt:
 class EventStream:
     """Takes events in from any thread. What `accept` has returned for survives the death of the process.
 
-    Rows are those of the engine: pushed online by `publish`, to the offline store by `flush` and `close`. Its
+    The processor's rows are pushed online by `publish`, to the offline store by `flush` and `close`. Its
     clock is the latest `sent_at`, or what `publish` is told: in quiet times windows run empty only if told.
     """
 
     def __init__(self, settings: FeatureSettings, definition: StreamDefinition) -> None:
-        self._events, self._engine, self._kept = definition.events, definition.engine(), definition.kept
+        self._events, self._processor, self._kept = definition.events, definition.processor(), definition.kept
         self._pusher = RowPusher(settings)
         self._journal = EventJournal(settings.events_journal)
         self._lock, self._pushing, self._flushing = (threading.Lock() for _ in range(3))
@@ -109,7 +112,7 @@ class EventStream:
             known = self._journal.read_known(list(contents))
             _refuse_reused(events, known)
             fresh = list({event.event_id: event for event in events if event.event_id not in known}.values())
-            if refusals := self._engine.check(fresh):
+            if refusals := self._processor.check(fresh):
                 raise refused(_in_request(refusals, fresh, events))
             if fresh:
                 self._journal.append([(event.event_id, contents[event.event_id]) for event in fresh])
@@ -192,12 +195,12 @@ class EventStream:
         for entry in self._journal.read():
             if entry.event_id is not None:
                 (event,) = self._read_events([entry])
-                over += [] if self._engine.needs(event) else [entry.place]
+                over += [] if self._processor.needs(event) else [entry.place]
         self._journal.forget(over, before=self._clock - self._kept)
         self._forgotten = self._clock
 
     def _take_in(self, events: Sequence[Event]) -> None:
-        self._engine.apply(events)
+        self._processor.apply(events)
         sent = [event.sent_at for event in events]
         self._latest = max([*sent, *([self._latest] if self._latest else [])])
         self._unpublished = True
@@ -207,7 +210,7 @@ class EventStream:
         if not moments or (max(moments) == self._clock and not self._unpublished):
             return {}
         self._clock, self._unpublished = max(moments), False
-        rows = self._engine.advance(self._clock)
+        rows = self._processor.advance(self._clock)
         self._add(rows)
         if rows:  # else going through the journal again need not stop here
             self._place = self._journal.append_advance(self._clock)
@@ -222,7 +225,7 @@ class EventStream:
                 continue
             for entry in entries:
                 self._clock, self._place, self._unpublished = entry.moment, entry.place, False
-                rows = self._engine.advance(self._clock)
+                rows = self._processor.advance(self._clock)
                 if entry.place > flushed:
                     self._add(rows)
 

@@ -5,9 +5,9 @@ from functools import reduce
 import ibis
 import ibis.expr.types as ir
 
-from features.legs import instant
-from features.running import per, round_up, running_totals, steps
-from features.windows import Between, Feature, Moment, Span, Value, WindowedTable
+from features.compute.clocks import instant
+from features.windows.running_totals import per, round_up, running_totals, steps
+from features.windows.windowed_table import Between, Feature, Moment, Reach, Span, Value, WindowedTable
 
 
 def build_windowed(rows: ir.Table, table: WindowedTable) -> ir.Table:
@@ -59,8 +59,9 @@ def _holds(rows: ir.Table, condition: Between) -> ir.BooleanValue:
     return ibis.and_(*from_low, *to_end)
 
 
-def _every_instant(rows: ir.Table, table: WindowedTable, reach: int) -> ir.Table:
-    ends = rows.agg(first=round_up(rows.scheduled.min() - reach, table.grid), last=rows.scheduled.max())
+def _every_instant(rows: ir.Table, table: WindowedTable, reach: Reach) -> ir.Table:
+    column = rows[reach.column]
+    ends = rows.agg(first=round_up(column.min() - reach.ahead, table.grid), last=column.max())
     minutes = ends.select(minute=ibis.range(ends.first, ends.last, table.grid).unnest())
     return rows.select(*table.keys).distinct().cross_join(minutes)
 

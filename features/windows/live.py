@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.windows import Feature, Moment, Span, Value, WindowedTable
+from features.windows.windowed_table import Feature, Moment, Span, Value, WindowedTable
 
 Whole = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -55,7 +55,7 @@ class WindowState:
         for span in self.table.spans:
             self._move(span, keys, rows)
         if self.table.reach is not None:
-            self._extend_reach(rows)
+            self._extend_reach(rows.numbers[self.table.reach.column][rows.signs > 0])
 
     def advance(self, minute: int) -> pd.DataFrame | None:
         """Return the new and the changed rows up to `minute`, `None` if there are none.
@@ -134,7 +134,7 @@ class WindowState:
             touched: Flags = self._store.touches[:, :end] > 0
             return (touched & ~already) | (changed & already)
         grid, slots = self.table.grid, self._origin + np.arange(end)
-        within: Flags = (slots >= _ceiling(self._first - self.table.reach, grid)) & (
+        within: Flags = (slots >= _ceiling(self._first - self.table.reach.ahead, grid)) & (
             slots * grid < self._last
         )
         anywhere: Flags = np.logical_or.reduce(changed, axis=0)
@@ -147,11 +147,10 @@ class WindowState:
         totals: Whole = before[:, None, :] + np.cumsum(changes, axis=1)
         return totals
 
-    def _extend_reach(self, rows: RowColumns) -> None:
-        scheduled = rows.numbers["scheduled"][rows.signs > 0]
-        if scheduled.size:
-            self._first = min(self._first, int(scheduled.min()))
-            self._last = max(self._last, int(scheduled.max()))
+    def _extend_reach(self, moments: Whole) -> None:
+        if moments.size:
+            self._first = min(self._first, int(moments.min()))
+            self._last = max(self._last, int(moments.max()))
 
     @property
     def _origin(self) -> int:

@@ -135,11 +135,19 @@ class Stream:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """From `ahead` minutes before the first moment in a column of epoch minutes to the last one."""
+
+    column: str
+    ahead: int
+
+
+@dataclass(frozen=True)
 class WindowedTable:
     """A feature table of windows: one row per key and grid instant at which something entered or left.
 
     Instants are every `grid` minutes, all moved by `offset` minutes. With `reach` there is a row
-    for every key at every instant, from `reach` minutes ahead of the first scheduled row to the last.
+    for every key at every instant within it.
     """
 
     name: str
@@ -149,7 +157,7 @@ class WindowedTable:
     levels: tuple[Span, ...] = ()
     level_features: tuple[Feature, ...] = ()
     offset: int = 0
-    reach: int | None = None
+    reach: Reach | None = None
 
     @cached_property
     def spans(self) -> tuple[Span, ...]:

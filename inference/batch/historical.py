@@ -18,7 +18,7 @@ class HistoricalReader:
         Raises:
             FeatureError: it was never applied.
         """
-        from features.store import open_store  # imports Feast, which takes seconds
+        from features.repository.feature_store import open_store  # imports Feast, which takes seconds
 
         self._job, self._lock = job, Lock()
         self._store: Any = open_store(job.settings)
@@ -29,7 +29,7 @@ class HistoricalReader:
         Raises:
             FeatureError: the rows lack a key, or the features cannot be read.
         """
-        from features.historical import historical_features
+        from features.offline.historical import historical_features
 
         with self._lock:
             frame = historical_features(self._store, self._job.service, exact_frame(rows))

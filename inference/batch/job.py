@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from contracts.bundle.reader import Bundle
 from contracts.matrix import names_of
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from inference.batch.inputs import InputFile, Part
 from inference.errors import BatchInputError
 from inference.settings import InferenceSettings

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from contracts.matrix import Floats
 from contracts.problem import Problem, RequestField
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from inference.batch.job import EVENT_TIMESTAMP
 from inference.errors import BatchInputError
 from inference.prediction_log.journal import BATCH

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from features.whole_file import write_whole
+from features.atomic_file import write_atomically
 from inference.batch.errors import BatchBusyError
 
 VERSION_FILE = "version.json"
@@ -47,7 +47,7 @@ def pinned_version(folder: Path, source: Path) -> str | None:
 
 def pin_version(folder: Path, source: Path, version: str) -> None:
     """Let a run that goes on later use the same version, whatever the alias names by then."""
-    write_whole(folder / VERSION_FILE, json.dumps({"source": str(source), "version": version}))
+    write_atomically(folder / VERSION_FILE, json.dumps({"source": str(source), "version": version}))
 
 
 def is_whole(path: Path) -> bool:

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from contracts.matrix import MISSING_CATEGORY
-from features.schema import FeatureColumn, FeatureKind
+from features.schema.feature_column import FeatureColumn, FeatureKind
 from inference.errors import ErrorItem
 from inference.request_limits import FEATURES, LISTED_ERRORS, LONGEST_TEXT
 

@@ -8,7 +8,7 @@ from typing import Final
 import pyarrow as pa
 
 from contracts.problem import FieldType, Problem, RequestField
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from features.settings import FeatureSettings
 from inference.prediction_log.errors import UnknownLogVersionError
 

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Final, Literal
 
 from contracts.problem import RequestField
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from inference.errors import InvalidRequestError
 from inference.request_limits import PREDICTION_TIME, REQUEST_ID
 

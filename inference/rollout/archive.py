@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from contracts.settings import TrainingSettings
-from features.whole_file import write_whole
+from features.atomic_file import write_atomically
 from inference.rollout.record import Entry
 
 
@@ -15,5 +15,5 @@ def rollouts_folder(settings: TrainingSettings) -> Path:
 def archive_entry(settings: TrainingSettings, name: str, entry: Entry) -> Path:
     """Write one decision as a file that needs no registry to be read; writing it again changes nothing."""
     path = rollouts_folder(settings) / name / f"{entry.id:06d}-{entry.action}.json"
-    write_whole(path, entry.model_dump_json(indent=2) + "\n")
+    write_atomically(path, entry.model_dump_json(indent=2) + "\n")
     return path

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from features.whole_file import write_whole
+from features.atomic_file import write_atomically
 from inference.sandbox.errors import LimitError
 from inference.sandbox.limits import Limits
 
@@ -56,4 +56,4 @@ class KeptOutcome:
             ended_at=datetime.now(UTC), memory=limits.memory, seconds=limits.seconds, refusal=refusal
         )
         with suppress(OSError):
-            write_whole(self._path, outcome.model_dump_json())
+            write_atomically(self._path, outcome.model_dump_json())

@@ -15,7 +15,7 @@ from contracts.errors import ContractError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from features.schema import FeatureColumn
+    from features.schema.feature_column import FeatureColumn
 
 Categories = npt.NDArray[np.object_]
 Numbers = npt.NDArray[np.float32]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from features.request_names import require_sendable
+from features.schema.request_names import require_sendable
 
 Task = Literal["binary", "regression"]
 FieldType = Literal["string", "integer", "number", "timestamp"]

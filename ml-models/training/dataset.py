@@ -13,8 +13,8 @@ from contracts.metrics import Floats
 from contracts.problem import Problem
 from contracts.settings import TrainingSettings
 from features.contract import read_examples, read_labels
-from features.feature_columns import feature_columns
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
+from features.schema.service_columns import feature_columns
 from training.errors import DatasetError, EmptyWindowError, SingleClassError
 from training.windows import window_ranges
 
@@ -157,8 +157,8 @@ def fingerprint(frame: pd.DataFrame, columns: tuple[FeatureColumn, ...], label: 
 def _with_features(
     settings: TrainingSettings, problem: Problem, labelled: pd.DataFrame
 ) -> tuple[pd.DataFrame, tuple[FeatureColumn, ...]]:
-    from features.historical import historical_features  # imports Feast, which takes seconds
-    from features.store import open_store
+    from features.offline.historical import historical_features  # imports Feast, which takes seconds
+    from features.repository.feature_store import open_store
 
     store = open_store(settings)
     columns = feature_columns(store, problem.feature_service)

@@ -11,7 +11,12 @@ from training.orchestrator import find_orchestrator
 POLL_SECONDS = 1.0
 RUNS_AT_ONCE = 1
 # What every run imports, besides the problem's own candidates.
-PRELOADED = ("training.flow", "training.figures", "features.historical", "features.store")
+PRELOADED = (
+    "training.flow",
+    "training.figures",
+    "features.offline.historical",
+    "features.repository.feature_store",
+)
 
 
 def serve_deployment(problem: Problem) -> None:

@@ -10,7 +10,7 @@ from contracts.evaluate import compute_metrics
 from contracts.matrix import FeatureMatrix
 from contracts.metrics import improvement
 from contracts.problem import Problem
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from training.estimators.base import Dataset, FittedModel
 
 PROBE = "random column"

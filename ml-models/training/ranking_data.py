@@ -10,7 +10,7 @@ import pandas as pd
 from contracts.problem import Problem
 from contracts.settings import TrainingSettings
 from features.contract import read_examples, read_labels
-from features.feature_columns import feature_columns
+from features.schema.service_columns import feature_columns
 from training.dataset import TrainingSet, assemble, join_labels, validate_training_set
 from training.errors import EmptyWindowError
 from training.windows import window_ranges
@@ -60,8 +60,8 @@ def _draw(total: int, rows: int, before: int, seed: int) -> npt.NDArray[np.bool_
 def _with_features(
     settings: TrainingSettings, problem: Problem, sample: pd.DataFrame, as_of: datetime
 ) -> TrainingSet:
-    from features.historical import historical_features  # imports Feast, which takes seconds
-    from features.store import open_store
+    from features.offline.historical import historical_features  # imports Feast, which takes seconds
+    from features.repository.feature_store import open_store
 
     store = open_store(settings)
     frame = historical_features(store, problem.feature_service, sample)

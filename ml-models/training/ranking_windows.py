@@ -11,7 +11,7 @@ import pandas as pd
 from contracts.evaluate import compute_metrics
 from contracts.matrix import FeatureMatrix, names_of, to_matrix
 from contracts.problem import Problem
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from training.dataset import TrainingSet, require_both_classes
 from training.errors import EmptyWindowError, RankingError
 from training.estimators.base import Dataset, Estimator, FittedModel

@@ -8,7 +8,7 @@ from contracts.bundle.reader import Bundle, read_bundle
 from contracts.problem import Problem
 from contracts.profile import ReferenceProfile
 from contracts.registry import current, fetch_bundle
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from inference.label_join import LABEL
 from monitoring.ml.errors import NoChampionError
 from monitoring.ml.quality import measure_skill

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from contracts.profile import ReferenceProfile, profile_categories, profile_numbers
-from features.schema import FeatureColumn, FeatureKind
+from features.schema.feature_column import FeatureColumn, FeatureKind
 
 SMALLEST_SHARE: Final = 1e-4
 

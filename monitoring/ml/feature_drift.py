@@ -8,10 +8,10 @@ import pandas as pd
 
 from contracts.problem import Problem
 from features.contract import read_examples
-from features.feature_columns import feature_columns
-from features.historical import historical_features
-from features.schema import FeatureColumn
-from features.store import open_store
+from features.offline.historical import historical_features
+from features.repository.feature_store import open_store
+from features.schema.feature_column import FeatureColumn
+from features.schema.service_columns import feature_columns
 from monitoring.ml.drift import comparable_columns, rank_by_drift
 from monitoring.ml.errors import FeatureDriftError
 from monitoring.ml.sampling import SEED, as_typed

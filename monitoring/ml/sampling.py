@@ -5,7 +5,7 @@ from typing import Final
 
 import pandas as pd
 
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 
 SEED: Final = 7
 FEATURE_PREFIX: Final = "feature."

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from features.build import build_tables
-from features.cluster.session import open_spark
-from features.raw import RawTables, find_raw_dir, read_raw
+from features.compute.spark_session import open_spark
+from features.flight_delay.raw import RawTables, find_raw_dir, read_raw
 from features.settings import FeatureSettings
 from tests.built_once import build_once
+from tests.features.built_tables import build_tables
 
 if TYPE_CHECKING:
     from tests.features.online_servers import Servers

@@ -10,14 +10,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.events.flight_engine import FlightEngine
-from features.events.flight_events import LegEvent
+from features.apply import apply_repository
+from features.flight_delay.events.leg_events import LegEvent
+from features.flight_delay.events.leg_processor import LegProcessor
+from features.flight_delay.tables.aircraft import build_aircraft_legs
+from features.flight_delay.tables.carrier_operations import build_carrier_operations
+from features.flight_delay.tables.destination_operations import build_destination_operations
+from features.flight_delay.tables.origin_operations import build_origin_operations
 from features.settings import FeatureSettings
-from features.store import apply_repository
-from features.tables.aircraft import build_aircraft_legs
-from features.tables.carrier_operations import build_carrier_operations
-from features.tables.destination_operations import build_destination_operations
-from features.tables.origin_operations import build_origin_operations
 
 REPOSITORY = Path(__file__).with_name("streamed_repository")
 SERVICE = "streamed_v1"
@@ -99,7 +99,7 @@ def run_through(
 ) -> list[dict[str, pd.DataFrame]]:
     """Take the events in as they arrive (when sent, unless told), advancing at each instant."""
     moments = [event.sent_at for event in events] if arriving is None else arriving
-    engine, place, frames = FlightEngine(), 0, []
+    engine, place, frames = LegProcessor(), 0, []
     for instant in instants:
         first = place
         while place < len(events) and moments[place] <= instant:

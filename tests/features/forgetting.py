@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from features.raw import RawTables
+from features.flight_delay.raw import RawTables
 
 ASSIGNED_BEFORE = timedelta(hours=2)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from features.apply import apply_repository
 from features.settings import FeatureSettings
-from features.store import apply_repository
 from tests.features.small_world import REPOSITORY, START
 from tests.forked import fork_off
 

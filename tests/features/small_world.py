@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.apply import apply_repository
 from features.settings import FeatureSettings
-from features.store import apply_repository
 
 REPOSITORY = Path(__file__).parent / "small_repository"
 START = datetime(2024, 3, 1, tzinfo=UTC)

@@ -13,8 +13,8 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.types import Float64, String
 
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import open_store
 from tests.features.offline_world import HOUR, LEVEL, NOON, ROWS, open_world
 from tests.features.small_world import build_world
 

@@ -10,10 +10,10 @@ import pytest
 from feast import FeatureView, FileSource
 from feast.types import FeastType, Float64, Int64, String
 
-from features import definitions
-from features.build import TABLES
 from features.contract import EXAMPLES, OUTCOMES
-from features.tables.examples import HORIZON_MINUTES, KEYS
+from features.flight_delay import definitions
+from features.flight_delay.build import TABLES
+from features.flight_delay.tables.examples import HORIZON_MINUTES, KEYS
 
 VIEWS = [thing for thing in vars(definitions).values() if isinstance(thing, FeatureView)]
 PARQUET_TYPES: dict[FeastType, str] = {Float64: "double", Int64: "int64", String: "string"}

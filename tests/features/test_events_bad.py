@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from features.errors import EventsMalformedError, EventsRefusedError, Refusal, TooManyEventsError
-from features.events.event import LISTED_REFUSALS, MOST_FIELDS, decode_events
-from features.events.flight_events import FURTHEST_AHEAD, LEG_EVENTS, Departed, Published
+from features.flight_delay.events.leg_events import FURTHEST_AHEAD, LEG_EVENTS, Departed, Published
+from features.streaming.event import LISTED_REFUSALS, MOST_FIELDS, decode_events
 
 NOON = datetime(2013, 5, 14, 12, tzinfo=UTC)
 LIMIT = 10

@@ -10,17 +10,17 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from features.events import flight_engine
-from features.events.flight_events import LegEvent
-from features.events.loading import load_stream
-from features.events.replay import read_legs, replay_events
-from features.historical import historical_features
+from features.flight_delay.events import leg_processor
+from features.flight_delay.events.leg_events import LegEvent
+from features.flight_delay.events.replay import read_legs, replay_events
+from features.flight_delay.raw import RawTables
+from features.flight_delay.tables.carrier_operations import CARRIER_OPERATIONS
+from features.offline.historical import historical_features
 from features.online.reader import OnlineReader
-from features.raw import RawTables
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import open_store
-from features.tables.carrier_operations import CARRIER_OPERATIONS
-from features.windows import at
+from features.streaming.loading import load_stream
+from features.windows.windowed_table import at
 from tests.features import event_worlds as worlds
 from tests.frames import records
 
@@ -167,8 +167,8 @@ def test_a_leak_put_in_on_purpose_is_found(events: list[LegEvent], monkeypatch: 
     (departures,) = CARRIER_OPERATIONS.streams
     early = replace(departures, at=at("scheduled"))
     leaking = replace(CARRIER_OPERATIONS, streams=(early,))
-    tables = [leaking if table is CARRIER_OPERATIONS else table for table in flight_engine.TABLES]
-    monkeypatch.setattr(flight_engine, "TABLES", tables)
+    tables = [leaking if table is CARRIER_OPERATIONS else table for table in leg_processor.TABLES]
+    monkeypatch.setattr(leg_processor, "TABLES", tables)
 
     # When what was sent later is forgotten, then they are found
     assert "carrier_departure_delay_1h" in find_leaks(events, START + timedelta(hours=41))

@@ -9,13 +9,14 @@ import pyarrow as pa
 import pytest
 from pydantic import SecretStr
 
-from features.events.flight_events import Departed, LegEvent
-from features.events.loading import load_stream
-from features.events.replay import read_legs, replay_events
-from features.historical import historical_features
+from features.apply import apply_repository
+from features.flight_delay.events.leg_events import Departed, LegEvent
+from features.flight_delay.events.replay import read_legs, replay_events
+from features.flight_delay.raw import RawTables
+from features.offline.historical import historical_features
 from features.online.reader import OnlineReader
-from features.raw import RawTables
-from features.store import apply_repository, open_store
+from features.repository.feature_store import open_store
+from features.streaming.loading import load_stream
 from tests.features import event_worlds as worlds
 from tests.features.online_servers import STORES, Servers
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from features.events.flight_events import LegEvent
-from features.events.replay import read_legs, replay_events
-from features.raw import RawTables
+from features.flight_delay.events.leg_events import LegEvent
+from features.flight_delay.events.replay import read_legs, replay_events
+from features.flight_delay.raw import RawTables
 from tests.features import event_worlds as worlds
 
 WEEK = timedelta(days=7)

@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from features.events.flight_engine import KEPT_DAYS, FlightEngine
-from features.events.flight_events import Arrived, Departed, LegEvent, Published
-from features.tables.operations import BACKLOG_PATIENCE
+from features.flight_delay.events.leg_events import Arrived, Departed, LegEvent, Published
+from features.flight_delay.events.leg_processor import KEPT_DAYS, LegProcessor
+from features.flight_delay.tables.operations import BACKLOG_PATIENCE
 from tests.features import event_worlds as worlds
 
 NOON = datetime(2013, 5, 14, 12, tzinfo=UTC)
@@ -45,14 +45,14 @@ def arrived(leg: str, minute: float) -> Arrived:
     return Arrived(event_id=f"{leg}-arrived", type="arrived", sent_at=moment, leg=leg, arrived_at=moment)
 
 
-def told(engine: FlightEngine, view: str, minutes: float) -> Any:
+def told(engine: LegProcessor, view: str, minutes: float) -> Any:
     """The rows that advancing brings, by instant; pandas' stubs know no cell by a `datetime`."""
     rows = engine.advance(after(minutes)).get(view, pd.DataFrame({worlds.AT: []}))
     return rows.set_index(worlds.AT)
 
 
 def test_a_leg_waits_goes_and_leaves_the_window() -> None:
-    engine = FlightEngine()
+    engine = LegProcessor()
     engine.apply([published("a", 0)])
     assert told(engine, "carrier_operations", 20)["carrier_backlog"].tolist() == [1]
     engine.apply([departed("a", 25)])
@@ -64,7 +64,7 @@ def test_a_leg_waits_goes_and_leaves_the_window() -> None:
 
 
 def test_a_moment_within_a_minute_is_known_at_the_next() -> None:
-    engine = FlightEngine()
+    engine = LegProcessor()
     engine.apply([published("a", 0), departed("a", 9.5)])
     rows = told(engine, "aircraft_legs", 60)
     assert rows.loc[after(10), "aircraft_status"] == "gone"
@@ -72,7 +72,7 @@ def test_a_moment_within_a_minute_is_known_at_the_next() -> None:
 
 
 def test_a_leg_that_never_leaves_is_given_up_as_the_clock_goes_on() -> None:
-    engine = FlightEngine()
+    engine = LegProcessor()
     engine.apply([published("a", 0)])
     engine.advance(after(BACKLOG_PATIENCE - 1))
     assert told(engine, "aircraft_legs", BACKLOG_PATIENCE)["aircraft_status"].tolist() == ["given_up"]
@@ -82,7 +82,7 @@ def test_a_leg_that_never_leaves_is_given_up_as_the_clock_goes_on() -> None:
 
 def test_a_late_departure_corrects_the_rows_that_it_was_missing_in() -> None:
     # Given rows told of while a departure was not known
-    engine = FlightEngine()
+    engine = LegProcessor()
     engine.apply([published("a", 0), published("b", 60)])
     before = told(engine, "carrier_operations", 100)
     assert before.loc[after(60), "carrier_backlog"] == 2
@@ -99,7 +99,7 @@ def test_a_late_departure_corrects_the_rows_that_it_was_missing_in() -> None:
 
 def test_what_was_told_and_was_never_so_says_what_holds() -> None:
     # Given an aircraft told to be waiting, which had left early
-    engine = FlightEngine()
+    engine = LegProcessor()
     engine.apply([published("a", 0)])
     assert told(engine, "aircraft_legs", 5)["aircraft_status"].tolist() == ["waiting"]
     engine.apply([departed("a", -3, sent=5)])
@@ -113,7 +113,7 @@ def test_what_was_told_and_was_never_so_says_what_holds() -> None:
 
 
 def test_a_leg_published_again_moves_with_its_aircraft() -> None:
-    engine = FlightEngine()
+    engine = LegProcessor()
     engine.apply([published("a", 0), published("a", 30, sent=-60, tailnum="N2")])
     rows = told(engine, "aircraft_legs", 60)
     assert rows["tailnum"].tolist() == ["N2"]
@@ -123,7 +123,7 @@ def test_a_leg_published_again_moves_with_its_aircraft() -> None:
 def test_the_word_sent_last_holds_in_whichever_order_it_comes() -> None:
     words: list[LegEvent] = [published("a", 0), departed("a", 10, sent=20), departed("a", 15, sent=30)]
     for order in (words, words[::-1]):
-        engine = FlightEngine()
+        engine = LegProcessor()
         engine.apply(order)
         rows = told(engine, "aircraft_legs", 60)
         assert rows.loc[after(15), "aircraft_departure_delay"] == 15
@@ -131,7 +131,7 @@ def test_the_word_sent_last_holds_in_whichever_order_it_comes() -> None:
 
 
 def test_what_is_heard_of_a_leg_before_its_schedule_waits_for_it() -> None:
-    engine = FlightEngine()
+    engine = LegProcessor()
     engine.apply([arrived("a", 290), departed("a", 5)])
     assert engine.advance(after(300)) == {}
     engine.apply([published("a", 0)])
@@ -139,7 +139,7 @@ def test_what_is_heard_of_a_leg_before_its_schedule_waits_for_it() -> None:
 
 
 def test_an_arrival_without_a_departure_counts_as_an_arrival() -> None:
-    engine = FlightEngine()
+    engine = LegProcessor()
     engine.apply([published("a", 0), arrived("a", 290)])
     rows = told(engine, "destination_operations", 300)
     assert rows.loc[after(290), "dest_arrival_delay_4h"] == -10
@@ -160,7 +160,7 @@ def test_what_cannot_be_true_beside_what_is_known_is_refused(
     known: list[LegEvent], event: LegEvent, code: str
 ) -> None:
     # Given
-    engine = FlightEngine()
+    engine = LegProcessor()
     engine.apply(known)
     heard = max(event.sent_at, *(one.sent_at for one in known))
     engine.advance(heard if code != "too_late" else heard + KEPT_DAYS * DAY + timedelta(minutes=1))
@@ -169,12 +169,12 @@ def test_what_cannot_be_true_beside_what_is_known_is_refused(
     (refusal,) = engine.check([event])
     assert (refusal.index, refusal.code) == (0, code)
     if code == "contradiction":
-        (refusal,) = FlightEngine().check([*known, event])
+        (refusal,) = LegProcessor().check([*known, event])
         assert refusal.index == len(known)
 
 
 def test_a_gap_of_years_costs_neither_rows_nor_memory() -> None:
-    engine = FlightEngine()
+    engine = LegProcessor()
     engine.apply([published("a", 0), departed("a", 5)])
     engine.advance(after(600))
     years = 5 * 365 * 1440
@@ -185,7 +185,7 @@ def test_a_gap_of_years_costs_neither_rows_nor_memory() -> None:
 
 
 def test_old_legs_are_forgotten_and_their_events_no_longer_needed() -> None:
-    engine, first = FlightEngine(), published("a", 0)
+    engine, first = LegProcessor(), published("a", 0)
     engine.apply([first])
     for day in range(2 * KEPT_DAYS):
         engine.apply([published(f"b{day}", 1440 * day, sent=1440 * day - 1440)])

@@ -18,15 +18,15 @@ from typer.testing import CliRunner
 
 from features import __main__ as commands
 from features.errors import EventIdReusedError, EventJournalError, EventsRefusedError, NoStreamError
-from features.events.flight_events import Departed, LegEvent
-from features.events.loading import load_stream
-from features.events.replay import read_legs, replay_events
-from features.events.stream import CLOCK_TOLERANCE, EventStream
-from features.historical import historical_features
+from features.flight_delay.events.leg_events import Departed, LegEvent
+from features.flight_delay.events.replay import read_legs, replay_events
+from features.flight_delay.raw import RawTables
+from features.offline.historical import historical_features
 from features.online.reader import OnlineReader
-from features.raw import RawTables
+from features.repository.feature_store import open_store
 from features.settings import REPOSITORY, FeatureSettings
-from features.store import open_store
+from features.streaming.loading import load_stream
+from features.streaming.stream import CLOCK_TOLERANCE, EventStream
 from tests.features import event_worlds as worlds
 from tests.features.small_world import REPOSITORY as SMALL_REPOSITORY
 from tests.frames import records

@@ -9,16 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.build import TABLES, Builder, build_tables
+from features.apply import apply_repository
+from features.compute.engine import Builder, Sources
 from features.contract import read_examples
-from features.engine import Sources
-from features.historical import historical_features
-from features.raw import RawTables
+from features.flight_delay.build import TABLES
+from features.flight_delay.raw import RawTables
+from features.flight_delay.tables.flight_history import build_flight_history
+from features.flight_delay.tables.origin_operations import build_origin_operations
+from features.flight_delay.tables.weather import build_weather
+from features.offline.historical import historical_features
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import apply_repository, open_store
-from features.tables.flight_history import build_flight_history
-from features.tables.origin_operations import build_origin_operations
-from features.tables.weather import build_weather
+from tests.features.built_tables import build_tables
 from tests.features.conftest import END, START
 from tests.features.forgetting import forget
 

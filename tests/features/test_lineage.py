@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 
 from contracts.settings import TrainingSettings
 from features.__main__ import app
-from features.build import TABLES
+from features.flight_delay.build import TABLES
+from features.flight_delay.raw import RAW_FILES, find_raw_dir
 from features.lineage.diagram import edges_behind
 from features.lineage.graph import LineageGraph, read_graph
 from features.lineage.names import BUILD_JOB, FILES, Dataset, model_version, table_name
-from features.raw import RAW_FILES, find_raw_dir
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import open_store
 from tests.features.lineage_events import read_events, revive
 from tests.flight_delay.quick_problem import AS_OF, PROBLEM
 from training.outcome import TrainingOutcome, TrainingRequest

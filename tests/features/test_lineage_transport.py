@@ -14,18 +14,18 @@ from typing import Any
 
 import pytest
 
-from features.build import build_tables
-from features.engine import open_duckdb
+from features.compute.duckdb_engine import open_duckdb
 from features.errors import LineageError, RawDataError, UnreadableSettingError
+from features.flight_delay.raw import RAW_FILES, RawTables, find_raw_dir
 from features.lineage.building import recorded_build
 from features.lineage.diagram import edges_behind
 from features.lineage.event_files import KEPT, open_event_files
 from features.lineage.graph import read_graph
 from features.lineage.names import BUILD_JOB, Dataset
 from features.lineage.run import recorded_run
-from features.raw import RawTables, find_raw_dir
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import open_store
+from tests.features.built_tables import build_tables
 from tests.features.conftest import START
 from tests.features.lineage_events import read_events
 from tests.features.small_world import REPOSITORY, build_world
@@ -35,6 +35,7 @@ from tests.repository.sources import ROOT
 JOB = "mow"
 MADE = Dataset("garden", "hay")
 FEWER_DAYS = datetime(2013, 2, 3, 5, tzinfo=UTC)
+RAW_PATHS = {name: find_raw_dir() / file for name, file in RAW_FILES.items()}
 
 
 def record_one(settings: FeatureSettings) -> None:
@@ -162,7 +163,7 @@ def test_a_transport_that_is_broken_is_a_warning_and_nothing_more(
 ) -> None:
     settings = FeatureSettings(var=tmp_path, lineage=broken)
     settings.lineage_file.mkdir(parents=True)
-    with recorded_build(settings, find_raw_dir(), open_duckdb) as engine:
+    with recorded_build(settings, RAW_PATHS, open_duckdb) as engine:
         written = build_tables(raw_days.between(START, FEWER_DAYS), settings.tables, engine=engine)
     assert all(path.is_file() for path in written)
     warnings = [record for record in caplog.records if record.name == "features.lineage"]
@@ -191,7 +192,7 @@ def test_a_build_that_fails_says_so_and_wrote_nothing(raw_days: RawTables, tmp_p
     nothing = raw_days.between(FEWER_DAYS, FEWER_DAYS)
     with (
         pytest.raises(RawDataError, match="holds no flight"),
-        recorded_build(settings, find_raw_dir(), open_duckdb) as engine,
+        recorded_build(settings, RAW_PATHS, open_duckdb) as engine,
     ):
         build_tables(nothing, settings.tables, engine=engine)
     events = read_events(settings.lineage_file)

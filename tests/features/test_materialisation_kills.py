@@ -10,9 +10,9 @@ import pytest
 from features.online.codec import decode_row
 from features.online.database import KeyBytes
 from features.online.store import online_store_of
-from features.registry_store import AtomicFileRegistryStore
+from features.repository.feature_store import open_store
+from features.repository.registry_store import AtomicFileRegistryStore
 from features.settings import FeatureSettings
-from features.store import open_store
 from tests.features.many_keys import END, KEYS, ROWS_PER_BATCH, build_many_keys, start_materialising
 from tests.features.online_servers import STORES, Servers, stored_rows
 from tests.features.small_world import build_world

@@ -13,8 +13,8 @@ from features.contract import EXAMPLES, read_examples
 from features.errors import TableLayoutError
 from features.offline.parquet_sql import parquet_table
 from features.quality.views import check_before_writing
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import open_store
 from tests.features.offline_world import HOUR, LEVEL, NOON, ask, levels, open_world
 from tests.features.small_world import START, build_world
 

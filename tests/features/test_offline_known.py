@@ -12,11 +12,11 @@ from feast.infra.offline_stores.dask import DaskOfflineStore
 from feast.infra.offline_stores.duckdb import DuckDBOfflineStore
 
 from features.errors import UnsupportedRetrievalError
-from features.historical import historical_batches, historical_features
 from features.offline.asof_sql import connect_utc
+from features.offline.historical import historical_batches, historical_features
 from features.offline.job import AsOfRetrievalJob
 from features.offline.store import AsOfOfflineStore
-from features.store import open_store
+from features.repository.feature_store import open_store
 from tests.features.offline_world import HOUR, LEVEL, NOON, ROWS, ask, levels, make_config, open_world
 from tests.features.small_world import DEVICES, START, build_world, make_examples
 

@@ -10,16 +10,17 @@ import pytest
 from feast import FeatureStore, RepoConfig
 from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 
+from features.apply import apply_repository
 from features.errors import (
     EntityRowsError,
     RepositoryError,
     UnknownServiceError,
     UnsupportedRetrievalError,
 )
-from features.feature_columns import feature_columns
-from features.historical import historical_features
+from features.offline.historical import historical_features
+from features.repository.feature_store import open_store
+from features.schema.service_columns import feature_columns
 from features.settings import FeatureSettings
-from features.store import apply_repository, open_store
 from tests.features.small_world import REPOSITORY, START, build_world, make_examples
 
 KEYS_AND_TIME = ["device", "site", "event_timestamp"]

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from features.__main__ import app
 from features.errors import OnlineStoreError
 from features.online.reader import OnlineReader, ServedFeatures
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import open_store
 from tests.features.small_world import REPOSITORY, START, build_world
 
 NOON = START + timedelta(hours=12)

@@ -13,8 +13,8 @@ import redis
 from features.online.cache import CachedOnlineReader
 from features.online.lookup import RowLookup
 from features.online.reader import OnlineReader, ServedFeatures
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import open_store
 from tests.features.online_servers import RedisServer
 from tests.features.small_world import DEVICES, START, build_world
 

@@ -7,8 +7,8 @@ from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
-from features.feature_types import FLOAT64, INT64, STRING
 from features.online.codec import KeyEncoder, decode_row, row_encoder
+from features.schema.feature_types import FLOAT64, INT64, STRING
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,19 @@ import pytest
 from feast import FeatureService
 from pydantic import SecretStr
 
-from features.build import TABLES, Builder, build_tables
+from features.apply import apply_repository
+from features.compute.engine import Builder
 from features.contract import read_examples
-from features.historical import historical_features
+from features.flight_delay.build import TABLES
+from features.flight_delay.raw import RawTables
 from features.instants import BEGINNING
+from features.offline.historical import historical_features
 from features.online.codec import decode_row
 from features.online.feed import OnlineFeed
 from features.online.reader import OnlineReader, ServedFeatures
-from features.raw import RawTables
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import apply_repository, open_store
+from tests.features.built_tables import build_tables
 from tests.features.conftest import END, START
 from tests.features.forgetting import forget
 from tests.features.online_servers import STORES, Servers, stored_rows

@@ -17,16 +17,17 @@ from feast.types import Bool, Float64, Int64, String
 from pydantic import SecretStr
 
 from features.__main__ import main
+from features.apply import apply_repository
 from features.errors import OnlineStoreError, UnsupportedFeatureError
-from features.feature_defaults import declared_defaults
 from features.online.cache import CachedOnlineReader
 from features.online.databases import open_rows
 from features.online.lookup import LOOKUP_SECONDS
 from features.online.outage import RETRY_SECONDS, StoreOutage
 from features.online.reader import OnlineReader, ServedFeatures
 from features.online.redis_rows import ANSWER_SECONDS
+from features.repository.feature_store import open_store
+from features.schema.feature_defaults import declared_defaults
 from features.settings import FeatureSettings
-from features.store import apply_repository, open_store
 from tests.features.many_keys import END, build_many_keys
 from tests.features.online_servers import RedisServer, free_port, running_postgres
 from tests.features.small_world import START, build_world

@@ -12,11 +12,12 @@ from feast import FeatureStore
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
+from features.apply import apply_repository
 from features.errors import OnlineStoreError
 from features.online.database import NewRow, RowDatabase
 from features.online.databases import open_rows
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import apply_repository, open_store
 from tests.features.online_servers import STORES, Servers, stored_rows
 from tests.features.small_world import DEVICES, HOURS, SITES, START, build_world
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from features.build import build
+from features.apply import apply_repository
 from features.contract import read_examples
-from features.historical import historical_features
+from features.offline.historical import historical_features
 from features.online.feed import OnlineFeed
 from features.online.reader import OnlineReader, ServedFeatures
-from features.raw import find_raw_dir
+from features.repository.build import run_build
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import apply_repository, open_store
 from tests.features.small_world import build_world, make_examples
 from tests.frames import records
 
@@ -81,7 +81,7 @@ def test_a_view_under_two_aliases_is_served_under_both(tmp_path: Path) -> None:
 def test_so_it_is_over_real_flights(tmp_path: Path) -> None:
     # given: four days of the year, some flights with an aircraft or an airline that nobody knows
     settings = FeatureSettings(var=tmp_path)
-    build(find_raw_dir(), settings.tables, *REAL_DAYS)
+    run_build(settings, *REAL_DAYS)
     apply_repository(settings)
     examples = read_examples(settings.tables, *REAL_DAYS).sample(400, random_state=5)
     columns = list(examples.columns)

@@ -11,8 +11,8 @@ from features.errors import TableMissingError
 from features.online.feed import OnlineFeed
 from features.online.reader import OnlineReader
 from features.quality.views import check_before_writing
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import open_store
 from tests.features.offline_world import HOUR, LEVEL, NOON, ROWS, ask, levels, open_world
 from tests.features.small_world import START, build_world
 

@@ -9,16 +9,17 @@ import pandas as pd
 import pytest
 from feast import FeatureView
 
-from features import definitions
-from features.build import TABLES, build_tables
+from features.compute.engine import Sources
 from features.contract import EXAMPLES, OUTCOMES
-from features.engine import Sources
 from features.errors import TableLayoutError, TableQualityError, TableTimeError
-from features.expectations import EXPECTATIONS
+from features.flight_delay import definitions
+from features.flight_delay.build import TABLES
+from features.flight_delay.expectations import EXPECTATIONS
+from features.flight_delay.raw import RawTables
 from features.quality.built import open_built_check
 from features.quality.quarantine import REASON_FILE, ROWS_FILE
 from features.quality.record import RECORD_FILE, read_newest_records
-from features.raw import RawTables
+from tests.features.built_tables import build_tables
 from tests.features.conftest import END, START
 
 OPERATIONS, WEATHER = "origin_operations.parquet", "weather.parquet"

@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from features.apply import apply_repository
 from features.errors import TableMissingError, TableTimeError
 from features.quality.quarantine import ROWS_FILE
 from features.quality.views import check_before_writing, check_tables
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import apply_repository, open_store
 from tests.features.s3_server import ACCESS, BUCKET, SECRET, connect, running_s3
 from tests.second_problem.tables import DAYS, HORIZON, START, dock_hours, recent_demand
 

@@ -11,6 +11,7 @@ from feast.data_source import PushMode
 from typer.testing import CliRunner, Result
 
 from features import __main__ as commands
+from features.apply import apply_repository
 from features.errors import (
     RepositoryError,
     TableLayoutError,
@@ -18,12 +19,12 @@ from features.errors import (
     TableQualityError,
     TableTimeError,
 )
-from features.events.pushing import RowPusher
 from features.quality.quarantine import ROWS_FILE
 from features.quality.record import RECORD_FILE, read_newest_records
 from features.quality.views import check_before_writing, check_tables
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import apply_repository, open_store
+from features.streaming.pushing import RowPusher
 from tests.features.small_world import HOURS, build_world
 from tests.features.small_world import REPOSITORY as SMALL
 from tests.features.small_world import START as SMALL_START

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from features.build import build
 from features.errors import RawDataError
-from features.raw import find_raw_dir, read_raw
+from features.flight_delay.raw import find_raw_dir, read_raw
+from features.repository.build import run_build
+from features.settings import FeatureSettings
 
 FLIGHTS, WEATHER, PLANES = "flights.csv.zip", "weather.csv", "planes.csv"
 
@@ -84,20 +85,20 @@ def test_a_damaged_file_is_named_and_earlier_tables_stay(
     raw_dir: Path, tmp_path: Path, name: str, damage: Callable[[Path], None]
 ) -> None:
     # Given tables of an earlier build, and one damaged raw file
-    tables = tmp_path / "tables"
-    tables.mkdir()
+    tables = FeatureSettings(var=tmp_path / "var").tables
+    tables.mkdir(parents=True)
     (tables / "weather.parquet").write_bytes(b"of an earlier build")
     damage(raw_dir / name)
 
     # When building again
     with pytest.raises(RawDataError, match=name) as refused:
-        build(raw_dir, tables)
+        run_build(FeatureSettings(var=tmp_path / "var", raw_dir=raw_dir))
 
     # Then the message says what to do, and nothing else is there
     assert "ROUNDTRIP_RAW_DIR" in str(refused.value)
     assert [path.name for path in tables.iterdir()] == ["weather.parquet"]
     assert (tables / "weather.parquet").read_bytes() == b"of an earlier build"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["raw", "tables"]
+    assert [path.name for path in tables.parent.iterdir()] == ["tables"]
 
 
 def test_a_period_without_flights_is_refused(tmp_path: Path) -> None:
@@ -108,7 +109,7 @@ def test_a_period_without_flights_is_refused(tmp_path: Path) -> None:
 
     # When, then
     with pytest.raises(RawDataError, match="no flight"):
-        build(find_raw_dir(), tmp_path / "tables", end=end)
+        run_build(FeatureSettings(var=tmp_path), end=end)
 
 
 def test_the_configured_folder_wins_over_the_package(tmp_path: Path) -> None:

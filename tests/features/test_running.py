@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.running import per, running_totals, steps
+from features.windows.running_totals import per, running_totals, steps
 
 GRID, WINDOW = 10, 60
 

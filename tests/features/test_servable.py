@@ -9,9 +9,9 @@ import pytest
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
 from feast.types import Float64, String
 
+from features.apply import apply_repository
 from features.errors import TableLayoutError, UnsupportedFeatureError, UnsupportedRetrievalError
 from features.settings import FeatureSettings
-from features.store import apply_repository
 from tests.features.offline_world import NOON, ROWS, ask, make_config
 
 DEFINITIONS = """

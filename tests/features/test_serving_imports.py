@@ -7,9 +7,9 @@ from pathlib import Path
 import dill
 import pytest
 
+from features.apply import apply_repository
 from features.online.reader import OnlineReader
 from features.settings import FeatureSettings
-from features.store import apply_repository
 from tests.features.small_world import REPOSITORY
 
 HEAVY = ("duckdb", "ibis", "prefect", "evidently", "sklearn", "xgboost", "mlflow", "onnx", "matplotlib")
@@ -24,7 +24,8 @@ def modules_after(statement: str, names: tuple[str, ...]) -> set[str]:
 
 
 def test_schema_settings_and_errors_import_no_feast() -> None:
-    statement = "import features.schema, features.settings, features.errors, features.online.databases"
+    modules = ("schema.feature_column", "settings", "errors", "online.databases")
+    statement = "import " + ", ".join(f"features.{name}" for name in modules)
     assert not modules_after(statement, ("feast", "pandas", "numpy", *HEAVY))
 
 

@@ -11,16 +11,17 @@ import feast.types
 import pytest
 from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 
-from features import feature_types
+from features.apply import apply_repository
 from features.errors import RepositoryError, UnknownServiceError
-from features.on_demand_source import compile_function
 from features.online import plan_file
 from features.online.codec import NO_KEY, NO_KEY_VALUE
 from features.online.opening import open_service, open_through_feast
 from features.online.plan_file import plan_path, read_plan
 from features.online.reader import OnlineReader, ServedFeatures
+from features.repository.feature_store import open_store
+from features.schema import feature_types
+from features.schema.on_demand_source import compile_function
 from features.settings import CONFIG_FILE, FeatureSettings
-from features.store import apply_repository, open_store
 from tests.features.small_world import REPOSITORY as SMALL
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from features.apply import apply_repository
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import apply_repository, open_store
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
 
@@ -17,7 +18,7 @@ project: shelves
 provider: local
 entity_key_serialization_version: 3
 offline_store:
-  type: features.cluster.offline_store.ClusterOfflineStore
+  type: features.offline.spark_store.OrderedSparkOfflineStore
 """
 DEFINITIONS = """
 from datetime import timedelta

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from feast import FeatureStore
 
+from features.apply import apply_repository
 from features.contract import read_examples
 from features.instants import BEGINNING
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import apply_repository, open_store
 from tests.features.conftest import END, START
 from tests.frames import records
 
@@ -27,7 +28,7 @@ def stores(
     """The as-of store and the Spark store, over the same tables."""
     with pytest.MonkeyPatch.context() as environment:
         asof = _applied(days, tmp_path_factory.mktemp("asof"), "features", environment)
-        spark = _applied(days, tmp_path_factory.mktemp("spark"), "features/spark", environment)
+        spark = _applied(days, tmp_path_factory.mktemp("spark"), "features/flight_delay/spark", environment)
         yield asof, spark
 
 

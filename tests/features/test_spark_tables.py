@@ -10,18 +10,20 @@ import pytest
 from typer.testing import CliRunner
 
 from features.__main__ import app
-from features.build import TABLES, build_tables
-from features.cluster.engine import spark_engine
-from features.cluster.session import OLDEST_JAVA, open_spark
+from features.apply import apply_repository
+from features.repository.build import put_in_place
+from features.compute.spark_engine import spark_engine
+from features.compute.spark_session import OLDEST_JAVA, open_spark
 from features.contract import read_examples
-from features.engine import put_in_place
 from features.errors import SparkUnavailableError
-from features.historical import historical_features
+from features.flight_delay.build import TABLES
+from features.flight_delay.raw import RawTables
 from features.lineage.graph import read_graph
 from features.lineage.names import Dataset, project_of, table_name
-from features.raw import RawTables
+from features.offline.historical import historical_features
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import apply_repository, open_store
+from tests.features.built_tables import build_tables
 from tests.features.conftest import END, START
 from tests.features.tables_equal import layout_of, rows_in, rows_missing
 

@@ -9,11 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from features import __main__ as commands
-from features.build import TABLES, build_tables
-from features.legs import SHORTEST_LEG
-from features.raw import RawTables, find_raw_dir
+from features.flight_delay.build import TABLES
+from features.flight_delay.legs import SHORTEST_LEG
+from features.flight_delay.raw import RawTables, find_raw_dir
+from features.flight_delay.tables.facts import KNOWN_SINCE
 from features.settings import REPOSITORY, FeatureSettings
-from features.tables.facts import KNOWN_SINCE
+from tests.features.built_tables import build_tables
 
 
 @pytest.fixture(scope="module")

@@ -6,16 +6,16 @@ import ibis
 import pandas as pd
 import pytest
 
-from features.tables.aircraft import build_aircraft_legs
-from features.tables.flight_history import LAST, build_flight_history
-from features.tables.history import (
+from features.flight_delay.tables.aircraft import build_aircraft_legs
+from features.flight_delay.tables.flight_history import LAST, build_flight_history
+from features.flight_delay.tables.history import (
     CARRIER_DAYS,
     REFRESH_MINUTE,
     build_carrier_destination_history,
     build_route_history,
 )
-from features.tables.operations import BACKLOG_PATIENCE
-from features.tables.weather import build_weather
+from features.flight_delay.tables.operations import BACKLOG_PATIENCE
+from features.flight_delay.tables.weather import build_weather
 
 NOON = datetime(2013, 5, 14, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

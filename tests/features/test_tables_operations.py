@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.tables.carrier_operations import build_carrier_operations
-from features.tables.destination_operations import build_destination_operations
-from features.tables.operations import BACKLOG_PATIENCE, LATEST
-from features.tables.origin_operations import build_origin_operations
+from features.flight_delay.tables.carrier_operations import build_carrier_operations
+from features.flight_delay.tables.destination_operations import build_destination_operations
+from features.flight_delay.tables.operations import BACKLOG_PATIENCE, LATEST
+from features.flight_delay.tables.origin_operations import build_origin_operations
 
 NOON = datetime(2013, 5, 14, 12, tzinfo=UTC)
 

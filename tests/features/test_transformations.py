@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from features.day_parts import DAY_PARTS
-from features.transformations import (
+from features.flight_delay.day_parts import DAY_PARTS
+from features.flight_delay.transformations import (
     PRIOR_ARRIVALS,
     TURNAROUND_MINUTES,
     choose_day_part,

@@ -12,11 +12,11 @@ import pytest
 
 from features.contract import EXAMPLES, read_examples
 from features.errors import EntityRowsError
-from features.historical import historical_features
+from features.offline.historical import historical_features
 from features.online.feed import OnlineFeed
 from features.online.reader import OnlineReader
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import open_store
 from tests.features.small_world import START, build_world
 
 NEIGHBOUR, ID = 2**53, 2**53 + 1

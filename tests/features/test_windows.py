@@ -9,13 +9,23 @@ import pandas as pd
 import pytest
 from feast import Entity, ValueType
 
-from features import definitions
-from features.tables.carrier_operations import CARRIER_OPERATIONS
-from features.tables.destination_operations import DESTINATION_OPERATIONS
-from features.tables.history import CARRIER_DESTINATION_HISTORY, ROUTE_HISTORY
-from features.tables.origin_operations import ORIGIN_OPERATIONS
-from features.tables.windowed import build_windowed
-from features.windows import Aggregation, Between, Feature, Moment, Span, Stream, Value, WindowedTable, at
+from features.flight_delay import definitions
+from features.flight_delay.tables.carrier_operations import CARRIER_OPERATIONS
+from features.flight_delay.tables.destination_operations import DESTINATION_OPERATIONS
+from features.flight_delay.tables.history import CARRIER_DESTINATION_HISTORY, ROUTE_HISTORY
+from features.flight_delay.tables.origin_operations import ORIGIN_OPERATIONS
+from features.windows.batch import build_windowed
+from features.windows.windowed_table import (
+    Aggregation,
+    Between,
+    Feature,
+    Moment,
+    Span,
+    Stream,
+    Value,
+    WindowedTable,
+    at,
+)
 
 DECLARED = (
     *(ORIGIN_OPERATIONS, CARRIER_OPERATIONS, DESTINATION_OPERATIONS),

@@ -8,9 +8,19 @@ import pandas as pd
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from features.events.window_state import NULL, RowColumns, WindowState
-from features.tables.windowed import build_windowed
-from features.windows import Aggregation, Between, Feature, Moment, Span, Stream, Value, WindowedTable, at
+from features.windows.batch import build_windowed
+from features.windows.live import NULL, RowColumns, WindowState
+from features.windows.windowed_table import (
+    Aggregation,
+    Between,
+    Feature,
+    Moment,
+    Span,
+    Stream,
+    Value,
+    WindowedTable,
+    at,
+)
 
 COLUMNS = ("scheduled", "ended", "size", "weight")
 VALUES = (
@@ -51,7 +61,7 @@ def tables(draw: Any) -> WindowedTable:
         values=(Value("since", "scheduled"),),
     )
     grid = draw(st.sampled_from([1, 5, 10]))
-    reach = draw(st.sampled_from([None, 0, 30]))
+    reach = draw(st.sampled_from([None, Reach("scheduled", 0), Reach("scheduled", 30)]))
     features = [Feature("open", "open"), Feature("wait", "open_since", per="open", age=True)]
     if reach is not None:
         features.append(Feature("open_everywhere", "open", over_all_keys=True))

@@ -6,7 +6,7 @@ from shutil import copyfile
 
 import pandas as pd
 
-from features.raw import find_raw_dir
+from features.flight_delay.raw import find_raw_dir
 
 
 def write_raw_days(folder: Path, first_day: str, end_day: str) -> Path:

@@ -14,14 +14,15 @@ from contracts.registry import current, fetch_bundle
 from experiments.processes import Service, Supervisor
 from experiments.replay.services import Services
 from experiments.replay.traffic import PredictionClient, moments
-from features.build import build
+from features.apply import apply_repository
 from features.contract import read_examples
-from features.feature_columns import feature_columns
-from features.historical import historical_features
+from features.flight_delay.raw import find_raw_dir
+from features.offline.historical import historical_features
 from features.online.feed import OnlineFeed
-from features.raw import find_raw_dir
-from features.schema import FeatureColumn
-from features.store import apply_repository, open_store
+from features.repository.build import run_build
+from features.repository.feature_store import open_store
+from features.schema.feature_column import FeatureColumn
+from features.schema.service_columns import feature_columns
 from flight_delay.problem import PROBLEM
 from inference.prediction_log.reader import read_predictions
 from inference.settings import InferenceSettings
@@ -61,7 +62,7 @@ class Year:
 def settings(tmp_path_factory: pytest.TempPathFactory) -> InferenceSettings:
     """A year of feature tables, an applied repository and a small registered champion."""
     settings = InferenceSettings(var=tmp_path_factory.mktemp("year"), replay=True)
-    build(find_raw_dir(), settings.tables)
+    run_build(settings)
     apply_repository(settings)
     request = TrainingRequest(as_of=quick_problem.AS_OF, reason="something to serve")
     train(settings, quick_problem.PROBLEM, request)

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from contracts.problem import load_problem
-from features import definitions
 from features.contract import OUTCOMES, read_labels
+from features.flight_delay import definitions
 from flight_delay.problem import PROBLEM
 
 FEAST_TYPES = {"string": "String", "integer": "Int64", "number": "Float64", "timestamp": "UnixTimestamp"}

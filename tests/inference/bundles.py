@@ -14,7 +14,7 @@ from contracts.bundle.contract import CONTRACT_FILE, Contract, Window, file_dige
 from contracts.encoders.onnx_graphs import NUMERIC_INPUT, GraphBuilder
 from contracts.matrix import FeatureMatrix, Floats
 from contracts.profile import build_profile
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from training.bundle_writer import BundleParts, write_bundle
 from training.estimators.base import Dataset
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from features.store import apply_repository
+from features.apply import apply_repository
 from inference.client import AsyncRoundtripClient, Instance, NoAnswerError, RetryPolicy, RoundtripClient
 from inference.client.errors import (
     EventIdConflictError,

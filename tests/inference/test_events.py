@@ -12,7 +12,7 @@ import httpx
 import pandas as pd
 import pytest
 
-from features.store import apply_repository
+from features.apply import apply_repository
 from inference.errors import ErrorDocument
 from inference.settings import InferenceSettings
 from tests.inference.running import ServerProcess, running_server, wait_until

@@ -15,7 +15,7 @@ import pytest
 
 from contracts.bundle.contract import CONTRACT_FILE, MODEL_FILE, SCHEMA_VERSION
 from contracts.registry import Deployment, deployed, open_client
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from inference.model_follower import SILENT_SECONDS, ModelFollower
 from inference.served_model import ServedModel
 from inference.settings import InferenceSettings

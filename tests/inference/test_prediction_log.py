@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from msgspec.structs import replace
 
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from features.settings import FeatureSettings
 from inference.prediction_log.answered import answer_of
 from inference.prediction_log.background_sealing import SMALL_BYTES

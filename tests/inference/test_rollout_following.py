@@ -15,7 +15,7 @@ import pytest
 from contracts.bundle.contract import MODEL_FILE
 from contracts.encoders.onnx_graphs import NUMERIC_INPUT, GraphBuilder
 from contracts.registry import BUNDLE_ARTIFACT, DIGEST_TAG, deployed, open_client
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from inference.rollout.actions import history, start, under_way
 from inference.rollout.errors import OutcomesUnreadableError
 from inference.rollout.journal import carry_out, plan

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from features.historical import historical_features
-from features.store import open_store
+from features.offline.historical import historical_features
+from features.repository.feature_store import open_store
 from inference.prediction_log.reader import read_predictions
 from inference.prediction_log.schema import SCHEMA_VERSION, arrow_schema
 from inference.settings import InferenceSettings

@@ -10,9 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from contracts.problem import RequestField
-from features.feature_columns import feature_columns
+from features.repository.feature_store import open_store
+from features.schema.service_columns import feature_columns
 from features.settings import FeatureSettings
-from features.store import open_store
 from inference.batch.historical import HistoricalReader
 from inference.batch.job import BatchJob
 from inference.errors import InvalidRequestError

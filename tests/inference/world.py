@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from contracts.registry import BUNDLE_ARTIFACT, DIGEST_TAG, open_client, version_ref
-from features.store import apply_repository, open_store
+from features.apply import apply_repository
+from features.repository.feature_store import open_store
 from inference.sandbox.sandbox import kept_outcome
 from inference.settings import InferenceSettings
 from tests.inference.bundles import COLUMNS, LevelModel, write_level_bundle

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from contracts.problem import DriftPolicy, GatePolicy, Label, Problem, RequestField, Windows
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 
 COLUMNS = (
     FeatureColumn(name="country", kind="categorical"),

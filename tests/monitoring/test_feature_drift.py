@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from features.contract import read_examples
-from features.feature_columns import feature_columns
-from features.historical import historical_features
-from features.store import open_store
+from features.offline.historical import historical_features
+from features.repository.feature_store import open_store
+from features.schema.service_columns import feature_columns
 from monitoring.ml.__main__ import app
 from monitoring.ml.drift import column_psi
 from monitoring.ml.feature_drift import WEEK, WeeklyDrift, measure_weekly_drift

@@ -38,9 +38,9 @@ HEAVY = (
 LIGHT = (
     *(
         "features.settings",
-        "features.schema",
+        "features.schema.feature_column",
         "features.contract",
-        "features.store",
+        "features.repository.feature_store",
         "features.online.reader",
     ),
     *("contracts.problem", "contracts.settings", "contracts.registry", "contracts.bundle.reader"),

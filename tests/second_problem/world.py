@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from contracts.settings import TrainingSettings
-from features.store import apply_repository
+from features.apply import apply_repository
 from tests.second_problem.tables import write_tables
 
 REPOSITORY = Path(__file__).resolve().parent

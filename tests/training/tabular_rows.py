@@ -6,7 +6,7 @@ import numpy as np
 
 from contracts.matrix import FeatureMatrix, Floats
 from contracts.problem import Task
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from training.estimators.base import Dataset, Estimator
 from training.estimators.base_rate import BaseRateEstimator
 from training.estimators.boosted_trees import BoostedTreesEstimator

@@ -5,7 +5,7 @@ import pytest
 
 from contracts.matrix import FeatureMatrix
 from contracts.problem import Task
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from tests.second_problem.problem import PROBLEM
 from tests.training.tabular_rows import COLUMNS, make_rows
 from training.estimators.base import Dataset

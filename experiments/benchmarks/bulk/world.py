@@ -13,7 +13,7 @@ from contracts.bundle.reader import Bundle, read_bundle
 from contracts.matrix import FeatureMatrix
 from contracts.problem import GatePolicy, Label, Problem, RequestField, Windows
 from contracts.profile import build_profile
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from training.bundle_writer import BundleParts, write_bundle
 from training.estimators.base import Dataset
 from training.estimators.boosted_trees import BoostedTreesEstimator

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import open_store
 
 if __name__ == "__main__":
     open_store(FeatureSettings(var=Path(sys.argv[1]))).serve(

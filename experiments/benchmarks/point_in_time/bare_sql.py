@@ -7,7 +7,7 @@ from pathlib import Path
 from feast import FeatureView
 
 from experiments.benchmarks.point_in_time.world import table_name
-from features.view_source import join_keys
+from features.schema.views import join_keys
 
 
 def bare_query(views: Sequence[FeatureView], tables: Path, entities: str) -> str:

@@ -16,8 +16,8 @@ from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 
 from experiments.benchmarks.point_in_time.bare_sql import bare_query
 from experiments.benchmarks.point_in_time.world import ENTITIES, connect, key_names, references, stored_views
+from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from features.store import open_store
 
 Engine = Literal["asof", "sql", "feast_duckdb"]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import duckdb
 from feast import FeatureStore, FeatureView, FileSource
 
-from features.build import build
+from features.apply import apply_repository
 from features.contract import EXAMPLES
-from features.raw import find_raw_dir
+from features.repository.build import run_build
+from features.repository.feature_store import open_store
+from features.schema.views import join_keys
 from features.settings import FeatureSettings
-from features.store import apply_repository, open_store
-from features.view_source import join_keys
 
 # Whole weeks, so that weekdays stay what they are.
 YEAR = timedelta(weeks=52)
@@ -33,7 +33,7 @@ class World:
 def prepare_year(settings: FeatureSettings) -> World:
     """Build and apply the repository under `settings.var` unless it is there; ask about every example."""
     if not settings.registry_db.is_file():
-        build(find_raw_dir(settings.raw_dir), settings.tables)
+        run_build(settings)
         apply_repository(settings)
     entities = settings.features_dir / ENTITIES
     keys = ", ".join(sorted(key_names(stored_views(open_store(settings)))))

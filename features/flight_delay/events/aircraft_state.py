@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from features.events.leg_book import Leg, Schedule
-from features.tables.aircraft_states import GIVEN_UP, GONE, LANDED, ORDER, WAITING
-from features.tables.operations import BACKLOG_PATIENCE
+from features.flight_delay.events.leg_book import Leg, Schedule
+from features.flight_delay.tables.aircraft_states import GIVEN_UP, GONE, LANDED, ORDER, WAITING
+from features.flight_delay.tables.operations import BACKLOG_PATIENCE
 
 COLUMNS = (
     *("aircraft_status", "aircraft_from", "aircraft_to"),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from features.errors import Refusal
-from features.events.flight_events import Arrived, Departed, LegEvent, Published
+from features.flight_delay.events.leg_events import Arrived, Departed, LegEvent, Published
 from features.instants import EPOCH
 
 # A leg that is said to have left much before or after its time is another leg, or another day's.

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import pyarrow as pa
 
-from features.engine import open_duckdb
-from features.events.flight_events import Arrived, Departed, LegEvent, Published
-from features.raw import RawTables
+from features.compute.duckdb_engine import open_duckdb
+from features.flight_delay.events.leg_events import Arrived, Departed, LegEvent, Published
+from features.flight_delay.legs import INTERMEDIATE
+from features.flight_delay.raw import RawTables, find_raw_dir, read_raw
 
 PUBLISHED_AHEAD: Final = timedelta(days=1)
 COLUMNS: Final = (
@@ -17,9 +20,16 @@ COLUMNS: Final = (
 )
 
 
-def read_legs(raw: RawTables, scratch: Any) -> pa.Table:
+def replay_period(raw_dir: Path | None, start: datetime, end: datetime) -> list[LegEvent]:
+    """Return the events of the raw flights of a period (UTC, by the hour of published departure)."""
+    raw = read_raw(find_raw_dir(raw_dir)).between(start, end)
+    with TemporaryDirectory() as scratch:
+        return replay_events(read_legs(raw, Path(scratch)))
+
+
+def read_legs(raw: RawTables, scratch: Path) -> pa.Table:
     """Return the legs' identity and instants (epoch minutes), in the order of their schedule."""
-    with open_duckdb(raw, scratch) as (sources, _):
+    with open_duckdb(vars(raw), INTERMEDIATE, scratch) as (sources, _):
         legs = sources["legs"]
         return legs.select(*COLUMNS).order_by("scheduled", "example_id").to_pyarrow()
 

@@ -1,7 +1,7 @@
-"""The views and services of `features/definitions.py`, each view's history read by Spark."""
+"""The views and services of `features/flight_delay/definitions.py`, each view's history read by Spark."""
 
-from features import definitions
-from features.cluster.sources import read_on_spark
+from features.flight_delay import definitions
+from features.offline.spark_sources import read_on_spark
 from features.settings import FeatureSettings
 
 globals().update(read_on_spark(vars(definitions), FeatureSettings().tables))

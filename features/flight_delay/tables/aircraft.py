@@ -3,9 +3,9 @@
 import ibis
 import ibis.expr.types as ir
 
-from features.legs import instant
-from features.tables.aircraft_states import GIVEN_UP, GONE, LANDED, ORDER, WAITING
-from features.tables.operations import BACKLOG_PATIENCE
+from features.compute.clocks import instant
+from features.flight_delay.tables.aircraft_states import GIVEN_UP, GONE, LANDED, ORDER, WAITING
+from features.flight_delay.tables.operations import BACKLOG_PATIENCE
 
 
 def build_aircraft_legs(legs: ir.Table) -> ir.Table:

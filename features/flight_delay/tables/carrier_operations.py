@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from features.tables.operations import (
+from features.flight_delay.tables.operations import (
     BACKLOG,
     DEPARTURE_DELAY,
     LATE_DEPARTURE,
@@ -10,7 +10,7 @@ from features.tables.operations import (
     backlog_share,
     departures,
 )
-from features.windows import Aggregation, Feature, WindowedTable
+from features.windows.windowed_table import Aggregation, Feature, WindowedTable
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -36,6 +36,6 @@ def build_carrier_operations(legs: "ir.Table") -> "ir.Table":
 
     A row holds until the next one; a window that runs empty has a row of zeros. Means are null when empty.
     """
-    from features.tables.windowed import build_windowed  # Ibis: serving reads the declaration only
+    from features.windows.batch import build_windowed  # Ibis: serving reads the declaration only
 
     return build_windowed(legs, CARRIER_OPERATIONS)

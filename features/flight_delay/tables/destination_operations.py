@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from features.tables.operations import (
+from features.flight_delay.tables.operations import (
     ARRIVAL_DELAY,
     BACKLOG,
     DEPARTURE_DELAY,
@@ -10,7 +10,7 @@ from features.tables.operations import (
     arrivals,
     departures,
 )
-from features.windows import Aggregation, Feature, WindowedTable
+from features.windows.windowed_table import Aggregation, Feature, WindowedTable
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -38,6 +38,6 @@ def build_destination_operations(legs: "ir.Table") -> "ir.Table":
     `dest_departure_delay_*` is about flights that left for it, `dest_arrival_delay_*` about those landed.
     A row holds until the next one; a window that runs empty has a row of zeros. Means are null when empty.
     """
-    from features.tables.windowed import build_windowed  # Ibis: serving reads the declaration only
+    from features.windows.batch import build_windowed  # Ibis: serving reads the declaration only
 
     return build_windowed(legs, DESTINATION_OPERATIONS)

@@ -3,7 +3,7 @@
 import ibis
 import ibis.expr.types as ir
 
-from features.legs import instant
+from features.compute.clocks import instant
 
 # The question is asked this long before the published departure.
 HORIZON_MINUTES = 120

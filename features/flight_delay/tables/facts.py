@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import ibis
 import ibis.expr.types as ir
 
-from features.legs import UTC as UTC_TYPE
-from features.legs import ZONE_OF_UNLISTED
+from features.compute.clocks import UTC as UTC_TYPE
+from features.flight_delay.legs import ZONE_OF_UNLISTED
 
 # Registers were published before the first flight of the data.
 KNOWN_SINCE = datetime(2012, 1, 1, tzinfo=UTC)

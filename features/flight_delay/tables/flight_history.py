@@ -3,8 +3,8 @@
 import ibis
 import ibis.expr.types as ir
 
-from features.legs import instant
-from features.tables.operations import EARLIEST, LATE, LATEST
+from features.compute.clocks import instant
+from features.flight_delay.tables.operations import EARLIEST, LATE, LATEST
 
 KEYS = ("carrier", "flight", "dest")
 LAST = 10

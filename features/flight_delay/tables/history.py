@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Final
 
-from features.day_parts import DAY_PARTS
-from features.tables.operations import LATE, LATE_ARRIVAL
-from features.windows import Aggregation, Between, Stream, Value, WindowedTable, at
+from features.flight_delay.day_parts import DAY_PARTS
+from features.flight_delay.tables.operations import LATE, LATE_ARRIVAL
+from features.windows.windowed_table import Aggregation, Between, Stream, Value, WindowedTable, at
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -71,7 +71,7 @@ def build_route_history(legs: "ir.Table") -> "ir.Table":
 
     `route_lost_7d` is the mean number of minutes lost between departure and arrival (negative: gained).
     """
-    from features.tables.windowed import build_windowed  # Ibis: applying reads the declaration only
+    from features.windows.batch import build_windowed  # Ibis: applying reads the declaration only
 
     return build_windowed(legs, ROUTE_HISTORY)
 
@@ -81,6 +81,6 @@ def build_carrier_destination_history(legs: "ir.Table") -> "ir.Table":
 
     Counts of the last 28 days; the part of the day is that of the published local departure.
     """
-    from features.tables.windowed import build_windowed  # Ibis: applying reads the declaration only
+    from features.windows.batch import build_windowed  # Ibis: applying reads the declaration only
 
     return build_windowed(legs, CARRIER_DESTINATION_HISTORY)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from features.windows import Aggregation, Between, Feature, Moment, Span, Stream, Value, at
+from features.windows.windowed_table import Aggregation, Between, Feature, Moment, Span, Stream, Value, at
 
 LATE: Final = 15
 # One flight that is ten hours late says no more about the next than one that is three hours late.

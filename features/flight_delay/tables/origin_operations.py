@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from features.tables.operations import (
+from features.flight_delay.tables.operations import (
     ARRIVAL_DELAY,
     BACKLOG,
     DEPARTURE_DELAY,
@@ -13,7 +13,7 @@ from features.tables.operations import (
     departures,
     scheduled,
 )
-from features.windows import Aggregation, Feature, WindowedTable
+from features.windows.windowed_table import Aggregation, Feature, Reach, WindowedTable
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -25,7 +25,7 @@ ORIGIN_OPERATIONS = WindowedTable(
     name="origin_operations",
     keys=("origin",),
     grid=5,
-    reach=UNTIL[1],
+    reach=Reach("scheduled", UNTIL[1]),
     levels=(
         BACKLOG,
         RECENTLY_SCHEDULED,
@@ -61,6 +61,6 @@ def build_origin_operations(legs: "ir.Table") -> "ir.Table":
     Means are null over an empty window. `arrival_delay_*` is about flights out of this origin, wherever they
     landed. The backlog holds a flight for at most `BACKLOG_PATIENCE` minutes; `region_*` is over all origins.
     """
-    from features.tables.windowed import build_windowed  # Ibis: serving reads the declaration only
+    from features.windows.batch import build_windowed  # Ibis: serving reads the declaration only
 
     return build_windowed(legs, ORIGIN_OPERATIONS)

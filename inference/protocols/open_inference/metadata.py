@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 from inference.protocols.open_inference.outputs import OUTPUTS
 from inference.protocols.open_inference.tensors import BYTES
 from inference.responses import API_VERSION

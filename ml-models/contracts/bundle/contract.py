@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from contracts.bundle.errors import BundleSchemaError
 from contracts.problem import Task
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 
 SCHEMA_VERSION = 1
 CONTRACT_FILE = "contract.json"

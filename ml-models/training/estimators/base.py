@@ -15,7 +15,7 @@ from training.errors import EmptyWindowError, SingleClassError, TrainingError
 if TYPE_CHECKING:
     import onnx
 
-    from features.schema import FeatureColumn
+    from features.schema.feature_column import FeatureColumn
 
 Params = Mapping[str, str | int | float]
 

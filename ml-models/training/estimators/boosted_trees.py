@@ -22,7 +22,7 @@ from training.estimators.fitted import CalibratedModel, uncalibrated
 from training.estimators.tree_graphs import append_trees
 
 if TYPE_CHECKING:
-    from features.schema import FeatureColumn
+    from features.schema.feature_column import FeatureColumn
 
 TREES_FILE = "trees.json"
 # What former releases wrote.

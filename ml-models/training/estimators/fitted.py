@@ -20,7 +20,7 @@ from training.estimators.base import Dataset, Params
 if TYPE_CHECKING:
     import onnx
 
-    from features.schema import FeatureColumn
+    from features.schema.feature_column import FeatureColumn
 
 NATIVE_VERSION = 1
 

@@ -18,7 +18,7 @@ from training.estimators.base import Dataset, Params, require_learnable
 from training.estimators.fitted import CalibratedModel, uncalibrated
 
 if TYPE_CHECKING:
-    from features.schema import FeatureColumn
+    from features.schema.feature_column import FeatureColumn
 
 
 @dataclass(frozen=True)

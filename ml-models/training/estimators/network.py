@@ -28,7 +28,7 @@ from training.estimators.network_settings import (
 )
 
 if TYPE_CHECKING:
-    from features.schema import FeatureColumn
+    from features.schema.feature_column import FeatureColumn
 
 WEIGHTS_FILE = "weights.safetensors"
 

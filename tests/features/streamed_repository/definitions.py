@@ -2,7 +2,7 @@
 
 from feast import FeatureService
 
-from features.definitions import (
+from features.flight_delay.definitions import (
     aircraft_legs,
     aircraft_legs_push,
     carrier,

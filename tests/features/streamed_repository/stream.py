@@ -1,5 +1,5 @@
 """The room's own events."""
 
-from features.stream import STREAM
+from features.flight_delay.stream import STREAM
 
 __all__ = ["STREAM"]

@@ -8,8 +8,8 @@ import pandas as pd
 from pydantic import Field, TypeAdapter
 
 from features.errors import Refusal
-from features.events.event import Event, Instant
-from features.events.stream import StreamDefinition
+from features.streaming.event import Event, Instant
+from features.streaming.stream import StreamDefinition
 
 COLUMNS = {"site": "object", "cars": "float64", "trend": "float64", "event_timestamp": "datetime64[us, UTC]"}
 
@@ -61,4 +61,4 @@ class Counts:
 
 
 EVENTS: TypeAdapter[Any] = TypeAdapter(list[Annotated[Counted | Closed, Field(discriminator="type")]])
-STREAM = StreamDefinition(events=EVENTS, engine=Counts)
+STREAM = StreamDefinition(events=EVENTS, processor=Counts)

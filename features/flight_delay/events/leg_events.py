@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, TypeAdapter, model_validator
 
-from features.events.event import Event, Instant, Name
+from features.streaming.event import Event, Instant, Name
 
 LONGEST_LEG: Final = timedelta(days=1)
 # A schedule is published about a year ahead; what lies further in the future is a mistake.

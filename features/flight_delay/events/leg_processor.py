@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 
 from features.errors import Refusal
-from features.events.aircraft_state import AircraftState
-from features.events.event import Event
-from features.events.flight_events import LEG_EVENTS, LegEvent
-from features.events.leg_book import MINUTE, Leg, LegBook
-from features.events.window_state import NULL, RowColumns, WindowState
+from features.flight_delay.events.aircraft_state import AircraftState
+from features.flight_delay.events.leg_book import MINUTE, Leg, LegBook
+from features.flight_delay.events.leg_events import LEG_EVENTS, LegEvent
+from features.flight_delay.tables.carrier_operations import CARRIER_OPERATIONS
+from features.flight_delay.tables.destination_operations import DESTINATION_OPERATIONS
+from features.flight_delay.tables.origin_operations import ORIGIN_OPERATIONS
 from features.instants import EPOCH
-from features.tables.carrier_operations import CARRIER_OPERATIONS
-from features.tables.destination_operations import DESTINATION_OPERATIONS
-from features.tables.origin_operations import ORIGIN_OPERATIONS
+from features.streaming.event import Event
+from features.windows.live import NULL, RowColumns, WindowState
 
 DAY: Final = 1440
 # How far behind the clock a leg may lie and still be corrected.
@@ -32,7 +32,7 @@ AIRCRAFT: Final = "aircraft_legs"
 KEYS: Final = ("origin", "carrier", "dest")
 
 
-class FlightEngine:
+class LegProcessor:
     """Keeps the operations tables and the aircraft's states up to date, event by event, in any order.
 
     The rows that `advance` returns are those of the batch build from the same legs, except that a row once

@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from features.__main__ import app
-from features.cluster.session import open_spark, session_conf
-from features.engine import open_duckdb
-from features.engines import EngineName, choose_engine
+from features.compute.duckdb_engine import open_duckdb
+from features.compute.engines import EngineName, choose_engine
+from features.compute.spark_session import open_spark, session_conf
 from features.errors import SparkUnavailableError
 from features.settings import FeatureSettings
 

@@ -1,8 +1,8 @@
-"""The columns of a feature service, by its name."""
+"""A model's inputs, as the feature service of that name lists them."""
 
 from typing import TYPE_CHECKING
 
-from features.schema import FeatureColumn
+from features.schema.feature_column import FeatureColumn
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -15,6 +15,6 @@ def feature_columns(store: "FeatureStore", service: str) -> tuple[FeatureColumn,
         UnknownServiceError: the registry has no such service.
         UnsupportedFeatureError: a feature is neither text, number nor boolean.
     """
-    from features.service_plan import plan_service  # imports Feast, which takes seconds
+    from features.schema.service_plan import plan_service  # imports Feast, which takes seconds
 
     return plan_service(store, service).columns
