@@ -36,7 +36,7 @@ ENV_FILE = "ROUNDTRIP_ENV_FILE"
 
 @cache
 def default_problem() -> str:
-    """Return the problem that the repository is about: `problem` in `[tool.roundtrip]` of its `pyproject.toml`.
+    """Return the problem that the repository is about, as `[tool.roundtrip]` of its `pyproject.toml` says.
 
     Raises:
         UnreadableSettingError: it names none.

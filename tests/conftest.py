@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from multiprocessing.util import Finalize
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -29,6 +29,9 @@ if BEGINS_RUN:
 import features  # noqa: E402, F401
 from contracts import registry  # noqa: E402
 from tests.built_once import build_once  # noqa: E402
+
+if TYPE_CHECKING:
+    from tests.features.online_servers import Servers
 
 # An example that takes long on a busy machine is no fault.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -136,3 +139,27 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if left:
         terminalreporter.section("left running", red=True)
         terminalreporter.write_line("\n".join(left))
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A Spark session, started once: whatever opens one in this process is given this one."""
+    from features.compute.spark_session import open_spark
+    from features.settings import FeatureSettings
+
+    with open_spark(FeatureSettings(var=tmp_path_factory.mktemp("spark"))) as session:
+        yield
+        gateway = session.sparkContext._gateway
+        assert gateway is not None
+    # PySpark's Java outlives the session, until its standard input ends.
+    gateway.proc.stdin.close()
+    gateway.proc.wait()
+
+
+@pytest.fixture(scope="session")
+def servers() -> "Iterator[Servers]":
+    """A Redis and a PostgreSQL."""
+    from tests.features.online_servers import running_servers  # imports what few tests need
+
+    with running_servers() as servers:
+        yield servers

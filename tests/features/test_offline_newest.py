@@ -51,12 +51,12 @@ def test_a_row_exactly_as_old_as_its_time_to_live_is_kept() -> None:
 def test_a_code_stands_for_one_set_of_keys(pairs: list[tuple[str | None, int | None]]) -> None:
     table = pa.table(
         {
-            "carrier": pa.array([p[0] for p in pairs], pa.string()),
-            "flight": pa.array([p[1] for p in pairs], pa.int64()),
+            "site": pa.array([p[0] for p in pairs], pa.string()),
+            "number": pa.array([p[1] for p in pairs], pa.int64()),
         }
     )
-    encoded = encode_keys(table, ["carrier", "flight"])
-    stands_for = {row[CODE]: (row["carrier"], row["flight"]) for row in encoded.table.to_pylist()}
+    encoded = encode_keys(table, ["site", "number"])
+    stands_for = {row[CODE]: (row["site"], row["number"]) for row in encoded.table.to_pylist()}
     assert [stands_for[code] for code in encoded.asked.tolist()] == pairs
     assert sorted(stands_for) == list(range(len(set(pairs))))
 

@@ -239,7 +239,7 @@ def test_hand_written_expectations_come_on_top(settings: FeatureSettings, tmp_pa
 def test_a_file_without_expectations_is_named(settings: FeatureSettings, tmp_path: Path) -> None:
     repository = Path(shutil.copytree(REPOSITORY, tmp_path / "repository"))
     (repository / "expectations.py").write_text("EXPECTED = {}\n")
-    with pytest.raises(RepositoryError, match="defines no `EXPECTATIONS`"):
+    with pytest.raises(RepositoryError, match="must define `EXPECTATIONS`"):
         check_before_writing(settings_of(settings.var, repository), open_store(settings), AS_OF)
 
 

@@ -10,6 +10,7 @@ import pytest
 from features.apply import apply_repository
 from features.online.reader import OnlineReader
 from features.settings import FeatureSettings
+from tests.features.own_repository import own_repository
 from tests.features.small_world import REPOSITORY
 
 HEAVY = ("duckdb", "ibis", "prefect", "evidently", "sklearn", "xgboost", "mlflow", "onnx", "matplotlib")
@@ -42,14 +43,12 @@ def test_opening_a_reader_imports_no_training_or_query_engine(tmp_path: Path) ->
     assert modules_after(statement, (*HEAVY, *CLIENTS)) <= {"ibis"}  # Feast itself imports ibis
 
 
-@pytest.mark.parametrize(("repository", "service"), [(None, "flight_delay_v1"), (REPOSITORY, "small_v1")])
+@pytest.mark.parametrize(("repository", "service"), [own_repository(), (REPOSITORY, "small_v1")])
 def test_opening_a_reader_unpickles_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repository: Path | None, service: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repository: Path, service: str
 ) -> None:
-    # given: the room's own repository, and the small one
-    settings = FeatureSettings(var=tmp_path)
-    if repository:
-        settings = FeatureSettings(var=tmp_path, feature_repo=repository)
+    # given: the worked problem's repository, and the small one
+    settings = FeatureSettings(var=tmp_path, feature_repo=repository)
     apply_repository(settings)
     # when
     unpickled: list[object] = []

@@ -22,11 +22,12 @@ from features.repository.feature_store import open_store
 from features.schema import feature_types
 from features.schema.on_demand_source import compile_function
 from features.settings import CONFIG_FILE, FeatureSettings
+from tests.features.own_repository import own_repository
 from tests.features.small_world import REPOSITORY as SMALL
 
 ROOT = Path(__file__).resolve().parents[2]
 WITH_PLAN = [
-    (ROOT / "features", "flight_delay_v1"),
+    own_repository(),
     (SMALL, "stored_v1"),
     (ROOT / "tests/inference/repository", "parking_v1"),
     (ROOT / "tests/second_problem", "dock_demand_v1"),

@@ -15,6 +15,7 @@ from features.windows.windowed_table import (
     Between,
     Feature,
     Moment,
+    Reach,
     Span,
     Stream,
     Value,

@@ -11,14 +11,12 @@ PROBLEM_WORDS = re.compile("flight|carrier|airport|delay", re.IGNORECASE)
 # Names of the folder and of the data package: configuration has to say which problem is the default.
 IDENTIFIERS = re.compile(r"\bflight_delay\b|\bnycflights13\b")
 HOMES = (
-    "features/README.md",
     "features/flight_delay",
     "ml-models/flight_delay",
-    "tests/features",
     "tests/flight_delay",
 )
 # The README and docs/ show the worked problem; this file and its neighbour name it to look for it.
-DOCUMENTS = ("README.md", "docs", "tests/repository")
+DOCUMENTS = ("README.md", "features/README.md", "docs", "tests/repository")
 CONFIGURATION = {".toml", ".txt", ".yml", ".yaml", ".example", ".cfg", ".mk", ""}
 
 

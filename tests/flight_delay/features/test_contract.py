@@ -9,7 +9,7 @@ import pytest
 
 from features.contract import read_examples, read_ingested_labels, read_labels
 from features.errors import ContradictionError, TableMissingError
-from tests.features.conftest import END, START
+from tests.flight_delay.features.conftest import END, START
 
 DAY = timedelta(days=1)
 

@@ -21,7 +21,7 @@ from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
 from features.streaming.loading import load_stream
 from features.windows.windowed_table import at
-from tests.features import event_worlds as worlds
+from tests.flight_delay.features import event_worlds as worlds
 from tests.frames import records
 
 # The day before the snowstorm and the day of it.

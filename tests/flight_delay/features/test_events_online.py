@@ -17,8 +17,8 @@ from features.offline.historical import historical_features
 from features.online.reader import OnlineReader
 from features.repository.feature_store import open_store
 from features.streaming.loading import load_stream
-from tests.features import event_worlds as worlds
 from tests.features.online_servers import STORES, Servers
+from tests.flight_delay.features import event_worlds as worlds
 
 START, END = datetime(2013, 2, 8, 10, tzinfo=UTC), datetime(2013, 2, 8, 20, tzinfo=UTC)
 RECEIVED = END + timedelta(days=1)

@@ -13,7 +13,7 @@ import pytest
 from features.flight_delay.events.leg_events import LegEvent
 from features.flight_delay.events.replay import read_legs, replay_events
 from features.flight_delay.raw import RawTables
-from tests.features import event_worlds as worlds
+from tests.flight_delay.features import event_worlds as worlds
 
 WEEK = timedelta(days=7)
 SEED, FEW, MANY = 20130101, 4, 100

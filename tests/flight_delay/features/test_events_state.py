@@ -9,7 +9,7 @@ import pytest
 from features.flight_delay.events.leg_events import Arrived, Departed, LegEvent, Published
 from features.flight_delay.events.leg_processor import KEPT_DAYS, LegProcessor
 from features.flight_delay.tables.operations import BACKLOG_PATIENCE
-from tests.features import event_worlds as worlds
+from tests.flight_delay.features import event_worlds as worlds
 
 NOON = datetime(2013, 5, 14, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -27,8 +27,8 @@ from features.repository.feature_store import open_store
 from features.settings import REPOSITORY, FeatureSettings
 from features.streaming.loading import load_stream
 from features.streaming.stream import CLOCK_TOLERANCE, EventStream
-from tests.features import event_worlds as worlds
 from tests.features.small_world import REPOSITORY as SMALL_REPOSITORY
+from tests.flight_delay.features import event_worlds as worlds
 from tests.frames import records
 
 START, END = datetime(2013, 2, 7, 10, tzinfo=UTC), datetime(2013, 2, 8, 4, tzinfo=UTC)

@@ -20,9 +20,9 @@ from features.flight_delay.tables.weather import build_weather
 from features.offline.historical import historical_features
 from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from tests.features.built_tables import build_tables
-from tests.features.conftest import END, START
-from tests.features.forgetting import forget
+from tests.flight_delay.features.built_tables import build_tables
+from tests.flight_delay.features.conftest import END, START
+from tests.flight_delay.features.forgetting import forget
 
 SERVICE = "flight_delay_v1"
 SEED, INSTANTS = 20130201, 4

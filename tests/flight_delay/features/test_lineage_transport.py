@@ -25,11 +25,11 @@ from features.lineage.names import BUILD_JOB, Dataset
 from features.lineage.run import recorded_run
 from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from tests.features.built_tables import build_tables
-from tests.features.conftest import START
 from tests.features.lineage_events import read_events
 from tests.features.small_world import REPOSITORY, build_world
 from tests.features.small_world import START as BEGINNING
+from tests.flight_delay.features.built_tables import build_tables
+from tests.flight_delay.features.conftest import START
 from tests.repository.sources import ROOT
 
 JOB = "mow"

@@ -22,13 +22,13 @@ from features.online.feed import OnlineFeed
 from features.online.reader import OnlineReader, ServedFeatures
 from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from tests.features.built_tables import build_tables
-from tests.features.conftest import END, START
-from tests.features.forgetting import forget
 from tests.features.online_servers import STORES, Servers, stored_rows
 from tests.features.small_world import build_world, make_examples
-from tests.features.test_leakage import BUSY, unfinished_weather
 from tests.features.test_parity import assert_equal, count_statuses
+from tests.flight_delay.features.built_tables import build_tables
+from tests.flight_delay.features.conftest import END, START
+from tests.flight_delay.features.forgetting import forget
+from tests.flight_delay.features.test_leakage import BUSY, unfinished_weather
 from tests.frames import records
 
 SAMPLE = 240

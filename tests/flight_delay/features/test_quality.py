@@ -19,8 +19,8 @@ from features.flight_delay.raw import RawTables
 from features.quality.built import open_built_check
 from features.quality.quarantine import REASON_FILE, ROWS_FILE
 from features.quality.record import RECORD_FILE, read_newest_records
-from tests.features.built_tables import build_tables
-from tests.features.conftest import END, START
+from tests.flight_delay.features.built_tables import build_tables
+from tests.flight_delay.features.conftest import END, START
 
 OPERATIONS, WEATHER = "origin_operations.parquet", "weather.parquet"
 KNOWN_UNTIL = END - timedelta(hours=1)

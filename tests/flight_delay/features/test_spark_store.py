@@ -12,7 +12,7 @@ from features.contract import read_examples
 from features.instants import BEGINNING
 from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from tests.features.conftest import END, START
+from tests.flight_delay.features.conftest import END, START
 from tests.frames import records
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from features.__main__ import app
 from features.apply import apply_repository
-from features.repository.build import put_in_place
 from features.compute.spark_engine import spark_engine
 from features.compute.spark_session import OLDEST_JAVA, open_spark
 from features.contract import read_examples
@@ -21,11 +20,12 @@ from features.flight_delay.raw import RawTables
 from features.lineage.graph import read_graph
 from features.lineage.names import Dataset, project_of, table_name
 from features.offline.historical import historical_features
+from features.repository.build import put_in_place
 from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
-from tests.features.built_tables import build_tables
-from tests.features.conftest import END, START
-from tests.features.tables_equal import layout_of, rows_in, rows_missing
+from tests.flight_delay.features.built_tables import build_tables
+from tests.flight_delay.features.conftest import END, START
+from tests.flight_delay.features.tables_equal import layout_of, rows_in, rows_missing
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
 

@@ -14,7 +14,7 @@ from features.flight_delay.legs import SHORTEST_LEG
 from features.flight_delay.raw import RawTables, find_raw_dir
 from features.flight_delay.tables.facts import KNOWN_SINCE
 from features.settings import REPOSITORY, FeatureSettings
-from tests.features.built_tables import build_tables
+from tests.flight_delay.features.built_tables import build_tables
 
 
 @pytest.fixture(scope="module")
