@@ -1,0 +1,1 @@
+"""Other servers' protocols: adapters to the same core."""

@@ -1,0 +1,1 @@
+"""Shadow, canary and A/B rollouts: policy, evidence, verdict."""

@@ -1,0 +1,1 @@
+"""From requests to logged answers: admission, batching, features, score, log."""
