@@ -12,16 +12,16 @@ from contracts.problem import load_problem
 from inference.access.description import describe_access
 from inference.access.middleware import AccessMiddleware
 from inference.access.path_scopes import DOCS_PARTS
-from inference.application_state import start_state
 from inference.errors import InferenceError
-from inference.front_door import FrontDoor, HotPaths, to_response
-from inference.head_requests import HeadRequests
-from inference.openapi import describe_requests
-from inference.protocols.refusals import refusal_at, refusal_document, routing_error
-from inference.protocols.surfaces import ROUTERS, hot_routes
-from inference.request_schema import RequestSchema
-from inference.responses import API_VERSION
-from inference.routes import events, health, metrics, model, predict
+from inference.http.application_state import start_state
+from inference.http.fast_path.middleware import FastPathMiddleware, FastPaths, to_response
+from inference.http.head_requests import HeadRequests
+from inference.http.openapi import describe_requests
+from inference.http.responses import API_VERSION
+from inference.http.routes import events, health, metrics, model, predict
+from inference.protocols.endpoints import ROUTERS, fast_routes
+from inference.protocols.error_responses import refusal_at, refusal_document, routing_error
+from inference.requests.schema import RequestSchema
 from inference.settings import InferenceSettings
 
 
@@ -50,9 +50,9 @@ def create_app(settings: InferenceSettings) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     app.add_middleware(AccessMiddleware, refuse=_respond_refusal, open_metrics=settings.open_metrics)
-    hot = {("POST", predict.PATH): predict.HOT, **hot_routes(problem)}
-    app.state.hot_paths = HotPaths(hot, refusal_at)
-    app.add_middleware(FrontDoor, hot_paths=app.state.hot_paths)
+    fast = {("POST", predict.PATH): predict.FAST_ROUTE, **fast_routes(problem)}
+    app.state.fast_paths = FastPaths(fast, refusal_at)
+    app.add_middleware(FastPathMiddleware, fast_paths=app.state.fast_paths)
     app.add_middleware(HeadRequests)
     app.add_exception_handler(InferenceError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)

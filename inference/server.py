@@ -18,9 +18,9 @@ from types import FrameType
 
 import uvicorn
 
-from inference.access.descriptors import longest_backlog, most_connections
-from inference.access.patient_connection import close_slow_callers
 from inference.errors import NotStartedError, PortTakenError
+from inference.http.descriptors import longest_backlog, most_connections
+from inference.http.timeouts import close_slow_callers
 from inference.observability.json_logging import uvicorn_log_config
 from inference.settings import InferenceSettings
 
@@ -28,7 +28,7 @@ from inference.settings import InferenceSettings
 KEEP_ALIVE_SECONDS = 75
 # The follower looks again by itself; MLflow's own attempts, minutes apart, would only hold it up.
 REGISTRY_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-# A hot path's body is collected before its caller is known; a longer one goes the way that asks first.
+# A fast path's body is collected before its caller is known; a longer one goes the way that asks first.
 LARGEST_STRANGERS_BODY = 256 * 2**10
 # How long a thread may keep the interpreter from the event loop; Python's own 5 ms are many requests. The
 # loop asks for it back twice in each of its turns, of which one takes less than a millisecond.
@@ -68,7 +68,7 @@ def serve_on(
         NotStartedError: the application cannot start.
     """
     from inference.app import create_app  # after the port: a busy one is said at once
-    from inference.hot_path.hot_connection import hot_connection
+    from inference.http.fast_path.connection import fast_connection
 
     sys.setswitchinterval(SWITCH_SECONDS)
     app = create_app(settings)
@@ -78,7 +78,7 @@ def serve_on(
         app,
         loop="uvloop",
         backlog=longest_backlog(),
-        http=hot_connection(app, min(settings.max_body_bytes, LARGEST_STRANGERS_BODY), most_connections()),
+        http=fast_connection(app, min(settings.max_body_bytes, LARGEST_STRANGERS_BODY), most_connections()),
         ws="none",  # there are none, and uvicorn waits for ever for one that was upgraded to
         log_config=uvicorn_log_config(settings.log_format),
         log_level="warning",

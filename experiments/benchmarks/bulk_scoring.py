@@ -19,11 +19,11 @@ from contracts.matrix import FeatureMatrix, Floats
 from experiments.benchmarks.bulk.world import COLUMNS, write_model, write_rows
 from experiments.replay.console import new_table
 from features.command_line import run_commands
-from inference.arrow_matrix import arrow_matrix
 from inference.batch.inputs import find_inputs
 from inference.batch.job import PREDICTION, plan_job
 from inference.batch.part_scoring import PIECE_ROWS
 from inference.batch.run import BatchOptions, run_job
+from inference.core.arrow_matrix import arrow_matrix
 from inference.settings import InferenceSettings
 
 ROWS, FIT_ROWS, REPEATS = 600_000, 20_000, 5

@@ -8,9 +8,9 @@ from typing import Final, Protocol, Self
 
 from inference.access.caller import ANYBODY, Caller, Grant, Scope
 from inference.access.errors import ForbiddenError, UnauthenticatedError
-from inference.access.exposure import require_whole
-from inference.access.key_ring import KeyRing
+from inference.access.key_authentication import KeyAuthentication
 from inference.access.rate_limit import Rate, RateLimit
+from inference.access.startup_check import require_whole
 from inference.access.trusted_hosts import TrustedHosts
 from inference.errors import InferenceError
 from inference.settings import InferenceSettings
@@ -71,7 +71,7 @@ class AccessControl:
         default = Rate.declared(settings.rate_limit, settings.rate_burst)
         authorities: list[Authority] = []
         if settings.api_keys is not None:
-            authorities.append(KeyRing(settings.api_keys, default))
+            authorities.append(KeyAuthentication(settings.api_keys, default))
         if settings.oidc_issuer is not None and settings.oidc_audience is not None:
             from inference.access.issuer import Issuer  # imports cryptography, which keys need not wait for
             from inference.access.token_verifier import TokenVerifier

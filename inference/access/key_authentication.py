@@ -31,7 +31,7 @@ class HeldKeys:
     grants: dict[bytes, Grant] = field(default_factory=dict)
 
 
-class KeyRing:
+class KeyAuthentication:
     """Verifies API keys. A file that breaks leaves the keys as they were, and `trouble` says so.
 
     A new reading replaces the old with all that was verified under it, so that a key that was revoked is

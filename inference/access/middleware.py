@@ -1,4 +1,4 @@
-"""Asks every request that FastAPI answers for its credentials; the hot paths ask at the front door."""
+"""Asks every request that FastAPI answers for its credentials; the fast path asks for itself."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING

@@ -9,8 +9,8 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from inference.prediction_log.sealing import part_path
-from inference.whole_parquet import WholeParquet
+from inference.core.atomic_parquet import AtomicParquet
+from inference.prediction_log.compaction import part_path
 
 GROUP_ROWS = 32_768
 FILE_ROWS = 131_072
@@ -71,7 +71,7 @@ class _DayFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: WholeParquet | None = None
+        self._file: AtomicParquet | None = None
         self._waiting: list[pa.RecordBatch] = []
 
     def write(self, rows: pa.RecordBatch) -> None:
@@ -93,7 +93,7 @@ class _DayFile:
     def _write_waiting(self) -> None:
         rows = pa.Table.from_batches(self._waiting).unify_dictionaries()
         if self._file is None:
-            self._file = WholeParquet(self._path, rows.schema, **_encoding(rows.schema))
+            self._file = AtomicParquet(self._path, rows.schema, **_encoding(rows.schema))
             self._file.annotate(rows.schema.metadata)
         self._file.write_group(rows)
         self._waiting = []

@@ -11,9 +11,9 @@ from contracts.problem import Problem, RequestField
 from features.schema.feature_column import FeatureColumn
 from inference.batch.job import EVENT_TIMESTAMP
 from inference.errors import BatchInputError
-from inference.prediction_log.journal import BATCH
 from inference.prediction_log.pseudonyms import Pseudonyms
 from inference.prediction_log.schema import FIELD_TYPES, MISSING, PRESENT, arrow_schema
+from inference.prediction_log.segment import BATCH
 
 EXAMPLE_ID = "example_id"
 ROLE = "champion"

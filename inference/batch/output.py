@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from inference.batch.parts_folder import reading
-from inference.whole_parquet import WholeParquet
+from inference.core.atomic_parquet import AtomicParquet
 
 GROUP_ROWS = 131_072
 CHUNK_ROWS = 32_768
@@ -20,7 +20,7 @@ def write_output(
     `repeated`: the columns of few different values, which alone are worth a dictionary.
     """
     rows = 0
-    with WholeParquet(target, schema, draft, use_dictionary=list(repeated)) as file:
+    with AtomicParquet(target, schema, draft, use_dictionary=list(repeated)) as file:
         for table in _groups(parts):
             file.write_group(table)
             rows += table.num_rows

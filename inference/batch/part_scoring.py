@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from contracts.bundle.reader import read_bundle
 from contracts.matrix import Floats, names_of
-from inference.arrow_matrix import arrow_matrix
 from inference.batch.historical import HistoricalReader
 from inference.batch.in_order import in_order
 from inference.batch.inputs import Part, read_part
@@ -21,6 +20,7 @@ from inference.batch.job import MODEL_VERSION, PREDICTION, BatchJob
 from inference.batch.part_log import logging_part
 from inference.batch.parts_folder import writing
 from inference.batch.row_checks import RowChecks
+from inference.core.arrow_matrix import arrow_matrix
 from inference.errors import BatchInputError, ScoringError
 
 PIECE_ROWS = 16_384

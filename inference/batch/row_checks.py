@@ -11,13 +11,13 @@ import pyarrow.compute as pc
 
 from contracts.matrix import names_of
 from contracts.problem import RequestField, load_problem
-from inference.arrow_texts import as_texts
 from inference.batch.inputs import Part
 from inference.batch.job import EVENT_TIMESTAMP, BatchJob
 from inference.batch.logged import EXAMPLE_ID
+from inference.core.arrow_texts import as_texts
 from inference.errors import BatchInputError
-from inference.hot_path.given_features import LARGEST
-from inference.request_limits import EARLIEST, INTEGERS, LATEST, LONGEST_ID, LONGEST_TEXT
+from inference.requests.given_features import LARGEST
+from inference.requests.limits import EARLIEST, INTEGERS, LATEST, LONGEST_ID, LONGEST_TEXT
 
 FINITE: Final = (-float_info.max, float_info.max)
 Number = int | float

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from contracts.matrix import MISSING_CATEGORY, Categories, FeatureMatrix, Floats, names_of
 from features.schema.feature_column import FeatureColumn
-from inference.arrow_texts import as_texts
+from inference.core.arrow_texts import as_texts
 
 
 def arrow_matrix(rows: pa.RecordBatch | pa.Table, columns: Sequence[FeatureColumn]) -> FeatureMatrix:

@@ -9,10 +9,10 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from inference.durable_names import sync_folder
+from inference.core.durable_names import sync_folder
 
 
-class WholeParquet:
+class AtomicParquet:
     """Row groups written to a draft, which replaces `path` in the end; not if something was raised before."""
 
     def __init__(self, path: Path, schema: pa.Schema, draft: Path | None = None, **options: Any) -> None:

@@ -10,7 +10,7 @@ from contracts.bundle.reader import Bundle
 from contracts.bundle.scorer import Scorer
 from contracts.matrix import FeatureMatrix, Floats
 from contracts.problem import Task
-from inference.arrow_matrix import arrow_matrix
+from inference.core.arrow_matrix import arrow_matrix
 from inference.edge.errors import SampleError
 
 SAMPLE_ROWS = 1_000

@@ -17,7 +17,7 @@ from features.errors import (
 )
 from features.streaming.loading import load_stream, read_definition
 from inference.errors import ErrorItem, InferenceError
-from inference.event_errors import (
+from inference.events.errors import (
     EventIdConflictError,
     EventsUnavailableError,
     InvalidEventsError,
@@ -69,7 +69,7 @@ class EventIntake:
         """Take a body's events in: once this returns they survive the death of the service.
 
         Raises:
-            InferenceError: one of `inference.event_errors`; nothing was taken.
+            InferenceError: one of `inference.events.errors`; nothing was taken.
         """
         with _answered():
             stream = self._opened()

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 
 from contracts.bundle.reader import Bundle
 from contracts.matrix import FeatureMatrix
-from inference.arrow_matrix import arrow_matrix
+from inference.core.arrow_matrix import arrow_matrix
 from inference.errors import ExplanationUnavailableError
 
 

@@ -6,16 +6,16 @@ from starlette.requests import Request
 
 from contracts.problem import Problem
 from inference.access.control import AccessControl
-from inference.admission.admission import Admission
-from inference.model_follower import ModelFollower
 from inference.observability.cost import Prices
 from inference.observability.metrics import ServiceMetrics
 from inference.observability.observer import RequestObserver, open_observer
+from inference.prediction.admission import Admission
+from inference.prediction.service import PredictionService
 from inference.prediction_log.pseudonyms import Pseudonyms
 from inference.prediction_log.schema import log_folder
 from inference.prediction_log.writer import PredictionLog
-from inference.prediction_service import PredictionService
-from inference.request_schema import RequestSchema
+from inference.requests.schema import RequestSchema
+from inference.serving.model_follower import ModelFollower
 from inference.settings import InferenceSettings
 
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Final
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
-from inference.content_coding import comes_packed, too_large, unpack
+from inference.http.content_coding import comes_packed, too_large, unpack
 
 if TYPE_CHECKING:
-    from inference.application_state import ApplicationState
+    from inference.http.application_state import ApplicationState
 
 CONTENT_LENGTH: Final = b"content-length"
 
@@ -23,7 +23,7 @@ async def read_request_body(state: "ApplicationState", scope: Scope, receive: Re
         ClientDisconnect: the caller went before it was whole.
     """
     packed, limit = comes_packed(scope["headers"]), state.settings.max_body_bytes
-    with state.admission.apart(1):
+    with state.admission.outside_turns(1):
         body = await read_body(scope, receive, limit)
     return unpack(body, limit) if packed else body
 

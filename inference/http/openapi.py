@@ -1,4 +1,4 @@
-"""The true request schema in OpenAPI, although the hot route decodes its body itself."""
+"""The true request schema in OpenAPI, although the fast route decodes its body itself."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -7,11 +7,11 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from features.schema.feature_column import FeatureColumn
-from inference.application_state import ApplicationState
-from inference.hot_path.given_features import LARGEST
-from inference.request_limits import FEATURES, INSTANCES, LONGEST_TEXT, REQUEST_ID
-from inference.request_models import FEATURES_TEXT
-from inference.request_schema import RequestSchema, example_instance
+from inference.http.application_state import ApplicationState
+from inference.requests.given_features import LARGEST
+from inference.requests.limits import FEATURES, INSTANCES, LONGEST_TEXT, REQUEST_ID
+from inference.requests.models import FEATURES_TEXT
+from inference.requests.schema import RequestSchema, example_instance
 
 REFERENCE = "#/components/schemas/{model}"
 PREDICT = "/v1/predict"

@@ -22,7 +22,7 @@ class TooManyWaitingError(Exception):
     """Stops the parser; the connection is closed by then."""
 
 
-class PatientConnection(HttpToolsProtocol):
+class TimedConnection(HttpToolsProtocol):
     """Notes when a request began to arrive; `close_slow_callers` looks at that once in a while.
 
     So it does at `idle_since`, when it last began to wait for one, in place of a timer for each answer, and
@@ -60,7 +60,7 @@ class PatientConnection(HttpToolsProtocol):
             self._other_bytes = 0 if self._grew else self._other_bytes + len(data)
             self._grew = False
             if self._other_bytes > LARGEST_HEAD:
-                self.turn_away(TOO_LARGE)
+                self.reject(TOO_LARGE)
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The caller sends no more: what was asked by then is answered before the connection closes."""
@@ -134,7 +134,7 @@ class PatientConnection(HttpToolsProtocol):
         """Whether no request is arriving, and none waits for its answer."""
         return self.began_at is None and (self.cycle is None or bool(self.cycle.response_complete))
 
-    def turn_away(self, status: bytes) -> None:
+    def reject(self, status: bytes) -> None:
         """Answer no more than a status, unless an answer has begun, and close."""
         if self.transport.is_closing():
             return
@@ -157,17 +157,17 @@ def close_slow_callers(connections: Iterable[Any], now: float, patience: float) 
     One that the service itself has told to wait is left alone. Idle ones are closed after their own time.
     """
     for connection in list(connections):
-        if isinstance(connection, PatientConnection):
+        if isinstance(connection, TimedConnection):
             _close_if_slow(connection, now, patience)
 
 
-def _close_if_slow(connection: PatientConnection, now: float, patience: float) -> None:
+def _close_if_slow(connection: TimedConnection, now: float, patience: float) -> None:
     began_at = connection.began_at
     if connection.transport.is_closing():
         connection.unread_since = min(connection.unread_since, now)
     if now - connection.unread_since > patience:
         connection.transport.abort()
     elif began_at is not None and now - began_at > patience and not connection.flow.read_paused:
-        connection.turn_away(TIMED_OUT)
+        connection.reject(TIMED_OUT)
     elif connection.is_idle and now - connection.idle_since > connection.timeout_keep_alive:
         connection.timeout_keep_alive_handler()

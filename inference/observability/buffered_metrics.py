@@ -1,4 +1,4 @@
-"""Counts and durations as plain numbers on the hot path, handed to Prometheus when it asks."""
+"""Counts and durations as plain numbers on the fast path, handed to Prometheus when it asks."""
 
 from collections.abc import Iterable, Sequence
 from math import fsum
@@ -12,7 +12,7 @@ from prometheus_client import Counter, Histogram
 MOST_WAITING: Final = 512
 
 
-class CounterTally:
+class BufferedCounter:
     """Counts by label values, added up in a dict: a tenth of what a counter's own `inc` costs."""
 
     def __init__(self, counter: Counter) -> None:
@@ -39,7 +39,7 @@ class CounterTally:
             child.inc(amount)
 
 
-class HistogramTally:
+class BufferedHistogram:
     """Observations of one child of a histogram: kept as they come, and sorted into buckets many at a time."""
 
     __slots__ = ("_bounds", "_child", "_counts", "_lock", "_sum", "_values")

@@ -11,7 +11,7 @@ from inference.observability.gpu import GpuFigures
 
 
 def are_workers_figures_shared() -> bool:
-    """Whether several workers write their figures into one folder (`inference.workers.shared_figures`).
+    """Whether several workers write their figures into one folder (`inference.workers.multiprocess_metrics`).
 
     The environment does not tell: Feast sets prometheus_client's variable where nobody shares anything.
     """

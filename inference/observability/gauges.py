@@ -4,14 +4,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from inference.model_follower import ModelFollower
     from inference.prediction_log.writer import PredictionLog
+    from inference.serving.model_follower import ModelFollower
 
 # How the workers' values become one, in prometheus_client's words.
 GaugeMode = Literal["livemax", "livesum", "sum"]
 
 
-class Watched(NamedTuple):
+class LiveGauge(NamedTuple):
     """A gauge's name and meaning, how the workers' values become one, and where its value is read."""
 
     name: str
@@ -21,44 +21,44 @@ class Watched(NamedTuple):
 
 
 WATCHED: Final = (
-    Watched(
+    LiveGauge(
         "follower_failures",
         "Failures of following the alias since the start",
         "sum",
         lambda follower, _: follower.state.failures_total,
     ),
-    Watched(
+    LiveGauge(
         "follower_failing",
         "1 while the alias cannot be followed",
         "livemax",
         lambda follower, _: float(follower.trouble is not None),
     ),
-    Watched(
+    LiveGauge(
         "online_store_away",
         "1 while features cannot be read",
         "livemax",
         lambda follower, _: float(bool(follower.served and follower.served.reader.trouble)),
     ),
-    Watched(
+    LiveGauge(
         "log_unsealed_segments",
         "Closed journal segments that wait to be sealed",
         "livesum",
         lambda _, log: log.unsealed_segments,
     ),
-    Watched(
+    LiveGauge(
         "log_torn_segments",
         "Segments set aside, since a crash of the machine left no whole line in them",
         "livemax",
         lambda _, log: log.torn_segments,
     ),
-    Watched("log_lines", "Journal lines written since the start", "sum", lambda _, log: log.lines),
-    Watched(
+    LiveGauge("log_lines", "Journal lines written since the start", "sum", lambda _, log: log.lines),
+    LiveGauge(
         "log_sealing_failures",
         "Failures of sealing since the start",
         "sum",
         lambda _, log: log.failures,
     ),
-    Watched(
+    LiveGauge(
         "log_failing",
         "1 while a segment cannot be sealed",
         "livemax",

@@ -1,4 +1,4 @@
-"""What the service counts and times, for Prometheus; on the hot path it costs a few plain additions."""
+"""What the service counts and times, for Prometheus; on the fast path it costs a few plain additions."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -12,16 +12,16 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from inference.core.answer import Answer
 from inference.core.stage import Stage
+from inference.observability.buffered_metrics import BufferedCounter, BufferedHistogram
 from inference.observability.cost import Prices, ResourceUse
 from inference.observability.exposition import Exposition, are_workers_figures_shared
-from inference.observability.tallies import CounterTally, HistogramTally
-from inference.observability.watched import WATCHED, GaugeMode
+from inference.observability.gauges import WATCHED, GaugeMode
 
 if TYPE_CHECKING:
-    from inference.model_follower import ModelFollower
     from inference.observability.tracing import RequestTrace
     from inference.prediction_log.writer import PredictionLog
-    from inference.served_model import ServedModel
+    from inference.serving.model_follower import ModelFollower
+    from inference.serving.served_model import ServedModel
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +71,8 @@ class ServiceMetrics:
             "stage_seconds", "Time of each stage of a prediction", SECONDS, "stage", "version", "role"
         )
         self._rows = self._histogram("batch_rows", "Rows that were scored at once", ROWS, "version")
-        self._stages: dict[tuple[str, str, str], HistogramTally] = {}
-        self._batches: dict[str, HistogramTally] = {}
+        self._stages: dict[tuple[str, str, str], BufferedHistogram] = {}
+        self._batches: dict[str, BufferedHistogram] = {}
         self._use = ResourceUse(self.registry, prices or Prices())
         self._follower: ModelFollower | None = None
         self._model = self._gauge("model_info", "1 for the model that is served, 0 for former", *MODEL_LABELS)
@@ -208,15 +208,15 @@ class ServiceMetrics:
         models = (serving.champion, serving.challenger) if serving else ()
         return {model.version for model in models if model and model.scorer.device == "cuda"}
 
-    def _new_stage(self, key: tuple[str, str, str]) -> HistogramTally:
-        return self._stages.setdefault(key, HistogramTally(self._seconds.labels(*key), SECONDS))
+    def _new_stage(self, key: tuple[str, str, str]) -> BufferedHistogram:
+        return self._stages.setdefault(key, BufferedHistogram(self._seconds.labels(*key), SECONDS))
 
-    def _new_batches(self, version: str) -> HistogramTally:
-        return self._batches.setdefault(version, HistogramTally(self._rows.labels(version), ROWS))
+    def _new_batches(self, version: str) -> BufferedHistogram:
+        return self._batches.setdefault(version, BufferedHistogram(self._rows.labels(version), ROWS))
 
-    def _counter(self, name: str) -> CounterTally:
+    def _counter(self, name: str) -> BufferedCounter:
         description, labels = COUNTERS[name]
-        return CounterTally(Counter(f"{PREFIX}_{name}", description, labels, registry=self.registry))
+        return BufferedCounter(Counter(f"{PREFIX}_{name}", description, labels, registry=self.registry))
 
     def _histogram(self, name: str, description: str, bounds: Sequence[float], *labels: str) -> Histogram:
         return Histogram(f"{PREFIX}_{name}", description, labels, buckets=bounds, registry=self.registry)

@@ -12,8 +12,8 @@ from inference.observability.request_log import RequestLog, open_request_log
 from inference.settings import InferenceSettings
 
 if TYPE_CHECKING:
-    from inference.call import Call
     from inference.core.answer import Answer
+    from inference.observability.call import Call
     from inference.observability.tracing import RequestTrace, Tracing
 
 OFF: Final = "off"

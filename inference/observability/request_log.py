@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 import msgspec
 
 if TYPE_CHECKING:
-    from inference.call import Call
     from inference.core.answer import Answer
+    from inference.observability.call import Call
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class RequestLog:
     def _write_line(self, line: bytes) -> None:
         self._stream.write(line + b"\n")
         if self._dropped:
-            self._confess()
+            self._report_dropped()
         if self._lines.empty():
             self._stream.flush()
             self.trouble = None
@@ -103,7 +103,7 @@ class RequestLog:
             logger.warning("Requests are not logged: %s", error)
         self.trouble = f"requests are not logged, stderr takes no lines: {error}"
 
-    def _confess(self) -> None:
+    def _report_dropped(self) -> None:
         """Say how many lines were dropped since the last time."""
         dropped, self._dropped = self._dropped, 0
         self._stream.write(self._encode({"event": "dropped", "lines": dropped}) + b"\n")

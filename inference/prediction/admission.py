@@ -20,7 +20,7 @@ from time import perf_counter, thread_time
 from types import TracebackType
 from typing import Final
 
-from inference.admission.retry_after import overloaded
+from inference.prediction.retry_after import overloaded
 
 UNDISPUTED: Final = 64
 # However slow each is: with fewer the loop would have nothing to batch.
@@ -45,7 +45,7 @@ class Admission:
         """`target_seconds`: a turn that is never too long; `most_under_way`: whatever requests wait for."""
         self._target, self._most = target_seconds, most_under_way
         self.limit = float(UNDISPUTED)
-        self.under_way = self._apart = 0
+        self.under_way = self._outside = 0
         self._refuses, self._refused_at = False, -inf
         self._turned_at: float | None = None
         self._single, self._alone = 0.0, False
@@ -55,7 +55,7 @@ class Admission:
     @property
     def is_full(self) -> bool:
         """Whether there is no room; `refuses` has the last word, since overload may be over."""
-        return self.under_way - self._apart >= self.limit or self.under_way >= self._most
+        return self.under_way - self._outside >= self.limit or self.under_way >= self._most
 
     def enter(self) -> None:
         """Let a request in; `leave` must follow.
@@ -92,15 +92,15 @@ class Admission:
         self.leave()
 
     @contextmanager
-    def apart(self, requests: int) -> Iterator[None]:
+    def outside_turns(self, requests: int) -> Iterator[None]:
         """So many requests wait for something else than the loop meanwhile."""
-        self._apart += requests
+        self._outside += requests
         try:
             yield
         finally:
-            self._apart -= requests
+            self._outside -= requests
 
-    def begun(self, requests: int) -> None:
+    def start_batch(self, requests: int) -> None:
         """A batch of so many requests began, and with it the next turn of the loop."""
         was_alone, self._alone = self._alone, self.under_way == 1
         refusing, self._refusing, self._last_refusal = self._refusing, 0.0, None

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from inference.call import Call
 from inference.core.answer import Role
 from inference.errors import ErrorItem, InvalidRequestError, LogUnavailableError, RequestIdConflictError
-from inference.feature_rows import FeatureRow
-from inference.hot_path.given_features import GivenFeaturesError
-from inference.request_limits import LISTED_ERRORS
-from inference.serving_set import ServingSet
+from inference.observability.call import Call
+from inference.requests.feature_rows import FeatureRow
+from inference.requests.given_features import GivenFeaturesError
+from inference.requests.limits import LISTED_ERRORS
+from inference.serving.serving_set import ServingSet
 
 if TYPE_CHECKING:
-    from inference.request_schema import Question
-    from inference.served_model import ServedModel
+    from inference.requests.schema import Question
+    from inference.serving.served_model import ServedModel
 
 # These are no model's fault, so that another model would fail likewise.
 SHARED_FAILURES: Final = (LogUnavailableError, RequestIdConflictError)
@@ -30,7 +30,7 @@ class BatchKey(NamedTuple):
     given: bool
 
 
-class Asked(msgspec.Struct, frozen=True, gc=False):
+class BatchedRequest(msgspec.Struct, frozen=True, gc=False):
     """Questions of one call with one key, and their places in it.
 
     `rows` are the features given; `None`: they are to be looked up. `since` is `perf_counter()`.
@@ -49,7 +49,7 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
         return len(self.questions)
 
 
-def ask(key: BatchKey, questions: "Sequence[Question]", call: Call) -> Asked:
+def ask(key: BatchKey, questions: "Sequence[Question]", call: Call) -> BatchedRequest:
     """Ask all of one model.
 
     Raises:
@@ -58,7 +58,7 @@ def ask(key: BatchKey, questions: "Sequence[Question]", call: Call) -> Asked:
     return _ask(key, range(len(questions)), questions, call)
 
 
-def divide(serving: ServingSet, questions: "Sequence[Question]", call: Call) -> list[Asked]:
+def divide(serving: ServingSet, questions: "Sequence[Question]", call: Call) -> list[BatchedRequest]:
     """Give each question to the model that answers it; what a challenger cannot read goes to the champion.
 
     Raises:
@@ -75,21 +75,21 @@ def divide(serving: ServingSet, questions: "Sequence[Question]", call: Call) -> 
     return [_ask_readable(serving, key, places, questions, call) for key, places in chosen.items()]
 
 
-def ask_champion(serving: ServingSet, asked: Asked, error: Exception) -> Asked:
+def ask_champion(serving: ServingSet, request: BatchedRequest, error: Exception) -> BatchedRequest:
     """Ask the champion instead of a challenger that failed with `error`.
 
     Raises:
         Exception: `error`, where it was not the challenger's own.
     """
-    if asked.key.role != "challenger" or isinstance(error, SHARED_FAILURES):
+    if request.key.role != "challenger" or isinstance(error, SHARED_FAILURES):
         raise error
-    key = BatchKey(serving.champion, "champion", asked.key.given)
-    return _ask(key, asked.places, asked.questions, asked.call)
+    key = BatchKey(serving.champion, "champion", request.key.given)
+    return _ask(key, request.places, request.questions, request.call)
 
 
 def _ask_readable(
     serving: ServingSet, key: BatchKey, places: Sequence[int], questions: "Sequence[Question]", call: Call
-) -> Asked:
+) -> BatchedRequest:
     own = [questions[place] for place in places]
     try:
         return _ask(key, places, own, call)
@@ -99,9 +99,9 @@ def _ask_readable(
         return _ask(BatchKey(serving.champion, "champion", key.given), places, own, call)
 
 
-def _ask(key: BatchKey, places: Sequence[int], questions: "Sequence[Question]", call: Call) -> Asked:
+def _ask(key: BatchKey, places: Sequence[int], questions: "Sequence[Question]", call: Call) -> BatchedRequest:
     rows = _read_given(key.model, places, questions) if key.given else None
-    return Asked(key, call, places, questions, rows, perf_counter())
+    return BatchedRequest(key, call, places, questions, rows, perf_counter())
 
 
 def _read_given(

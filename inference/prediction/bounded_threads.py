@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Semaphore
 from typing import ParamSpec, TypeVar
 
-from inference.admission.retry_after import overloaded
+from inference.prediction.retry_after import overloaded
 
 Given = ParamSpec("Given")
 Returned = TypeVar("Returned")

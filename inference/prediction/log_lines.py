@@ -4,21 +4,21 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
 
-from inference.feature_rows import FeatureRow
-from inference.hot_path.asked import Asked
-from inference.prediction_log.journal import GIVEN, ONLINE, Layout, LoggedPrediction, Scalar
+from inference.prediction.batched_request import BatchedRequest
+from inference.prediction_log.segment import GIVEN, ONLINE, Layout, LoggedPrediction, Scalar
+from inference.requests.feature_rows import FeatureRow
 
 
 def log_lines(
-    batch: Sequence[Asked], rows: Sequence[FeatureRow], predictions: Sequence[float]
+    batch: Sequence[BatchedRequest], rows: Sequence[FeatureRow], predictions: Sequence[float]
 ) -> list[LoggedPrediction]:
     """The lines of the batch's questions, in order; latency runs from each call's arrival to now."""
     model, role, given = batch[0].key
     logged_at, now = datetime.now(UTC), perf_counter()
     questions = [
-        (question, round((now - asked.call.started) * 1_000, 3), asked.call.caller)
-        for asked in batch
-        for question in asked.questions
+        (question, round((now - request.call.started) * 1_000, 3), request.call.caller)
+        for request in batch
+        for question in request.questions
     ]
     return [
         LoggedPrediction(

@@ -31,8 +31,8 @@ class Sized(Protocol):
 
 
 Key = TypeVar("Key")
-Asked = TypeVar("Asked", bound=Sized)
-Answered = TypeVar("Answered")
+Request = TypeVar("Request", bound=Sized)
+Response = TypeVar("Response")
 
 
 Told = TypeVar("Told", contravariant=True)
@@ -52,12 +52,12 @@ class Receiver(Protocol[Told]):
         """Take what was raised instead."""
 
 
-class FutureReceiver(Generic[Answered]):
+class FutureReceiver(Generic[Response]):
     """Hands the answer to whoever awaits a future."""
 
     __slots__ = ("_future",)
 
-    def __init__(self, future: "asyncio.Future[Answered]") -> None:
+    def __init__(self, future: "asyncio.Future[Response]") -> None:
         self._future = future
 
     @property
@@ -65,7 +65,7 @@ class FutureReceiver(Generic[Answered]):
         """Whether the future was cancelled."""
         return self._future.done()
 
-    def answered(self, answer: Answered) -> None:
+    def answered(self, answer: Response) -> None:
         """Set the result."""
         self._future.set_result(answer)
 
@@ -75,14 +75,14 @@ class FutureReceiver(Generic[Answered]):
 
 
 @dataclass(slots=True)
-class Waiting(Generic[Asked, Answered]):
-    """One caller: what was asked, and who is told the answer."""
+class Waiting(Generic[Request, Response]):
+    """One caller: what was request, and who is told the answer."""
 
-    asked: Asked
-    receiver: Receiver[Answered]
+    request: Request
+    receiver: Receiver[Response]
 
 
-class MicroBatcher(Generic[Key, Asked, Answered]):
+class MicroBatcher(Generic[Key, Request, Response]):
     """Has `answer` called with what belongs to one key. One event loop may use it.
 
     A batch that fails is answered again one by one, so that an error reaches only whoever caused it. A caller
@@ -91,31 +91,31 @@ class MicroBatcher(Generic[Key, Asked, Answered]):
 
     def __init__(
         self,
-        answer: Callable[[Key, Sequence[Asked]], Awaitable[Sequence[Answered]] | Sequence[Answered]],
-        most_rows: int,
+        answer: Callable[[Key, Sequence[Request]], Awaitable[Sequence[Response]] | Sequence[Response]],
+        max_batch_size: int,
     ) -> None:
-        """`answer` gives one answer for each asked, in order, at once or as an awaitable.
+        """`answer` gives one answer for each request, in order, at once or as an awaitable.
 
-        `most_rows` bounds a batch; a single one may bring more.
+        `max_batch_size` bounds a batch; a single one may bring more.
         """
-        self._answer, self._most_rows = answer, most_rows
-        self._waiting: dict[Key, list[Waiting[Asked, Answered]]] = {}
+        self._answer, self._most_rows = answer, max_batch_size
+        self._waiting: dict[Key, list[Waiting[Request, Response]]] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._due = False
         self._entered = 0
 
-    def submit(self, key: Key, asked: Asked) -> "asyncio.Future[Answered]":
+    def submit(self, key: Key, request: Request) -> "asyncio.Future[Response]":
         """Put a question into the next batch of its key; awaiting the future gives its own answer."""
-        future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
-        self.enter(key, asked, FutureReceiver(future))
+        future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self.enter(key, request, FutureReceiver(future))
         return future
 
-    def enter(self, key: Key, asked: Asked, receiver: Receiver[Answered]) -> None:
+    def enter(self, key: Key, request: Request, receiver: Receiver[Response]) -> None:
         """Put a question into the next batch of its key; the receiver is told its own answer."""
         waiting = self._waiting.get(key)
         if waiting is None:
             waiting = self._waiting[key] = []
-        waiting.append(Waiting(asked, receiver))
+        waiting.append(Waiting(request, receiver))
         self._entered += 1
         if not self._due:
             self._flush_soon()
@@ -147,19 +147,19 @@ class MicroBatcher(Generic[Key, Asked, Answered]):
                 del self._waiting[key]
             self._begin(key, [one for one in batch if not one.receiver.gone])
 
-    def _fitting(self, waiting: Sequence[Waiting[Asked, Answered]]) -> int:
+    def _fitting(self, waiting: Sequence[Waiting[Request, Response]]) -> int:
         rows = 0
         for count, one in enumerate(waiting):
-            rows += one.asked.size
+            rows += one.request.size
             if rows > self._most_rows and count:
                 return count
         return len(waiting)
 
-    def _begin(self, key: Key, batch: Sequence[Waiting[Asked, Answered]]) -> None:
+    def _begin(self, key: Key, batch: Sequence[Waiting[Request, Response]]) -> None:
         if not batch:
             return
         try:
-            answered = self._answer(key, [one.asked for one in batch])
+            answered = self._answer(key, [one.request for one in batch])
         except Exception as error:  # whatever it is, it belongs to a caller
             self._isolate(key, batch, error)
             return
@@ -171,14 +171,14 @@ class MicroBatcher(Generic[Key, Asked, Answered]):
             _settle(batch, answered)
 
     async def _finish(
-        self, key: Key, batch: Sequence[Waiting[Asked, Answered]], answering: Awaitable[Sequence[Answered]]
+        self, key: Key, batch: Sequence[Waiting[Request, Response]], answering: Awaitable[Sequence[Response]]
     ) -> None:
         try:
             _settle(batch, await answering)
         except Exception as error:  # as above
             self._isolate(key, batch, error)
 
-    def _isolate(self, key: Key, batch: Sequence[Waiting[Asked, Answered]], error: Exception) -> None:
+    def _isolate(self, key: Key, batch: Sequence[Waiting[Request, Response]], error: Exception) -> None:
         if len(batch) > 1:
             for one in batch:
                 self._begin(key, [one])
@@ -186,7 +186,7 @@ class MicroBatcher(Generic[Key, Asked, Answered]):
             batch[0].receiver.failed(error)
 
 
-def _settle(batch: Sequence[Waiting[Asked, Answered]], answers: Sequence[Answered]) -> None:
+def _settle(batch: Sequence[Waiting[Request, Response]], answers: Sequence[Response]) -> None:
     for one, answer in zip(batch, answers, strict=True):
         if one.receiver.gone:
             continue

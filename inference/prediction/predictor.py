@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from features.errors import FeatureError
-from inference.admission.admission import Admission
 from inference.core.answer import Answer, Reason
 from inference.errors import (
     FeaturesUnavailableError,
@@ -20,19 +19,20 @@ from inference.errors import (
     RequestIdConflictError,
     ScoringError,
 )
-from inference.feature_rows import FeatureRow
-from inference.hot_path.asked import Asked, BatchKey
-from inference.hot_path.log_lines import log_lines
-from inference.hot_path.stages import BatchStages
 from inference.observability.metrics import ServiceMetrics
-from inference.prediction_log.answered import answer_of
+from inference.prediction.admission import Admission
+from inference.prediction.batched_request import BatchedRequest, BatchKey
+from inference.prediction.log_lines import log_lines
+from inference.prediction.stages import BatchStages
 from inference.prediction_log.errors import LogWriteError, RequestIdReusedError
-from inference.prediction_log.journal import Layout, LoggedPrediction
-from inference.prediction_log.journal_places import RETRY_SECONDS
+from inference.prediction_log.idempotency import answer_of
+from inference.prediction_log.log_folders import RETRY_SECONDS
+from inference.prediction_log.segment import Layout, LoggedPrediction
 from inference.prediction_log.writer import PredictionLog
+from inference.requests.feature_rows import FeatureRow
 
 if TYPE_CHECKING:
-    from inference.served_model import ServedModel
+    from inference.serving.served_model import ServedModel
 
 Answers = tuple[Answer, ...]
 Lines = Sequence[LoggedPrediction]
@@ -40,7 +40,7 @@ Logged = TypeVar("Logged")
 logger = logging.getLogger(__name__)
 
 
-class Answering:
+class Predictor:
     """Answers batches of one key each, in order; what it raises concerns the whole batch.
 
     Raises:
@@ -48,50 +48,52 @@ class Answering:
         ScoringError: an answer is no number.
         LogUnavailableError: the answers cannot be logged, so they are not given.
         RequestIdConflictError: a request id was answered before for another request of the same caller.
-        ExplanationUnavailableError: reasons are asked for, and this version has none.
+        ExplanationUnavailableError: reasons are request for, and this version has none.
     """
 
     def __init__(self, log: PredictionLog, metrics: ServiceMetrics, admission: Admission) -> None:
         self._log, self._metrics, self._admission = log, metrics, admission
 
-    def answer(self, key: BatchKey, batch: Sequence[Asked]) -> Awaitable[list[Answers]] | list[Answers]:
+    def answer(
+        self, key: BatchKey, batch: Sequence[BatchedRequest]
+    ) -> Awaitable[list[Answers]] | list[Answers]:
         """Answer on the event loop: at once where the features are given, else when they are looked up."""
         began = perf_counter()
-        self._admission.begun(len(batch))
+        self._admission.start_batch(len(batch))
         stages = BatchStages(self._metrics, batch, began)
         if key.given:
             return self._answer_logged(batch, _given_rows(batch), stages)
         return self._look_up_and_answer(key.model, batch, stages)
 
-    def answer_blocking(self, asked: Asked) -> Answers:
-        """Answer one caller in a worker thread, with reasons where they are asked for."""
-        stages = BatchStages(self._metrics, [asked], perf_counter())
-        rows = _read_blocking(asked, stages)
+    def answer_blocking(self, request: BatchedRequest) -> Answers:
+        """Answer one caller in a worker thread, with reasons where they are request for."""
+        stages = BatchStages(self._metrics, [request], perf_counter())
+        rows = _read_blocking(request, stages)
         # First, so that what cannot be explained is not logged as answered.
-        reasons = _find_reasons(asked.key.model, rows, stages) if asked.call.explain else None
-        lines = self._score_and_log(self._log.append, [asked], rows, stages)
-        [answers] = self._answers([asked], lines)
+        reasons = _find_reasons(request.key.model, rows, stages) if request.call.explain else None
+        lines = self._score_and_log(self._log.append, [request], rows, stages)
+        [answers] = self._answers([request], lines)
         if reasons is None:
             return answers
         logged = list(map(_logged_row, lines))
         if logged != rows:  # a retry: what was looked up for it may be something else by now
-            reasons = _find_reasons(asked.key.model, logged, stages)
+            reasons = _find_reasons(request.key.model, logged, stages)
         return _with_reasons(answers, reasons)
 
-    def score_along(self, asked: Asked) -> None:
+    def score_along(self, request: BatchedRequest) -> None:
         """Score and log in a worker thread what another model answers."""
-        stages = BatchStages(self._metrics, [asked], perf_counter())
-        rows = _read_blocking(asked, stages)
-        predictions = _score(asked.key.model, rows, stages)
-        lines = log_lines([asked], rows, predictions)
-        self._log.append_shadows(lines, asked.key.model.layout)
+        stages = BatchStages(self._metrics, [request], perf_counter())
+        rows = _read_blocking(request, stages)
+        predictions = _score(request.key.model, rows, stages)
+        lines = log_lines([request], rows, predictions)
+        self._log.append_shadows(lines, request.key.model.layout)
 
     async def _look_up_and_answer(
-        self, model: "ServedModel", batch: Sequence[Asked], stages: BatchStages
+        self, model: "ServedModel", batch: Sequence[BatchedRequest], stages: BatchStages
     ) -> list[Answers]:
         began = perf_counter()
-        questions = [question for asked in batch for question in asked.questions]
-        with _explained(), self._admission.apart(len(batch)):
+        questions = [question for request in batch for question in request.questions]
+        with _explained(), self._admission.outside_turns(len(batch)):
             served = await model.reader.read(
                 [question.fields for question in questions], [question.as_of for question in questions]
             )
@@ -101,7 +103,7 @@ class Answering:
         return await answered if isinstance(answered, Awaitable) else answered
 
     def _answer_logged(
-        self, batch: Sequence[Asked], rows: Sequence[FeatureRow], stages: BatchStages
+        self, batch: Sequence[BatchedRequest], rows: Sequence[FeatureRow], stages: BatchStages
     ) -> Awaitable[list[Answers]] | list[Answers]:
         lines, committed = self._score_and_log(self._log.begin_append, batch, rows, stages)
         if committed is None:
@@ -109,10 +111,10 @@ class Answering:
         return self._answer_committed(batch, lines, committed, stages)
 
     async def _answer_committed(
-        self, batch: Sequence[Asked], lines: Lines, committed: "Future[None]", stages: BatchStages
+        self, batch: Sequence[BatchedRequest], lines: Lines, committed: "Future[None]", stages: BatchStages
     ) -> list[Answers]:
         began = perf_counter()
-        with _refused_unlogged(), self._admission.apart(len(batch)):
+        with _refused_unlogged(), self._admission.outside_turns(len(batch)):
             await wrap_future(committed)
         stages.took("commit", began, perf_counter())
         return self._answers(batch, lines)
@@ -120,7 +122,7 @@ class Answering:
     def _score_and_log(
         self,
         write: Callable[[Lines, Layout], Logged],
-        batch: Sequence[Asked],
+        batch: Sequence[BatchedRequest],
         rows: Sequence[FeatureRow],
         stages: BatchStages,
     ) -> Logged:
@@ -132,18 +134,18 @@ class Answering:
         stages.took("log", began, perf_counter())
         return logged
 
-    def _answers(self, batch: Sequence[Asked], lines: Lines) -> list[Answers]:
+    def _answers(self, batch: Sequence[BatchedRequest], lines: Lines) -> list[Answers]:
         layout = batch[0].key.model.layout
         answers = tuple([answer_of(line, layout) for line in lines])
         self._count(batch, answers)
         return list(_divided(answers, batch))
 
-    def _count(self, batch: Sequence[Asked], answers: Answers) -> None:
-        if len({asked.call.door for asked in batch}) == 1:
+    def _count(self, batch: Sequence[BatchedRequest], answers: Answers) -> None:
+        if len({request.call.door for request in batch}) == 1:
             self._metrics.count_answers(answers, batch[0].call.door)
         else:
-            for asked, own in zip(batch, _divided(answers, batch), strict=True):
-                self._metrics.count_answers(own, asked.call.door)
+            for request, own in zip(batch, _divided(answers, batch), strict=True):
+                self._metrics.count_answers(own, request.call.door)
 
 
 def _score(model: "ServedModel", rows: Sequence[FeatureRow], stages: BatchStages) -> list[float]:
@@ -175,29 +177,29 @@ def _with_reasons(answers: Answers, reasons: Sequence[tuple[Reason, ...]]) -> An
     )
 
 
-def _read_blocking(asked: Asked, stages: BatchStages) -> list[FeatureRow]:
-    if asked.key.given:
-        return _given_rows([asked])
-    model, began = asked.key.model, perf_counter()
+def _read_blocking(request: BatchedRequest, stages: BatchStages) -> list[FeatureRow]:
+    if request.key.given:
+        return _given_rows([request])
+    model, began = request.key.model, perf_counter()
     with _explained():
         served = model.reader.read_blocking(
-            [question.fields for question in asked.questions],
-            [question.as_of for question in asked.questions],
+            [question.fields for question in request.questions],
+            [question.as_of for question in request.questions],
         )
     rows = list(map(model.inputs.served, served))
     stages.took("features", began, perf_counter())
     return rows
 
 
-def _given_rows(batch: Sequence[Asked]) -> list[FeatureRow]:
-    return [row for asked in batch for row in asked.rows or ()]
+def _given_rows(batch: Sequence[BatchedRequest]) -> list[FeatureRow]:
+    return [row for request in batch for row in request.rows or ()]
 
 
-def _divided(answers: Answers, batch: Sequence[Asked]) -> Iterator[Answers]:
+def _divided(answers: Answers, batch: Sequence[BatchedRequest]) -> Iterator[Answers]:
     start = 0
-    for asked in batch:
-        yield answers[start : start + asked.size]
-        start += asked.size
+    for request in batch:
+        yield answers[start : start + request.size]
+        start += request.size
 
 
 @contextmanager

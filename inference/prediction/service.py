@@ -4,19 +4,19 @@ from asyncio import gather
 from collections.abc import Sequence
 from typing import Final
 
-from inference.admission.admission import Admission
-from inference.admission.bounded_threads import BoundedThreads
-from inference.call import Call
 from inference.core.answer import Answer
-from inference.hot_path.answering import Answering, Answers
-from inference.hot_path.asked import Asked, BatchKey, ask, ask_champion, divide
-from inference.hot_path.micro_batching import MicroBatcher, Receiver
-from inference.hot_path.shadow_scoring import ShadowScoring
-from inference.model_follower import ModelFollower
+from inference.observability.call import Call
 from inference.observability.metrics import ServiceMetrics
+from inference.prediction.admission import Admission
+from inference.prediction.batched_request import BatchedRequest, BatchKey, ask, ask_champion, divide
+from inference.prediction.bounded_threads import BoundedThreads
+from inference.prediction.micro_batching import MicroBatcher, Receiver
+from inference.prediction.predictor import Answers, Predictor
+from inference.prediction.shadow_scoring import ShadowScoring
 from inference.prediction_log.writer import PredictionLog
-from inference.request_schema import Question
-from inference.serving_set import ServingSet
+from inference.requests.schema import Question
+from inference.serving.model_follower import ModelFollower
+from inference.serving.serving_set import ServingSet
 
 MOST_ROWS: Final = 256
 LOOKED_UP: Final = 4
@@ -45,8 +45,8 @@ class PredictionService:
         """
         self._follower, self._metrics, self._inline_items = follower, metrics, inline_items
         self._admission = admission
-        self._answering = Answering(log, metrics, admission)
-        self._batcher = MicroBatcher[BatchKey, Asked, Answers](self._answering.answer, MOST_ROWS)
+        self._answering = Predictor(log, metrics, admission)
+        self._batcher = MicroBatcher[BatchKey, BatchedRequest, Answers](self._answering.answer, MOST_ROWS)
         self._threads = BoundedThreads("large-calls", THREADS, WAITING_CALLS)
         self._shadows = ShadowScoring(self._answering, metrics)
 
@@ -83,10 +83,10 @@ class PredictionService:
             NoModelError: no model is loaded.
             InvalidRequestError: the features given are not those that the model reads.
             OverloadedError: too many large calls wait.
-            InferenceError: as for `Answering`.
+            InferenceError: as for `Predictor`.
         """
         if call.explain or self._is_large(questions):
-            with self._admission.apart(1):
+            with self._admission.outside_turns(1):
                 return await self._threads.run(self.predict_blocking, questions, call, serving)
         serving = serving or self._follower.require_serving()
         parts = divide(serving, questions, call)
@@ -116,26 +116,26 @@ class PredictionService:
         looked_up = [question.features for question in questions].count(None)
         return len(questions) + (LOOKED_UP - 1) * looked_up > self._inline_items
 
-    async def _ask(self, serving: ServingSet, asked: Asked) -> Answers:
+    async def _ask(self, serving: ServingSet, request: BatchedRequest) -> Answers:
         try:
-            return await self._batcher.submit(asked.key, asked)
+            return await self._batcher.submit(request.key, request)
         except Exception as error:  # a challenger's failure is not its callers'
-            champions = self._ask_champion(serving, asked, error)
+            champions = self._ask_champion(serving, request, error)
             return await self._batcher.submit(champions.key, champions)
 
-    def _ask_blocking(self, serving: ServingSet, asked: Asked) -> Answers:
+    def _ask_blocking(self, serving: ServingSet, request: BatchedRequest) -> Answers:
         try:
-            return self._answering.answer_blocking(asked)
+            return self._answering.answer_blocking(request)
         except Exception as error:  # as above
-            return self._answering.answer_blocking(self._ask_champion(serving, asked, error))
+            return self._answering.answer_blocking(self._ask_champion(serving, request, error))
 
-    def _ask_champion(self, serving: ServingSet, asked: Asked, error: Exception) -> Asked:
-        champions = ask_champion(serving, asked, error)
-        self._metrics.count_failure(asked.key.model.version, asked.key.role)
+    def _ask_champion(self, serving: ServingSet, request: BatchedRequest, error: Exception) -> BatchedRequest:
+        champions = ask_champion(serving, request, error)
+        self._metrics.count_failure(request.key.model.version, request.key.role)
         return champions
 
 
-def _in_order(parts: Sequence[Asked], answered: Sequence[Answers]) -> Answers:
+def _in_order(parts: Sequence[BatchedRequest], answered: Sequence[Answers]) -> Answers:
     if len(parts) == 1:
         return answered[0]
     placed: dict[int, Answer] = {}

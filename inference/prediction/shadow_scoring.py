@@ -7,15 +7,15 @@ from threading import Lock, Thread
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from inference.call import Call
-from inference.hot_path.answering import Answering
-from inference.hot_path.asked import BatchKey, ask
+from inference.observability.call import Call
 from inference.observability.metrics import ServiceMetrics
-from inference.serving_set import ServingSet
+from inference.prediction.batched_request import BatchKey, ask
+from inference.prediction.predictor import Predictor
+from inference.serving.serving_set import ServingSet
 
 if TYPE_CHECKING:
-    from inference.request_schema import Question
-    from inference.served_model import ServedModel
+    from inference.requests.schema import Question
+    from inference.serving.served_model import ServedModel
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ Shadowed = tuple["ServedModel", "list[Question]", Call]
 class ShadowScoring:
     """Takes questions that were answered and has a second model score and log them, as `shadow`."""
 
-    def __init__(self, answering: Answering, metrics: ServiceMetrics) -> None:
+    def __init__(self, answering: Predictor, metrics: ServiceMetrics) -> None:
         self._answering, self._metrics = answering, metrics
         self._waiting: SimpleQueue[Shadowed | None] = SimpleQueue()
         self._starting = Lock()

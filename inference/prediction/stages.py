@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from inference.core.stage import Stage
-from inference.hot_path.asked import Asked
 from inference.observability.metrics import ServiceMetrics
+from inference.prediction.batched_request import BatchedRequest
 
 if TYPE_CHECKING:
     from inference.observability.tracing import RequestTrace
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 class BatchStages:
     """Notes the stages of one batch; times are `perf_counter()`."""
 
-    def __init__(self, metrics: ServiceMetrics, batch: Sequence[Asked], began: float) -> None:
+    def __init__(self, metrics: ServiceMetrics, batch: Sequence[BatchedRequest], began: float) -> None:
         self._metrics = metrics
         key = batch[0].key
         self._version, self._role = key.model.version, key.role
         self._traces: list[RequestTrace] = [
-            asked.call.trace for asked in batch if asked.call.trace is not None
+            request.call.trace for request in batch if request.call.trace is not None
         ]
-        metrics.observe_many("queue", [began - asked.since for asked in batch], self._version, self._role)
+        metrics.observe_many("queue", [began - request.since for request in batch], self._version, self._role)
 
     def took(self, stage: Stage, began: float, ended: float) -> None:
         """One stage of the batch."""

@@ -13,8 +13,8 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Final
 
-from inference.prediction_log.errors import SealingError
-from inference.prediction_log.sealing import seal_segment
+from inference.prediction_log.compaction import seal_segment
+from inference.prediction_log.errors import CompactionError
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ LOOKS_PER_PERIOD: Final = 4
 APART_SECONDS: Final = 5.0
 
 
-class BackgroundSealing:
+class BackgroundCompaction:
     """A thread that seals what `due` hands over, whenever woken and a few times in `seal_seconds`."""
 
     def __init__(self, folder: Path, seal_seconds: float, due: Callable[[], Sequence[Path]]) -> None:
@@ -104,7 +104,7 @@ class BackgroundSealing:
         said = seal_apart(paths, self._folder)
         for path in list(paths):
             if path.exists():
-                self._failed(path, SealingError(str(path), said))
+                self._failed(path, CompactionError(str(path), said))
             else:
                 self._sealed(path)
 
@@ -122,7 +122,13 @@ class BackgroundSealing:
 
 def seal_apart(paths: Sequence[Path], folder: Path) -> str:
     """Seal segments in a process of low priority and wait for it; its last words. What fails stays there."""
-    command = [sys.executable, "-m", "inference.prediction_log.sealing_apart", str(folder), *map(str, paths)]
+    command = [
+        sys.executable,
+        "-m",
+        "inference.prediction_log.compaction_process",
+        str(folder),
+        *map(str, paths),
+    ]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     ended = subprocess.run(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False

@@ -12,12 +12,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from inference.packed_numbers import unpack_numbers
+from inference.core.atomic_parquet import AtomicParquet
+from inference.core.packed_numbers import unpack_numbers
 from inference.prediction_log.errors import PredictionLogError, TornSegmentError
-from inference.prediction_log.journal import Layout, LoggedPrediction, Scalar, read_segment, set_aside
 from inference.prediction_log.retention import retain
 from inference.prediction_log.schema import CATEGORICAL, FIXED_FIELDS, PRESENT, TIMESTAMP, wide_schema
-from inference.whole_parquet import WholeParquet
+from inference.prediction_log.segment import Layout, LoggedPrediction, Scalar, read_segment, set_aside
 
 
 def seal_segment(path: Path, folder: Path) -> None:
@@ -75,7 +75,7 @@ def part_path(folder: Path, day: date, name: str) -> Path:
 def _write_atomically(table: pa.Table, path: Path) -> Path:
     texts = [field.name for field in table.schema if field.type == pa.string()]
     # Numbers seldom repeat.
-    with WholeParquet(path, table.schema, compression="zstd", use_dictionary=texts) as file:
+    with AtomicParquet(path, table.schema, compression="zstd", use_dictionary=texts) as file:
         file.write_group(table)
     return path
 

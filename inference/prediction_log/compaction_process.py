@@ -22,7 +22,7 @@ def step_back() -> None:
 
 if __name__ == "__main__":
     step_back()
-    from inference.prediction_log.sealing import seal_all
+    from inference.prediction_log.compaction import seal_all
 
     gc.disable()  # lines by the hundred thousand, and none refers to another
     folder, *paths = map(Path, sys.argv[1:])

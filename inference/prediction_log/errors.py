@@ -38,7 +38,7 @@ class LogWriteError(PredictionLogError):
         super().__init__(f"cannot append to {where} ({reason}). Free disk space or fix its permissions.")
 
 
-class SealingError(PredictionLogError):
+class CompactionError(PredictionLogError):
     """The process that seals a segment failed."""
 
     def __init__(self, where: str, reason: str) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from inference.core.answer import Answer
-from inference.packed_numbers import NUMBER
-from inference.prediction_log.journal import GIVEN, Layout, LoggedPrediction
+from inference.core.packed_numbers import NUMBER
 from inference.prediction_log.schema import CATEGORICAL, DEFAULT, MISSING, PRESENT, STALE
+from inference.prediction_log.segment import GIVEN, Layout, LoggedPrediction
 
 FLAGGED = (MISSING, STALE, DEFAULT)
 # The same few features are missing again and again: so many different patterns are remembered.

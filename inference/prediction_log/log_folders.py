@@ -7,8 +7,8 @@ from time import monotonic
 from typing import Final
 
 from inference.prediction_log.errors import LogWriteError
-from inference.prediction_log.journal import Layout, LoggedPrediction, Unsynced
 from inference.prediction_log.open_segments import OpenSegments
+from inference.prediction_log.segment import Layout, LoggedPrediction, Unsynced
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 RETRY_SECONDS: Final = 1.0
 
 
-class JournalPlace:
+class LogFolder:
     """One folder's open segments, and whether it can be written. Its owner holds a lock."""
 
     def __init__(self, folder: Path, synced: bool) -> None:
@@ -58,12 +58,12 @@ class JournalPlace:
         self.trouble, self._retry_at = trouble, monotonic() + RETRY_SECONDS
 
 
-class JournalPlaces:
+class LogFolders:
     """Appends each batch to the first place that takes it. Its owner holds a lock."""
 
     def __init__(self, folders: Sequence[Path], synced: bool = False) -> None:
         """`folders`: the log's own first; `synced`: `take_unsynced` is called."""
-        self._places = [JournalPlace(folder, synced) for folder in folders]
+        self._places = [LogFolder(folder, synced) for folder in folders]
         self._recovered = False
 
     @property
@@ -99,7 +99,7 @@ class JournalPlaces:
             raise LogWriteError(str(first.folder), str(first.trouble))
         self._recovered |= was_away and first.trouble is None
 
-    def take_unsynced(self) -> list[tuple[JournalPlace, Unsynced]]:
+    def take_unsynced(self) -> list[tuple[LogFolder, Unsynced]]:
         """What was written since the last time, and where."""
         return [(place, unsynced) for place in self._places for unsynced in place.segments.take_unsynced()]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inference.prediction_log.errors import LogWriteError
-from inference.prediction_log.journal import Layout, LoggedPrediction, Segment, Unsynced
+from inference.prediction_log.segment import Layout, LoggedPrediction, Segment, Unsynced
 
 
 class OpenSegments:

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from features.exact_frame import exact_frame
 from features.settings import FeatureSettings
+from inference.prediction_log.compaction import to_table
 from inference.prediction_log.errors import CorruptLogError, TornSegmentError
-from inference.prediction_log.journal import BATCH, read_segment, segments
 from inference.prediction_log.schema import (
     FIXED_FIELDS,
     RETRY_WINDOW,
@@ -22,7 +22,7 @@ from inference.prediction_log.schema import (
     check_version,
     log_folder,
 )
-from inference.prediction_log.sealing import to_table
+from inference.prediction_log.segment import BATCH, read_segment, segments
 
 logger = logging.getLogger(__name__)
 

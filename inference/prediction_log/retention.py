@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from inference.prediction_log.journal import JOURNAL, NAME_TIME
 from inference.prediction_log.schema import RETRY_WINDOW
+from inference.prediction_log.segment import JOURNAL, NAME_TIME
 
 RETAINED: Final = ".sealed"
 

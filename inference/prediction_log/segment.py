@@ -15,8 +15,8 @@ import msgspec
 
 from contracts.problem import FieldType
 from inference.core.answer import Role
-from inference.durable_names import sync_folder
-from inference.packed_numbers import NUMBER, packer
+from inference.core.durable_names import sync_folder
+from inference.core.packed_numbers import NUMBER, packer
 from inference.prediction_log.errors import CorruptLogError, LogWriteError, TornSegmentError
 from inference.prediction_log.schema import CATEGORICAL, check_version
 

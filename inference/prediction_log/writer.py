@@ -12,8 +12,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from inference.prediction_log.answered import AnsweredRequests, Identity, identity_of, is_same_request
-from inference.prediction_log.background_sealing import BackgroundSealing
+from inference.prediction_log.background_compaction import BackgroundCompaction
 from inference.prediction_log.errors import (
     LogWriteError,
     PredictionLogError,
@@ -21,7 +20,11 @@ from inference.prediction_log.errors import (
     TornSegmentError,
 )
 from inference.prediction_log.group_commit import GroupCommit
-from inference.prediction_log.journal import (
+from inference.prediction_log.idempotency import AnsweredRequests, Identity, identity_of, is_same_request
+from inference.prediction_log.log_folders import LogFolders
+from inference.prediction_log.pseudonyms import Pseudonyms
+from inference.prediction_log.retention import expire, retained
+from inference.prediction_log.segment import (
     JOURNAL,
     SUFFIX,
     Layout,
@@ -33,9 +36,6 @@ from inference.prediction_log.journal import (
     segments,
     set_aside,
 )
-from inference.prediction_log.journal_places import JournalPlaces
-from inference.prediction_log.pseudonyms import Pseudonyms
-from inference.prediction_log.retention import expire, retained
 
 logger = logging.getLogger(__name__)
 
@@ -65,12 +65,12 @@ class PredictionLog:
         self._folders = [folder] if fallback is None else [folder, fallback]
         self._folder, self._seal_rows, self._seal_seconds = folder, seal_rows, seal_seconds
         self._lock, self._closing = Lock(), False
-        self._segments = JournalPlaces(self._folders, durability == "power")
+        self._segments = LogFolders(self._folders, durability == "power")
         self._uncommitted: list[LoggedPrediction] = []
         self._commits = GroupCommit(self._sync) if durability == "power" else None
         self._answered, self._remember = AnsweredRequests(remember), remember
         self._pseudonyms = pseudonyms
-        self._sealing = BackgroundSealing(folder, seal_seconds, self._close_due)
+        self._sealing = BackgroundCompaction(folder, seal_seconds, self._close_due)
         self.lines = self.torn_segments = 0
         self._sealing.start(self._adopt_abandoned())
 

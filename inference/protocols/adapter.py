@@ -8,15 +8,15 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
-from inference.application_state import ApplicationState
-from inference.body import read_request_body
-from inference.call import Call
 from inference.core.answer import Answer
 from inference.errors import InferenceError
-from inference.front_door import Handler, HotResponse, HotRoute, call_of
-from inference.media_type import MediaTypes
+from inference.http.application_state import ApplicationState
+from inference.http.body import read_request_body
+from inference.http.fast_path.middleware import FastResponse, FastRoute, Handler, call_of
+from inference.http.media_type import MediaTypes
+from inference.observability.call import Call
 from inference.protocols.errors import foreign_status
-from inference.protocols.served_address import Address
+from inference.protocols.served_name import Address
 
 VERSION_HEADER: Final = "x-model-version"
 DEGRADED_HEADER: Final = "x-degraded"
@@ -24,7 +24,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class InferenceRequest:
     """A request as it came: its body, its headers by lower-case name, the model that its path means."""
 
     body: bytes
@@ -32,7 +32,7 @@ class Asked:
     address: Address
 
 
-class Door(Protocol):
+class ProtocolAdapter(Protocol):
     """Decodes, asks the core, encodes."""
 
     @property
@@ -43,37 +43,37 @@ class Door(Protocol):
     def media_types(self) -> MediaTypes:
         """The content types that it reads."""
 
-    async def predict(self, state: ApplicationState, asked: Asked, call: Call) -> HotResponse:
+    async def predict(self, state: ApplicationState, request: InferenceRequest, call: Call) -> FastResponse:
         """Answer a prediction request. Raises `InferenceError`."""
 
-    def refuse(self, error: InferenceError) -> HotResponse:
+    def refuse(self, error: InferenceError) -> FastResponse:
         """The error as this protocol says it."""
 
 
-def route_of(door: Door, address: Address, route: str) -> HotRoute:
+def route_of(door: ProtocolAdapter, address: Address, route: str) -> FastRoute:
     """The route, by the path as it is counted, whose requests mean this model and go to a door."""
-    return HotRoute(handler_of(door, address), door.name, route, media_types=door.media_types)
+    return FastRoute(handler_of(door, address), door.name, route, media_types=door.media_types)
 
 
-def handler_of(door: Door, address: Address) -> Handler:
+def handler_of(door: ProtocolAdapter, address: Address) -> Handler:
     """Takes requests whose path means this model to a door."""
 
-    async def handle(state: ApplicationState, scope: Scope, receive: Receive) -> HotResponse:
+    async def handle(state: ApplicationState, scope: Scope, receive: Receive) -> FastResponse:
         body = await read_request_body(state, scope, receive)
-        asked = Asked(body, Headers(scope=scope), address)
-        return await door.predict(state, asked, call_of(scope))
+        request = InferenceRequest(body, Headers(scope=scope), address)
+        return await door.predict(state, request, call_of(scope))
 
     return handle
 
 
-def json_answer(document: Mapping[str, Any], answers: Sequence[Answer]) -> HotResponse:
+def json_answer(document: Mapping[str, Any], answers: Sequence[Answer]) -> FastResponse:
     """A document with predictions, in JSON."""
-    return HotResponse(200, _encode(document), headers=answer_headers(answers), answers=answers)
+    return FastResponse(200, _encode(document), headers=answer_headers(answers), answers=answers)
 
 
-def json_refusal(error: InferenceError, document: Mapping[str, Any]) -> HotResponse:
+def json_refusal(error: InferenceError, document: Mapping[str, Any]) -> FastResponse:
     """A document that says what is wrong, in JSON."""
-    return HotResponse(foreign_status(error), _encode(document), headers=_encoded(error.headers))
+    return FastResponse(foreign_status(error), _encode(document), headers=_encoded(error.headers))
 
 
 def answer_headers(

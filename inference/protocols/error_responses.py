@@ -6,16 +6,18 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from inference.errors import ErrorDocument, InferenceError
-from inference.front_door import HotResponse, own_refusal
+from inference.http.fast_path.middleware import FastResponse, own_refusal
+from inference.protocols.adapter import ProtocolAdapter
 from inference.protocols.documents import ErrorTextDocument, MlflowErrorDocument
-from inference.protocols.door import Door
 from inference.protocols.errors import UnknownPathError, UnroutableError, WrongMethodError
-from inference.protocols.mlflow_scoring.door import MLFLOW
-from inference.protocols.open_inference.http_door import OPEN_INFERENCE
-from inference.protocols.tensorflow_serving.door import TENSORFLOW_SERVING
+from inference.protocols.mlflow_scoring.adapter import MLFLOW
+from inference.protocols.open_inference.http_adapter import OPEN_INFERENCE
+from inference.protocols.tensorflow_serving.adapter import TENSORFLOW_SERVING
 
-ROOTS: Final[dict[str, Door]] = {"/v2": OPEN_INFERENCE, "/v1/models": TENSORFLOW_SERVING}
-PATHS: Final[dict[str, Door]] = dict.fromkeys(("/invocations", "/ping", "/health", "/version"), MLFLOW)
+ROOTS: Final[dict[str, ProtocolAdapter]] = {"/v2": OPEN_INFERENCE, "/v1/models": TENSORFLOW_SERVING}
+PATHS: Final[dict[str, ProtocolAdapter]] = dict.fromkeys(
+    ("/invocations", "/ping", "/health", "/version"), MLFLOW
+)
 DOCUMENTS: Final[dict[str, type[BaseModel]]] = {
     OPEN_INFERENCE.name: ErrorTextDocument,
     TENSORFLOW_SERVING.name: ErrorTextDocument,
@@ -23,7 +25,7 @@ DOCUMENTS: Final[dict[str, type[BaseModel]]] = {
 }
 
 
-def refusal_at(path: str, error: InferenceError) -> HotResponse:
+def refusal_at(path: str, error: InferenceError) -> FastResponse:
     """The error as the protocol of this path says it, or as this service's own paths do."""
     door = _door_at(path)
     return door.refuse(error) if door else own_refusal(error)
@@ -41,7 +43,7 @@ def routing_error(error: HTTPException) -> InferenceError:
     return kind(f"{error.detail}; /docs lists what this service answers", headers=error.headers)
 
 
-def _door_at(path: str) -> Door | None:
+def _door_at(path: str) -> ProtocolAdapter | None:
     return PATHS.get(path) or next((door for root, door in ROOTS.items() if _is_below(path, root)), None)
 
 

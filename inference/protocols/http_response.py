@@ -4,12 +4,12 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from inference.front_door import answer_through
-from inference.protocols.door import Door, route_of
-from inference.protocols.served_address import Address
+from inference.http.fast_path.middleware import answer_through
+from inference.protocols.adapter import ProtocolAdapter, route_of
+from inference.protocols.served_name import Address
 
 
-async def answer_request(door: Door, request: Request, address: Address) -> Response:
+async def answer_request(door: ProtocolAdapter, request: Request, address: Address) -> Response:
     """Answer a prediction request. Raises `InferenceError`, which the application answers."""
     return await answer_through(request, route_of(door, address, request.scope["route"].path))
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from inference.application_state import ApplicationState
 from inference.core.answer import Role
+from inference.http.application_state import ApplicationState
 from inference.protocols.errors import UnknownModelError, VersionUndecidedError
 from inference.protocols.signatures import Signatures
-from inference.request_schema import Question
-from inference.served_model import ServedModel
+from inference.requests.schema import Question
+from inference.serving.served_model import ServedModel
 
 CHAMPION: Final[Role] = "champion"
 

@@ -11,12 +11,11 @@ from pydantic_core import to_json
 
 from contracts.problem import Problem, ProblemError
 from inference.errors import ErrorItem, TooManyItemsError
-from inference.feature_rows import ModelInputs
-from inference.hot_path.typed_request import Features, Parts, TypedRequest
-from inference.json_object import read_object
-from inference.request_errors import explain_errors, keep_members, keep_wrong_features, wrong_fields
-from inference.request_limits import FEATURES, INSTANCES, LISTED_ERRORS, RESERVED
-from inference.request_models import (
+from inference.requests.feature_rows import ModelInputs
+from inference.requests.field_errors import explain_errors, keep_members, keep_wrong_features, wrong_fields
+from inference.requests.json_object import read_object
+from inference.requests.limits import FEATURES, INSTANCES, LISTED_ERRORS, RESERVED
+from inference.requests.models import (
     GIVEN,
     GIVEN_ID,
     GIVEN_TIME,
@@ -25,6 +24,7 @@ from inference.request_models import (
     instance_model,
     named_fields,
 )
+from inference.requests.typed_request import Features, Parts, TypedRequest
 
 ID_BYTES: Final = 16
 # Random bytes are drawn for so many ids in one system call.

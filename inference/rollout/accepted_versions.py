@@ -4,7 +4,7 @@ from contracts.problem import Problem
 from contracts.promotion import history as promotion_history
 from contracts.registry import deployed, list_versions
 from inference.rollout.actions import start
-from inference.rollout.drafting import draft_policy
+from inference.rollout.defaults import draft_policy
 from inference.rollout.record import Rollout, read_history
 from inference.settings import InferenceSettings
 

@@ -8,7 +8,7 @@ from contracts.promotion import recover
 from contracts.registry import Deployment, deployed, fetch_bundle, version_ref
 from contracts.settings import TrainingSettings
 from inference.rollout.errors import ChallengerError, NoRolloutError, RolloutRunningError
-from inference.rollout.journal import carry_out, locked, plan, settled
+from inference.rollout.intent import carry_out, locked, plan, settled
 from inference.rollout.policy import RolloutPolicy
 from inference.rollout.record import (
     Action,

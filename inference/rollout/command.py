@@ -39,8 +39,8 @@ def start_command(
 ) -> None:
     """Let a version run against the champion; `judge` does the rest."""
     from inference.rollout.actions import start
-    from inference.rollout.drafting import draft_policy, parse_fields, parse_steps
-    from inference.rollout.showing import show_rollout
+    from inference.rollout.defaults import draft_policy, parse_fields, parse_steps
+    from inference.rollout.description import show_rollout
 
     with _reporting():
         settings, problem = _configuration()
@@ -54,8 +54,8 @@ def start_command(
 def show_command(as_of: AsOf = None) -> None:
     """Show the rollout under way with what its evidence says, then every decision so far."""
     from inference.rollout.actions import history
-    from inference.rollout.judging import look
-    from inference.rollout.showing import show_history, show_look
+    from inference.rollout.description import show_history, show_look
+    from inference.rollout.judge import look
 
     with _reporting():
         settings, problem = _configuration()
@@ -75,8 +75,8 @@ def judge_command(
     as_of: AsOf = None,
 ) -> None:
     """Watch the rollout under way; advance it, promote it, stop it or roll it back, until it is over."""
-    from inference.rollout.judging import act, look, watch
-    from inference.rollout.showing import show_entry, show_look
+    from inference.rollout.description import show_entry, show_look
+    from inference.rollout.judge import act, look, watch
 
     with _reporting():
         settings, problem = _configuration()
@@ -97,8 +97,8 @@ def judge_command(
 def abort_command(reason: Annotated[str, typer.Option(help="Why; kept in the registry.")]) -> None:
     """End the rollout under way; the champion stays."""
     from inference.rollout.actions import end, under_way
+    from inference.rollout.description import show_entry
     from inference.rollout.errors import NoRolloutError
-    from inference.rollout.showing import show_entry
 
     with _reporting():
         settings, problem = _configuration()

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from inference.label_join import LABEL
+from inference.prediction_log.label_join import LABEL
 from inference.prediction_log.reader import REQUEST
 from inference.rollout.betting import Observations, above, log_wealth, paired, two_arms, two_arms_better
 from inference.rollout.draws import SHARE, STEP, first_of_each_draw, first_of_each_unit

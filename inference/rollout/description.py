@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from inference.rollout.judging import Look
+from inference.rollout.judge import Look
 from inference.rollout.record import Entry, Figures, Rollout
 from inference.rollout.verdict import HARMS
 

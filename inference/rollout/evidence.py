@@ -12,10 +12,10 @@ from pandas.api.types import is_float_dtype
 from contracts.problem import Problem
 from features.contract import INGESTED_AT, read_ingested_labels
 from features.errors import ContradictionError, TableMissingError
-from inference.label_join import KNOWN_AT, LABEL, join_labels
-from inference.prediction_log.journal import BATCH
+from inference.prediction_log.label_join import KNOWN_AT, LABEL, join_labels
 from inference.prediction_log.reader import read_predictions, read_shadows
-from inference.request_limits import EARLIEST
+from inference.prediction_log.segment import BATCH
+from inference.requests.limits import EARLIEST
 from inference.rollout.draws import POSITION, STEP, UNIT
 from inference.rollout.errors import OutcomesUnreadableError
 from inference.rollout.record import Rollout

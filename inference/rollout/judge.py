@@ -11,13 +11,13 @@ from contracts.bundle.errors import BundleError
 from contracts.errors import RegistryUnavailableError
 from contracts.problem import Problem
 from inference.prediction_log.errors import PredictionLogError
+from inference.rollout.accepted_versions import start_waiting
 from inference.rollout.actions import advance, end, under_way
 from inference.rollout.comparison import compare
 from inference.rollout.errors import NoRolloutError, RolloutError
 from inference.rollout.evidence import gather_evidence
 from inference.rollout.record import Entry, Figures, Rollout
 from inference.rollout.verdict import Verdict, judge
-from inference.rollout.waiting import start_waiting
 from inference.settings import InferenceSettings
 
 logger = logging.getLogger(__name__)

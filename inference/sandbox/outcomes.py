@@ -27,7 +27,7 @@ class Outcome(BaseModel):
 
 
 class KeptOutcome:
-    """The file of one version. It is trusted, as `inference.last_deployment` trusts the one it keeps."""
+    """The file of one version. It is trusted, as `serving.last_deployment` trusts the one it keeps."""
 
     def __init__(self, path: Path, limits: Limits) -> None:
         self._path, self._limits = path, limits

@@ -16,7 +16,7 @@ from contracts.bundle.errors import (
 from contracts.bundle.reader import Bundle
 from contracts.bundle.scorer import ScorerError
 from inference.errors import ModelRefusedError
-from inference.request_limits import LONGEST_TEXT
+from inference.requests.limits import LONGEST_TEXT
 from inference.sandbox.errors import LimitError
 from inference.sandbox.limits import Limits, run_trial
 from inference.sandbox.messages import TrialReport, TrialRequest

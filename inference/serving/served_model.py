@@ -19,10 +19,10 @@ from features.online.cache import CachedOnlineReader
 from features.online.reader import OnlineReader
 from features.schema.feature_column import FeatureColumn
 from inference.errors import ModelRefusedError
-from inference.feature_rows import ModelInputs
-from inference.prediction_log.journal import Layout
 from inference.prediction_log.schema import feature_types, key_types
-from inference.request_schema import example_instance
+from inference.prediction_log.segment import Layout
+from inference.requests.feature_rows import ModelInputs
+from inference.requests.schema import example_instance
 from inference.sandbox.sandbox import require_bounded
 from inference.settings import InferenceSettings
 

@@ -1,11 +1,11 @@
-"""What ties a worker to its supervisor: it says when it listens, and notices when the supervisor is gone."""
+"""The pipes between a worker and its supervisor: one says that it listens, or ends with the other."""
 
 import os
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Ties:
+class WorkerPipes:
     """A worker's place among the workers (from 0), and its ends of two pipes.
 
     `lifeline` is readable once the supervisor has ended, however it did; `reports` takes one byte.
@@ -20,7 +20,7 @@ class Ties:
         os.write(self.reports, bytes([self.place]))
 
 
-class Pipes:
+class SupervisorPipes:
     """The supervisor's ends. A worker that was forked off lets go of them."""
 
     def __init__(self) -> None:
@@ -28,11 +28,11 @@ class Pipes:
         self.arriving, self._reports = os.pipe()
         os.set_blocking(self.arriving, False)
 
-    def ties(self, place: int) -> Ties:
+    def worker_end(self, place: int) -> WorkerPipes:
         """The ends of a worker, to be used in its process."""
-        return Ties(place, self._lifeline, self._reports)
+        return WorkerPipes(place, self._lifeline, self._reports)
 
-    def let_go(self) -> None:
+    def close(self) -> None:
         """Close the supervisor's ends, in a worker."""
         os.close(self._held)
         os.close(self.arriving)

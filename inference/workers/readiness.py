@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.types import Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
-    from inference.application_state import ApplicationState
+    from inference.http.application_state import ApplicationState
 
 # The longest that a worker keeps from listening; /health/ready then says what it waits for.
 LONGEST_WAIT: Final = 30.0
 LOOK_SECONDS: Final = 0.02
 
 
-class ServedFirst:
+class ReadyFirst:
     """The application, whose start is complete when a model is served, or is known not to be."""
 
     def __init__(self, app: Any, is_ending: Callable[[], bool]) -> None:

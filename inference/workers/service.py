@@ -13,18 +13,18 @@ import uvicorn
 from contracts.registry import silence_mlflow
 from inference.server import AnnouncedServer, described, serve_on
 from inference.settings import InferenceSettings
-from inference.workers.served_first import ServedFirst
-from inference.workers.shared_figures import FiguresFolder, count_in
+from inference.workers.multiprocess_metrics import FiguresFolder, count_in
+from inference.workers.pipes import WorkerPipes
+from inference.workers.readiness import ReadyFirst
 from inference.workers.supervisor import Supervisor
-from inference.workers.ties import Ties
 
 # What takes long of what a worker imports. Not ONNX Runtime, nor what imports it: that starts a thread, which
 # a forked process would lack. (PyArrow's allocator has one too, and starts it again after a fork.)
 PRELOADED: Final = (
     "fastapi",
     "features.online.cache",
-    "inference.prediction_log.background_sealing",
-    "inference.responses",
+    "inference.prediction_log.background_compaction",
+    "inference.http.responses",
     "mlflow",
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store",
@@ -47,9 +47,9 @@ def serve_with_workers(settings: InferenceSettings, taken: socket.socket) -> Non
         preload()
         figures = FiguresFolder(settings.var / "serving")
 
-        def work(ties: Ties) -> None:
-            count_in(figures.path, ties.place)
-            serve_on(listen_beside(address), settings, lambda config: WorkerServer(config, settings, ties))
+        def work(pipes: WorkerPipes) -> None:
+            count_in(figures.path, pipes.place)
+            serve_on(listen_beside(address), settings, lambda config: WorkerServer(config, settings, pipes))
 
         patience = settings.drain_seconds + CLOSING_SECONDS
         supervisor = Supervisor(settings.serve_workers, work, patience, figures.leave)
@@ -87,16 +87,16 @@ def preload() -> None:
 class WorkerServer(AnnouncedServer):
     """Tells the supervisor that it listens, ends when that is gone; ends at its word, at no terminal's."""
 
-    def __init__(self, config: uvicorn.Config, settings: InferenceSettings, ties: Ties) -> None:
+    def __init__(self, config: uvicorn.Config, settings: InferenceSettings, pipes: WorkerPipes) -> None:
         super().__init__(config, "Serving", settings.receive_seconds)
-        self._ties = ties
-        config.app = ServedFirst(config.app, lambda: self.should_exit)
+        self._pipes = pipes
+        config.app = ReadyFirst(config.app, lambda: self.should_exit)
 
     def announce(self, sockets: object) -> None:  # noqa: ARG002
         """Report, and begin to watch the supervisor."""
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._ties.lifeline, self._orphaned)
-        self._ties.report_listening()
+        self._loop.add_reader(self._pipes.lifeline, self._orphaned)
+        self._pipes.report_listening()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end on SIGTERM."""
@@ -104,5 +104,5 @@ class WorkerServer(AnnouncedServer):
             super().handle_exit(sig, frame)
 
     def _orphaned(self) -> None:
-        self._loop.remove_reader(self._ties.lifeline)
+        self._loop.remove_reader(self._pipes.lifeline)
         self.handle_exit(signal.SIGTERM, None)

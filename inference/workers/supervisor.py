@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Final
 
 from inference.workers.errors import WorkersError
-from inference.workers.ties import Pipes, Ties
+from inference.workers.pipes import SupervisorPipes, WorkerPipes
 
 ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 LOOK_SECONDS: Final = 0.05
@@ -44,14 +44,14 @@ class Supervisor:
     def __init__(
         self,
         workers: int,
-        work: Callable[[Ties], None],
+        work: Callable[[WorkerPipes], None],
         patience: float,
         on_end: Callable[[int], None] = lambda _place: None,
     ) -> None:
         """`work` ends on SIGTERM, within `patience` seconds; `on_end` is told each place that was left."""
         self._workers = [Worker(place) for place in range(workers)]
         self._work, self._patience, self._on_end = work, patience, on_end
-        self._pipes = Pipes()
+        self._pipes = SupervisorPipes()
         self._listening: set[int] = set()
         self._announced = self._stopping = False
         self._failures = 0
@@ -100,8 +100,8 @@ class Supervisor:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's: the supervisor passes it on
             signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
-            self._pipes.let_go()
-            self._work(self._pipes.ties(place))
+            self._pipes.close()
+            self._work(self._pipes.worker_end(place))
             status = 0
         except BaseException:
             logger.exception("Worker %d failed", place)

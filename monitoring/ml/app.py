@@ -20,10 +20,10 @@ from inference.access.control import AccessControl
 from inference.access.description import describe_access
 from inference.access.middleware import AccessMiddleware
 from inference.errors import InferenceError
-from inference.head_requests import HeadRequests
-from inference.media_type import JSON_ONLY, require_media_type
+from inference.http.head_requests import HeadRequests
+from inference.http.media_type import JSON_ONLY, require_media_type
+from inference.http.responses import describe_refusals
 from inference.prediction_log.errors import PredictionLogError
-from inference.responses import describe_refusals
 from monitoring.ml.decisions import Decision
 from monitoring.ml.errors import MonitoringError, WindowError
 from monitoring.ml.evidently_library import load_evidently

@@ -9,7 +9,7 @@ from contracts.problem import Problem
 from contracts.profile import ReferenceProfile
 from contracts.registry import current, fetch_bundle
 from features.schema.feature_column import FeatureColumn
-from inference.label_join import LABEL
+from inference.prediction_log.label_join import LABEL
 from monitoring.ml.errors import NoChampionError
 from monitoring.ml.quality import measure_skill
 from monitoring.ml.sampling import sample_rows

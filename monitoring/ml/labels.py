@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from contracts.problem import Label
-from inference.label_join import KNOWN_AT, LABEL
+from inference.prediction_log.label_join import KNOWN_AT, LABEL
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from contracts.problem import Problem
 from features.contract import read_labels
-from inference.label_join import LABEL, join_labels
+from inference.prediction_log.label_join import LABEL, join_labels
 from inference.prediction_log.reader import read_predictions
 from monitoring.ml.champion import Champion
 from monitoring.ml.drift import comparable_columns, missing_share_rise

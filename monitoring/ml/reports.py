@@ -12,7 +12,7 @@ import pandas as pd
 from contracts.matrix import names_of
 from contracts.problem import DriftPolicy, Task
 from features.schema.feature_column import FeatureColumn
-from inference.label_join import LABEL
+from inference.prediction_log.label_join import LABEL
 from monitoring.ml.drift import rank_by_drift
 from monitoring.ml.evidently_library import PSI_TEST, load_evidently
 from monitoring.ml.signals import DriftVerdict

@@ -4,8 +4,8 @@ import signal
 
 import uvicorn
 
-from inference.access.exposure import require_guarded
-from inference.access.patient_connection import PatientConnection
+from inference.access.startup_check import require_guarded
+from inference.http.timeouts import TimedConnection
 from inference.server import AnnouncedServer, leave, take_port
 from monitoring.ml.app import create_app
 from monitoring.ml.settings import MonitoringSettings
@@ -21,7 +21,7 @@ def serve(settings: MonitoringSettings) -> None:
     require_guarded(settings, settings.monitor_host)
     listening = take_port(settings.monitor_host, settings.monitor_port)
     config = uvicorn.Config(
-        create_app(settings), http=PatientConnection, ws="none", log_level="warning", access_log=False
+        create_app(settings), http=TimedConnection, ws="none", log_level="warning", access_log=False
     )
     signal.signal(signal.SIGTERM, leave)
     AnnouncedServer(config, "Monitoring", settings.receive_seconds).run(sockets=[listening])

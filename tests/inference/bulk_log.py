@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from inference.prediction_log.compaction import write_parts
 from inference.prediction_log.schema import MISSING, PRESENT
-from inference.prediction_log.sealing import write_parts
 
 
 def append_batch(folder: Path, frame: pd.DataFrame, schema: pa.Schema) -> list[Path]:

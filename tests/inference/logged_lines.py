@@ -7,16 +7,16 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from features.settings import FeatureSettings
-from inference.prediction_log.journal import (
-    Layout,
-    LoggedPrediction,
-    divide_values,
-)
 from inference.prediction_log.reader import read_predictions
 from inference.prediction_log.schema import (
     feature_types,
     key_types,
     log_folder,
+)
+from inference.prediction_log.segment import (
+    Layout,
+    LoggedPrediction,
+    divide_values,
 )
 from inference.prediction_log.writer import PredictionLog
 from tests.inference.bundles import COLUMNS

@@ -7,26 +7,26 @@ import time
 from pathlib import Path
 
 from inference.workers.errors import WorkersError
+from inference.workers.pipes import WorkerPipes
 from inference.workers.supervisor import Supervisor
-from inference.workers.ties import Ties
 
 WORKERS = 2
 PATIENCE = 1.0
 
 
-def steady(ties: Ties) -> None:
+def steady(ties: WorkerPipes) -> None:
     """Listens, and ends on SIGTERM or with the supervisor."""
     os.write(1, f"worker {ties.place} {os.getpid()}\n".encode())  # in one piece: the other writes too
     ties.report_listening()
     os.read(ties.lifeline, 1)
 
 
-def failing(_ties: Ties) -> None:
+def failing(_ties: WorkerPipes) -> None:
     """Never listens."""
     raise RuntimeError("the configuration is wrong")
 
 
-def worn_out(ties: Ties) -> None:
+def worn_out(ties: WorkerPipes) -> None:
     """The first processes listen for a moment; no later one does."""
     marker = Path(sys.argv[2], str(ties.place))
     if marker.exists():
@@ -36,7 +36,7 @@ def worn_out(ties: Ties) -> None:
     time.sleep(0.3)
 
 
-def stubborn(ties: Ties) -> None:
+def stubborn(ties: WorkerPipes) -> None:
     """Listens, and does not end."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ties.report_listening()

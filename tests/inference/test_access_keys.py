@@ -19,8 +19,8 @@ from inference.access.errors import (
     KeyFileError,
     UnauthenticatedError,
 )
+from inference.access.key_authentication import WATCH_SECONDS, KeyAuthentication
 from inference.access.key_file import OWNER_ONLY, read_keys, remove_key
-from inference.access.key_ring import WATCH_SECONDS, KeyRing
 from inference.settings import InferenceSettings
 from tests.inference.callers import Headers, as_asgi, new_key
 from tests.inference.running import environment_of, wait_until
@@ -41,14 +41,14 @@ def token(path: Path) -> str:
 
 
 @pytest.fixture
-def ring(path: Path, token: str) -> Iterator[KeyRing]:
-    held = KeyRing(path, default=None)
+def ring(path: Path, token: str) -> Iterator[KeyAuthentication]:
+    held = KeyAuthentication(path, default=None)
     yield held
     held.close()
 
 
 @pytest.fixture
-def access(ring: KeyRing) -> AccessControl:
+def access(ring: KeyAuthentication) -> AccessControl:
     return AccessControl([ring])
 
 
@@ -116,7 +116,7 @@ def test_what_is_wrong_is_challenged(access: AccessControl, token: str, wrong: s
     assert token not in refused.value.message
 
 
-def test_wrong_tokens_take_no_memory(access: AccessControl, ring: KeyRing, token: str) -> None:
+def test_wrong_tokens_take_no_memory(access: AccessControl, ring: KeyAuthentication, token: str) -> None:
     access.check(as_asgi(token), "predict")
 
     for number in range(1_000):
@@ -127,7 +127,7 @@ def test_wrong_tokens_take_no_memory(access: AccessControl, ring: KeyRing, token
 
 def test_a_key_ends_when_it_said(path: Path) -> None:
     token = new_key(path, "brief", expires_at=datetime.now(UTC) + timedelta(seconds=0.3))
-    access = AccessControl([KeyRing(path, default=None)])
+    access = AccessControl([KeyAuthentication(path, default=None)])
 
     access.check(as_asgi(token), "predict")
 
@@ -162,7 +162,7 @@ def test_a_broken_file_leaves_the_keys_as_they_were(path: Path, access: AccessCo
 def test_a_secret_that_is_mounted_by_a_link_is_followed(tmp_path: Path, token: str, path: Path) -> None:
     link = tmp_path / "mounted.json"
     link.symlink_to(path)
-    access = AccessControl([KeyRing(link, default=None)])
+    access = AccessControl([KeyAuthentication(link, default=None)])
 
     other = new_key(tmp_path / "next.json", "bob")
     fresh = tmp_path / "fresh"
@@ -184,7 +184,7 @@ def test_without_a_readable_file_nothing_starts(path: Path, content: str | None)
         path.write_text(content)
 
     with pytest.raises(KeyFileError, match=r"keys\.json"):
-        KeyRing(path, default=None)
+        KeyAuthentication(path, default=None)
 
 
 def test_two_keys_of_one_name_are_refused(path: Path, token: str) -> None:
@@ -214,7 +214,7 @@ def test_the_commands_create_list_and_revoke(path: Path, tmp_path: Path) -> None
     listed = run("list")
 
     assert created.returncode == 0, created.stderr
-    access = AccessControl([KeyRing(path, default=None)])
+    access = AccessControl([KeyAuthentication(path, default=None)])
     assert access.check(as_asgi(created.stdout.strip()), "admin").id == "key:ada"
     access.close()
     assert "ada  admin+predict  until 20" in listed.stdout

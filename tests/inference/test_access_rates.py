@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from inference.access import rate_limit
 from inference.access.control import AccessControl
 from inference.access.errors import RateLimitedError, UnauthenticatedError
-from inference.access.key_ring import KeyRing
+from inference.access.key_authentication import KeyAuthentication
 from inference.access.rate_limit import Rate, RateLimit
 from tests.inference.callers import as_asgi, new_key
 from tests.inference.clock import Clock
@@ -78,7 +78,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_each_key_has_its_own_bucket_and_may_have_its_own_rate(path: Path) -> None:
     ada, bob = new_key(path, "ada"), new_key(path, "bob", rate=Rate(per_second=0.01, burst=1))
-    access = AccessControl([KeyRing(path, SLOW)])
+    access = AccessControl([KeyAuthentication(path, SLOW)])
 
     for _ in range(SLOW.burst):
         access.check(as_asgi(ada), "predict")
@@ -92,7 +92,7 @@ def test_each_key_has_its_own_bucket_and_may_have_its_own_rate(path: Path) -> No
 
 def test_a_bucket_outlives_a_change_of_the_file(path: Path) -> None:
     token = new_key(path, "ada")
-    ring = KeyRing(path, SLOW)
+    ring = KeyAuthentication(path, SLOW)
     access = AccessControl([ring])
     for _ in range(SLOW.burst):
         access.check(as_asgi(token), "predict")
@@ -107,7 +107,7 @@ def test_a_bucket_outlives_a_change_of_the_file(path: Path) -> None:
 
 def test_who_is_not_let_in_uses_up_nobody_s_rate(path: Path) -> None:
     token = new_key(path, "ada")
-    access = AccessControl([KeyRing(path, SLOW)])
+    access = AccessControl([KeyAuthentication(path, SLOW)])
 
     for number in range(100):
         with pytest.raises(UnauthenticatedError):

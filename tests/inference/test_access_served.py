@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from inference.access.errors import AccessConfigurationError
-from inference.access.exposure import require_guarded
 from inference.access.key_file import remove_key
 from inference.access.path_scopes import DOCS_PARTS, OPEN_PATHS, required_scope
 from inference.access.rate_limit import Rate
+from inference.access.startup_check import require_guarded
 from inference.errors import ErrorDocument
 from inference.prediction_log.reader import read_predictions
 from inference.settings import InferenceSettings

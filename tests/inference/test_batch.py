@@ -17,8 +17,8 @@ from inference.__main__ import app
 from inference.batch.frames import score_frame
 from inference.batch.run import BatchOptions, score_file
 from inference.errors import BatchInputError, NoModelError
-from inference.feature_rows import ModelInputs
 from inference.prediction_log.reader import read_predictions
+from inference.requests.feature_rows import ModelInputs
 from inference.settings import InferenceSettings
 from tests.inference.bundles import COLUMNS
 from tests.inference.running import environment_of

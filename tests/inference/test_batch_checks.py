@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from inference.arrow_matrix import arrow_matrix
 from inference.batch.run import BatchOptions, score_file
+from inference.core.arrow_matrix import arrow_matrix
 from inference.errors import BatchInputError
 from inference.prediction_log.reader import read_predictions
 from inference.prediction_log.schema import log_folder

@@ -13,11 +13,11 @@ import pytest
 from filelock import FileLock
 
 from contracts.matrix import to_matrix
-from inference.arrow_matrix import arrow_matrix
 from inference.batch.errors import BatchBusyError, DamagedInputError, UnwritableError
 from inference.batch.inputs import PART_ROWS, find_inputs
 from inference.batch.parts_folder import folder_for
 from inference.batch.run import BatchOptions, score_file
+from inference.core.arrow_matrix import arrow_matrix
 from inference.errors import BatchInputError, ScoringError
 from inference.prediction_log.reader import read_predictions
 from inference.settings import InferenceSettings

@@ -7,11 +7,11 @@ from pathlib import Path
 import httpx
 
 from features.settings import FeatureSettings
-from inference.model_follower import ModelFollower
-from inference.prediction_log.background_sealing import BackgroundSealing
-from inference.prediction_log.journal import Segment
+from inference.prediction_log.background_compaction import BackgroundCompaction
 from inference.prediction_log.schema import log_folder
-from inference.served_model import ServedModel
+from inference.prediction_log.segment import Segment
+from inference.serving.model_follower import ModelFollower
+from inference.serving.served_model import ServedModel
 from inference.settings import InferenceSettings
 from tests.inference.logged_lines import LAYOUT, entry, sealed_files
 from tests.inference.parking import PROBLEM
@@ -64,7 +64,7 @@ def test_sealing_goes_on_after_an_error_that_nobody_expected(tmp_path: Path) -> 
             raise unforeseen.pop()
         return [closed.pop()] if closed else []
 
-    sealing = BackgroundSealing(log_folder(settings), 0.4, due)
+    sealing = BackgroundCompaction(log_folder(settings), 0.4, due)
     # when
     sealing.start([])
     # then it is said and counted, and the segment is sealed all the same

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from features.settings import FeatureSettings
 from inference.prediction_log.errors import RequestIdReusedError
-from inference.prediction_log.journal import GIVEN, Layout, LoggedPrediction
 from inference.prediction_log.reader import read_predictions
 from inference.prediction_log.retention import retained
 from inference.prediction_log.schema import arrow_schema, log_folder
+from inference.prediction_log.segment import GIVEN, Layout, LoggedPrediction
 from inference.prediction_log.writer import PredictionLog
 from inference.settings import InferenceSettings
 from tests.inference.bulk_log import append_batch

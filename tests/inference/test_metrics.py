@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.parser import text_string_to_metric_families
 
 from inference.core.answer import Answer
+from inference.observability.buffered_metrics import MOST_WAITING, BufferedCounter, BufferedHistogram
+from inference.observability.gauges import WATCHED
 from inference.observability.metrics import PREFIX, SECONDS, ServiceMetrics
-from inference.observability.tallies import MOST_WAITING, CounterTally, HistogramTally
-from inference.observability.watched import WATCHED
 from inference.settings import InferenceSettings
 from tests.inference.running import ROOT, running_server
 from tests.inference.world import instance
@@ -67,7 +67,7 @@ def test_tallies_publish_what_prometheus_itself_would_have_counted(times: int) -
         Histogram("seconds", "x", ["stage"], buckets=SECONDS, registry=registry).labels("score")
         for registry in (ours, theirs)
     )
-    tally = HistogramTally(tallied, SECONDS)
+    tally = BufferedHistogram(tallied, SECONDS)
 
     tally.observe(VALUES[0])
     tally.publish()
@@ -84,7 +84,7 @@ def test_tallies_publish_what_prometheus_itself_would_have_counted(times: int) -
 
 def test_nothing_is_lost_between_threads_that_count_and_one_that_publishes() -> None:
     registry = CollectorRegistry()
-    tally = CounterTally(Counter("asked", "x", ["door"], registry=registry))
+    tally = BufferedCounter(Counter("asked", "x", ["door"], registry=registry))
 
     def count() -> None:
         for _ in range(20_000):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.hot_path.micro_batching import MOST_LOOKS, MicroBatcher
+from inference.prediction.micro_batching import MOST_LOOKS, MicroBatcher
 
 MOST_ROWS = 8
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from inference.prediction_log.journal import segments
 from inference.prediction_log.schema import log_folder
+from inference.prediction_log.segment import segments
 from inference.settings import InferenceSettings
 from tests.features.online_servers import RedisServer
 from tests.inference.asking import Asking

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from features.settings import FeatureSettings
-from inference.prediction_log import journal_places
+from inference.prediction_log import log_folders
 from inference.prediction_log.errors import LogWriteError
-from inference.prediction_log.journal import segments
 from inference.prediction_log.reader import read_predictions
 from inference.prediction_log.schema import log_folder
+from inference.prediction_log.segment import segments
 from inference.prediction_log.writer import PredictionLog
 from tests.inference.logged_lines import DAY, LAYOUT, NEVER, entry, read_ids
 from tests.inference.running import wait_until
@@ -56,7 +56,7 @@ def fallback(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _try_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_places, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(log_folders, "RETRY_SECONDS", 0.0)
 
 
 def open_log(settings: FeatureSettings, fallback: Path | None = None, seal: float = NEVER) -> PredictionLog:

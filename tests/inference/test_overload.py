@@ -12,7 +12,7 @@ import pytest
 from experiments.benchmarks.http_serving.load import Step
 from experiments.benchmarks.http_serving.open_load import OpenLoad
 from experiments.benchmarks.http_serving.tally import Load
-from inference.admission.admission import QUIET_SECONDS, UNDISPUTED
+from inference.prediction.admission import QUIET_SECONDS, UNDISPUTED
 from inference.settings import InferenceSettings
 from tests.inference.loading import load_closed, load_open, step_of
 from tests.inference.running import ServerProcess

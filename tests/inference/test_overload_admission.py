@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from inference.admission import admission as admitting
-from inference.admission.admission import LEAST, QUIET_SECONDS, TURNS, UNDISPUTED, Admission
-from inference.admission.bounded_threads import BoundedThreads
-from inference.admission.retry_after import LATEST, SOONEST
 from inference.errors import OverloadedError
+from inference.prediction import admission as admitting
+from inference.prediction.admission import LEAST, QUIET_SECONDS, TURNS, UNDISPUTED, Admission
+from inference.prediction.bounded_threads import BoundedThreads
+from inference.prediction.retry_after import LATEST, SOONEST
 from tests.inference.clock import Clock
 
 TARGET = 0.002
@@ -38,7 +38,7 @@ def fill(admission: Admission) -> int:
 def answer(admission: Admission, clock: Clock, seconds_each: float, requests: int) -> None:
     """One turn of the loop: a batch begins, after as much work as so many took."""
     clock.now += seconds_each * requests
-    admission.begun(requests)
+    admission.start_batch(requests)
     for _ in range(requests):
         admission.leave()
 
@@ -103,13 +103,13 @@ def test_everybody_is_let_in_again_after_a_quiet_time(clock: Clock) -> None:
 
 def test_who_waits_for_a_store_takes_nobodys_place_in_the_loop(clock: Clock) -> None:
     admission = Admission(TARGET, most_under_way=1_000)
-    with admission.apart(fill(admission)):
+    with admission.outside_turns(fill(admission)):
         assert fill(admission) == UNDISPUTED
 
 
 def test_there_are_never_more_than_the_most(clock: Clock) -> None:
     admission = Admission(TARGET, most_under_way=10)
-    with admission.apart(fill(admission)):
+    with admission.outside_turns(fill(admission)):
         assert fill(admission) == 0
         assert admission.under_way == 10
 

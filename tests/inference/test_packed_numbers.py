@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.packed_numbers import packer, unpack_numbers
+from inference.core.packed_numbers import packer, unpack_numbers
 
 NUMBERS = st.none() | st.floats(allow_nan=False)
 

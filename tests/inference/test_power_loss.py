@@ -12,8 +12,8 @@ import pytest
 
 from features.settings import FeatureSettings
 from inference.prediction_log.errors import LogWriteError, TornSegmentError
-from inference.prediction_log.journal import Segment, read_segment, segments
 from inference.prediction_log.schema import log_folder
+from inference.prediction_log.segment import Segment, read_segment, segments
 from inference.prediction_log.writer import PredictionLog
 from inference.settings import InferenceSettings
 from tests.inference.logged_lines import LAYOUT, NEVER, entry, open_log, read_ids

@@ -14,19 +14,12 @@ from msgspec.structs import replace
 
 from features.schema.feature_column import FeatureColumn
 from features.settings import FeatureSettings
-from inference.prediction_log.answered import answer_of
-from inference.prediction_log.background_sealing import SMALL_BYTES
+from inference.prediction_log.background_compaction import SMALL_BYTES
+from inference.prediction_log.compaction import to_table, write_parts
 from inference.prediction_log.errors import (
     RequestIdReusedError,
 )
-from inference.prediction_log.journal import (
-    GIVEN,
-    VERSIONS,
-    Layout,
-    Segment,
-    read_segment,
-    segments,
-)
+from inference.prediction_log.idempotency import answer_of
 from inference.prediction_log.reader import read_predictions, read_shadows
 from inference.prediction_log.schema import (
     RETRY_WINDOW,
@@ -34,7 +27,14 @@ from inference.prediction_log.schema import (
     feature_types,
     log_folder,
 )
-from inference.prediction_log.sealing import to_table, write_parts
+from inference.prediction_log.segment import (
+    GIVEN,
+    VERSIONS,
+    Layout,
+    Segment,
+    read_segment,
+    segments,
+)
 from tests.inference.bulk_log import append_batch
 from tests.inference.bundles import COLUMNS
 from tests.inference.logged_lines import (

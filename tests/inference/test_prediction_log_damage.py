@@ -13,15 +13,15 @@ from inference.prediction_log.errors import (
     LogWriteError,
     UnknownLogVersionError,
 )
-from inference.prediction_log.journal import (
+from inference.prediction_log.schema import (
+    VERSION_KEY,
+    log_folder,
+)
+from inference.prediction_log.segment import (
     VERSIONS,
     Layout,
     Segment,
     segments,
-)
-from inference.prediction_log.schema import (
-    VERSION_KEY,
-    log_folder,
 )
 from tests.inference.logged_lines import LAYOUT, entry, open_log, read_ids, sealed_files, with_features
 

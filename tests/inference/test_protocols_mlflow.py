@@ -10,7 +10,7 @@ import pytest
 from mlflow.protos import databricks_pb2
 from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
-from inference.protocols.mlflow_scoring.door import ERROR_CODES, OTHER_ERROR
+from inference.protocols.mlflow_scoring.adapter import ERROR_CODES, OTHER_ERROR
 from tests.inference.given_rows import ROWS, columns_of, expected
 from tests.inference.world import instance
 

@@ -14,8 +14,8 @@ import pytest
 from pydantic import SecretStr
 
 from inference.batch.run import BatchOptions, score_file
-from inference.label_join import LABEL, join_labels
 from inference.prediction_log.errors import PseudonymKeyError
+from inference.prediction_log.label_join import LABEL, join_labels
 from inference.prediction_log.pseudonyms import OWNER_ONLY, SHORTEST_KEY, Pseudonyms
 from inference.prediction_log.reader import read_predictions
 from inference.prediction_log.schema import log_folder

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from inference.admission.admission import Admission
-from inference.hot_path.hot_connection import HotConnection
-from inference.hot_path.whole_request import read_whole
-from tests.inference.test_hot_connection import Answer, read_answers, request
+from inference.http.fast_path.connection import FastPathConnection
+from inference.http.fast_path.request_parser import read_whole
+from inference.prediction.admission import Admission
+from tests.inference.test_fast_path_connection import Answer, read_answers, request
 from tests.inference.world import instance
 
 BODY = json.dumps(instance(request_id="unread")).encode()
@@ -127,13 +127,13 @@ def test_what_is_recognised_is_what_the_parser_hears(head: bytes, end: bytes) ->
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The paths of the requests that were parsed."""
     seen: list[bytes] = []
-    parse = HotConnection.on_headers_complete
+    parse = FastPathConnection.on_headers_complete
 
-    def note(connection: HotConnection) -> None:
+    def note(connection: FastPathConnection) -> None:
         seen.append(connection.url)
         parse(connection)
 
-    monkeypatch.setattr(HotConnection, "on_headers_complete", note)
+    monkeypatch.setattr(FastPathConnection, "on_headers_complete", note)
     return seen
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from inference.call import Call
 from inference.core.answer import Answer
 from inference.observability import request_log
+from inference.observability.call import Call
 from inference.observability.json_logging import JsonFormatter
 from inference.observability.metrics import ServiceMetrics
 from inference.observability.observer import RequestObserver

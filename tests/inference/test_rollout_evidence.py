@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from inference.label_join import LABEL
+from inference.prediction_log.label_join import LABEL
 from inference.rollout.comparison import compare
 from inference.rollout.evidence import KNOWABLE_AT, Evidence, assign_arms, since_settled
 from inference.rollout.record import Rollout

@@ -18,8 +18,8 @@ from contracts.registry import BUNDLE_ARTIFACT, DIGEST_TAG, deployed, open_clien
 from features.schema.feature_column import FeatureColumn
 from inference.rollout.actions import history, start, under_way
 from inference.rollout.errors import OutcomesUnreadableError
-from inference.rollout.journal import carry_out, plan
-from inference.rollout.judging import act, look, watch
+from inference.rollout.intent import carry_out, plan
+from inference.rollout.judge import act, look, watch
 from inference.rollout.record import Rollout, count_promotions
 from inference.rollout.split import Mode
 from inference.settings import InferenceSettings

@@ -14,7 +14,7 @@ import pytest
 
 from inference.prediction_log.reader import read_predictions, read_shadows
 from inference.rollout.actions import history, start, under_way
-from inference.rollout.judging import act, look
+from inference.rollout.judge import act, look
 from inference.rollout.record import Entry
 from inference.rollout.split import Mode
 from inference.rollout.verdict import ROLLED_BACK_WITHIN

@@ -14,7 +14,7 @@ from contracts.registry import Deployment, current, deployed, open_client
 from inference.rollout.actions import advance, end, history, start, under_way
 from inference.rollout.archive import rollouts_folder
 from inference.rollout.errors import ChallengerError, NoRolloutError, RolloutRunningError
-from inference.rollout.journal import plan
+from inference.rollout.intent import plan
 from inference.rollout.policy import MOST_STEPS, CanaryStep
 from inference.rollout.record import CURRENT_TAG, HISTORY_PREFIX, INTENT_TAG, Action, Figures, Rollout
 from inference.settings import InferenceSettings
@@ -208,7 +208,7 @@ def test_a_crash_between_any_two_writes_is_finished(
         # when the process dies after its first so many writes
         with monkeypatch.context() as patch:
             client = DyingClient(settings, writes)
-            patch.setattr("inference.rollout.journal.open_client", lambda _, client=client: client)
+            patch.setattr("inference.rollout.intent.open_client", lambda _, client=client: client)
             patch.setattr("contracts.promotion.open_client", lambda _, client=client: client)
             with pytest.raises(ProcessDiedError):
                 carry(settings, rollout, action)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.request_schema import Question
+from inference.requests.schema import Question
 from inference.rollout.split import Split, position, unit_of
 
 TEXTS = st.text(max_size=40)

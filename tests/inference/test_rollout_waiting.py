@@ -5,9 +5,9 @@ import pytest
 from contracts.promotion import rollback
 from contracts.registry import open_client
 from contracts.settings import TrainingSettings
+from inference.rollout.accepted_versions import start_waiting, waiting_version
 from inference.rollout.actions import end, start, under_way
-from inference.rollout.judging import watch
-from inference.rollout.waiting import start_waiting, waiting_version
+from inference.rollout.judge import watch
 from inference.settings import InferenceSettings
 from tests.inference.parking import PROBLEM
 from tests.inference.rollout_world import NAME, policy_of, promote_version

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from inference.errors import PortTakenError
-from inference.prediction_log.journal import segments
 from inference.prediction_log.reader import read_predictions
 from inference.prediction_log.schema import log_folder
+from inference.prediction_log.segment import segments
 from inference.server import take_port
 from inference.settings import InferenceSettings
 from tests.inference.running import ROOT, environment_of, is_ready, started_command, wait_until

@@ -13,8 +13,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from inference.call import Call
 from inference.core.answer import Answer
+from inference.observability.call import Call
 from inference.observability.observer import span_attributes
 from inference.observability.tracing import RequestTrace, Tracing
 from inference.settings import InferenceSettings

@@ -16,9 +16,9 @@ from features.settings import FeatureSettings
 from inference.batch.historical import HistoricalReader
 from inference.batch.job import BatchJob
 from inference.errors import InvalidRequestError
-from inference.hot_path.typed_request import TypedRequest
 from inference.prediction_log.reader import read_predictions
-from inference.request_schema import RequestSchema
+from inference.requests.schema import RequestSchema
+from inference.requests.typed_request import TypedRequest
 from inference.settings import InferenceSettings
 from tests.features.small_world import START, build_world
 from tests.inference.logged_lines import DAY, LAYOUT, entry, open_log

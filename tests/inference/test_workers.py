@@ -11,9 +11,9 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from inference.prediction_log.journal import segments
 from inference.prediction_log.reader import read_predictions
 from inference.prediction_log.schema import log_folder
+from inference.prediction_log.segment import segments
 from inference.settings import InferenceSettings
 from tests.inference.commanded import ServeCommand, commanded
 from tests.inference.running import PATIENCE, ROOT, environment_of, wait_until

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from inference.label_join import KNOWN_AT, LABEL, join_labels
+from inference.prediction_log.label_join import KNOWN_AT, LABEL, join_labels
 from monitoring.ml.labels import (
     Window,
     measure_coverage,

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from contracts.problem import Task
-from inference.label_join import LABEL
+from inference.prediction_log.label_join import LABEL
 from monitoring.ml.drift import column_psi
 from monitoring.ml.evidently_library import load_evidently
 from monitoring.ml.monitor import Monitor

@@ -1,1 +1,1 @@
-"""The hot routes answered without FastAPI, plain requests for them without ASGI; all others go on."""
+"""The fast routes answered without FastAPI, plain requests for them without ASGI; all others go on."""

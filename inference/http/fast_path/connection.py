@@ -1,4 +1,4 @@
-"""A connection that answers plain requests for hot paths itself; all others go uvicorn's way, through ASGI.
+"""A connection that answers plain requests for fast paths itself; all others go uvicorn's way, through ASGI.
 
 Plain is a request in HTTP/1.1 with a body of declared length that is not compressed, on a connection where
 none is under way and whose answers are read. ASGI's messages, its cycle and the application's middleware
@@ -10,39 +10,39 @@ from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from inference.access.patient_connection import PatientConnection
-from inference.admission.retry_after import said_overload
-from inference.call import Call
 from inference.errors import OverloadedError
-from inference.front_door import CALL, Answered, HotPaths, HotResponse, HotRoute
-from inference.hot_path.whole_request import read_length, read_whole
-from inference.response_head import encode_head, encode_headers
+from inference.http.fast_path.middleware import CALL, Answered, FastPaths, FastResponse, FastRoute
+from inference.http.fast_path.request_parser import read_length, read_whole
+from inference.http.fast_path.response_head import encode_head, encode_headers
+from inference.http.timeouts import TimedConnection
+from inference.observability.call import Call
+from inference.prediction.retry_after import said_overload
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import Message, Receive
 
-    from inference.application_state import ApplicationState
+    from inference.http.application_state import ApplicationState
 
 CLOSING: Final = b"connection: close\r\n"
 
 
-class HotCycle:
-    """One request for a hot path and its answer, as uvicorn's connection looks at what is under way.
+class FastCycle:
+    """One request for a fast path and its answer, as uvicorn's connection looks at what is under way.
 
     It is told the answer, and has its connection write it. If the caller has hung up, it is told all the
     same: what was asked is answered, logged and counted.
     """
 
     __slots__ = (
-        *("call", "chunks", "connection", "disconnected", "hot", "keep_alive", "message_event"),
+        *("call", "chunks", "connection", "disconnected", "fast", "keep_alive", "message_event"),
         *("more_body", "path", "response_complete", "response_started"),
     )
     gone: Final = False
     call: Call
 
-    def __init__(self, connection: "HotConnection", hot: HotRoute, path: str) -> None:
-        self.connection, self.hot, self.path = connection, hot, path
+    def __init__(self, connection: "FastPathConnection", fast: FastRoute, path: str) -> None:
+        self.connection, self.fast, self.path = connection, fast, path
         self.keep_alive = connection.parser.should_keep_alive()
         self.chunks: list[bytes] = []
         self.more_body = True
@@ -54,31 +54,31 @@ class HotCycle:
         """What has come of the body."""
         return self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
 
-    def answered(self, response: HotResponse) -> None:
+    def answered(self, response: FastResponse) -> None:
         """Answer."""
-        self.connection.finish(self, Answered(response, self.call, self.hot.route))
+        self.connection.finish(self, Answered(response, self.call, self.fast.route))
 
     def failed(self, error: Exception) -> None:
         """Answer with what is said of the error."""
-        self.connection.finish(self, self.connection.paths.failed(self.hot, self.call, self.path, error))
+        self.connection.finish(self, self.connection.paths.failed(self.fast, self.call, self.path, error))
 
 
 class _NobodyWaits:
     def set(self) -> None:
-        """Wake nobody: a hot request is answered once it is whole."""
+        """Wake nobody: a fast request is answered once it is whole."""
 
 
 NOBODY_WAITS: Final = _NobodyWaits()
 
 
-class HotConnection(PatientConnection):
-    """One connection of an application that has hot paths; made by `hot_connection`."""
+class FastPathConnection(TimedConnection):
+    """One connection of an application that has fast paths; made by `fast_connection`."""
 
-    hot_app: ClassVar["FastAPI"]
-    paths: ClassVar[HotPaths]
-    hot_routes: ClassVar[dict[tuple[bytes, bytes], tuple[str, HotRoute]]]
+    fast_app: ClassVar["FastAPI"]
+    paths: ClassVar[FastPaths]
+    fast_routes: ClassVar[dict[tuple[bytes, bytes], tuple[str, FastRoute]]]
     longest_body: ClassVar[int]
-    hot_lines: ClassVar[dict[bytes, tuple[str, HotRoute]]]
+    fast_lines: ClassVar[dict[bytes, tuple[str, FastRoute]]]
     server_headers: ClassVar["ServerHeaders"]
     running: "ApplicationState"
     cycle: Any
@@ -86,7 +86,7 @@ class HotConnection(PatientConnection):
     def connection_made(self, transport: Any) -> None:
         """Begin, with the service as it runs."""
         super().connection_made(transport)
-        self.running = self.hot_app.state.running
+        self.running = self.fast_app.state.running
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in, unless they are one whole request that is refused as it is."""
@@ -94,19 +94,19 @@ class HotConnection(PatientConnection):
             super().data_received(data)
 
     def on_headers_complete(self) -> None:
-        """Take a plain request for a hot path, or leave it to uvicorn."""
-        found = self.hot_routes.get((self.parser.get_method(), self.url))
+        """Take a plain request for a fast path, or leave it to uvicorn."""
+        found = self.fast_routes.get((self.parser.get_method(), self.url))
         if found is None or not self._is_plain():
             super().on_headers_complete()
             return
         self._head_arrives, self._other_bytes = False, None  # the rest is as long as declared
-        path, hot = found
-        self.cycle = self.under_way = HotCycle(self, hot, path)
+        path, fast = found
+        self.cycle = self.under_way = FastCycle(self, fast, path)
 
     def on_body(self, body: bytes) -> None:
         """Collect what was declared."""
         cycle = self.cycle
-        if cycle.__class__ is HotCycle:
+        if cycle.__class__ is FastCycle:
             cycle.chunks.append(body)
         else:
             super().on_body(body)
@@ -114,7 +114,7 @@ class HotConnection(PatientConnection):
     def on_message_complete(self) -> None:
         """Begin to answer."""
         cycle = self.cycle
-        if cycle.__class__ is not HotCycle:
+        if cycle.__class__ is not FastCycle:
             super().on_message_complete()
             return
         self.began_at, cycle.more_body = None, False
@@ -122,17 +122,17 @@ class HotConnection(PatientConnection):
         try:
             admission.enter()
         except OverloadedError as error:
-            refused = self.paths.turn_away(cycle.hot, self.running, cycle.path, self.headers, error, started)
+            refused = self.paths.reject(cycle.fast, self.running, cycle.path, self.headers, error, started)
             self._write(refused, cycle)
             return
-        admitted = self.paths.admit(cycle.hot, self.running, cycle.path, self.headers, started)
+        admitted = self.paths.admit(cycle.fast, self.running, cycle.path, self.headers, started)
         if isinstance(admitted, Answered):
             self.finish(cycle, admitted)
         else:
             cycle.call = admitted
             self._begin(cycle)
 
-    def finish(self, cycle: HotCycle, answered: Answered) -> None:
+    def finish(self, cycle: FastCycle, answered: Answered) -> None:
         """Write the answer to a request that was let in, and take it down."""
         self.running.admission.leave()
         self._write(answered, cycle)
@@ -152,22 +152,22 @@ class HotConnection(PatientConnection):
         return length is not None and length <= self.longest_body
 
     def _refuses_unread(self, data: bytes) -> bool:
-        """Refuse a plain request for a hot path before it is parsed, where nothing else is under way here."""
+        """Refuse a plain request for a fast path before it is parsed, if nothing else is under way here."""
         if not self.is_idle or self.flow.write_paused or self.transport.is_closing():
             return False
         started, read = perf_counter(), read_whole(data)
-        found = None if read is None else self.hot_lines.get(read[0])
+        found = None if read is None else self.fast_lines.get(read[0])
         if read is None or found is None or not self.running.admission.refuses():
             return False
-        path, hot = found
-        self._tell(self.paths.turn_away(hot, self.running, path, read[1], said_overload(), started))
+        path, fast = found
+        self._tell(self.paths.reject(fast, self.running, path, read[1], said_overload(), started))
         return True
 
-    def _begin(self, cycle: HotCycle) -> None:
+    def _begin(self, cycle: FastCycle) -> None:
         """Have the request answered in the loop's next turn where that can be, else by a task."""
-        begin = cycle.hot.begin
+        begin = cycle.fast.begin
         if begin is None:
-            answering = cycle.hot.handler(self.running, self._scope_of(cycle), _receive_of(cycle))
+            answering = cycle.fast.handler(self.running, self._scope_of(cycle), _receive_of(cycle))
         else:
             try:
                 begun = begin(self.running, cycle.call, cycle.body, cycle)
@@ -181,22 +181,22 @@ class HotConnection(PatientConnection):
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def _await(self, cycle: HotCycle, answering: Awaitable[HotResponse]) -> None:
+    async def _await(self, cycle: FastCycle, answering: Awaitable[FastResponse]) -> None:
         answered = None
         try:
-            answered = await self.paths.answer(cycle.hot, cycle.call, cycle.path, answering)
+            answered = await self.paths.answer(cycle.fast, cycle.call, cycle.path, answering)
         finally:
             if answered is None:
                 self.running.admission.leave()
             else:
                 self.finish(cycle, answered)
 
-    def _scope_of(self, cycle: HotCycle) -> Any:
+    def _scope_of(self, cycle: FastCycle) -> Any:
         path, raw = cycle.path, self.url
-        asked = {"app": self.hot_app, "method": "POST", "path": path, "raw_path": raw, "query_string": b""}
+        asked = {"app": self.fast_app, "method": "POST", "path": path, "raw_path": raw, "query_string": b""}
         return self.scope | asked | {CALL: cycle.call}
 
-    def _write(self, answered: Answered, cycle: HotCycle) -> None:
+    def _write(self, answered: Answered, cycle: FastCycle) -> None:
         cycle.response_started = cycle.response_complete = True
         self._tell(answered, heard=not cycle.disconnected, last=not cycle.keep_alive)
 
@@ -209,10 +209,10 @@ class HotConnection(PatientConnection):
             if last:
                 self.transport.close()
         self.on_response_complete()
-        answered.take_down(self.running.observer)
+        answered.record(self.running.observer)
 
 
-def _receive_of(cycle: HotCycle) -> "Receive":
+def _receive_of(cycle: FastCycle) -> "Receive":
     async def receive() -> "Message":
         return {"type": "http.request", "body": cycle.body, "more_body": False}
 
@@ -233,20 +233,20 @@ class ServerHeaders:
         return self._encoded
 
 
-def hot_connection(app: "FastAPI", longest_body: int, most: float = inf) -> type[HotConnection]:
-    """The connections of `app`, whose `state` holds `hot_paths`; longer bodies are left to it to refuse.
+def fast_connection(app: "FastAPI", longest_body: int, most: float = inf) -> type[FastPathConnection]:
+    """The connections of `app`, whose `state` holds `fast_paths`; longer bodies are left to it to refuse.
 
     `most` may be open at once.
     """
-    paths: HotPaths = app.state.hot_paths
-    routes = {(method.encode(), path.encode()): (path, hot) for (method, path), hot in paths.routes.items()}
+    paths: FastPaths = app.state.fast_paths
+    routes = {(method.encode(), path.encode()): (path, fast) for (method, path), fast in paths.routes.items()}
     parts: dict[str, Any] = {
-        "hot_app": app,
+        "fast_app": app,
         "paths": paths,
-        "hot_routes": routes,
-        "hot_lines": {b"%b %b HTTP/1.1" % asked: found for asked, found in routes.items()},
+        "fast_routes": routes,
+        "fast_lines": {b"%b %b HTTP/1.1" % asked: found for asked, found in routes.items()},
         "longest_body": longest_body,
         "most_connections": most,
         "server_headers": ServerHeaders(),
     }
-    return type(HotConnection.__name__, (HotConnection,), parts)
+    return type(FastPathConnection.__name__, (FastPathConnection,), parts)

@@ -1,4 +1,4 @@
-"""Answers the hot paths itself, without FastAPI's machinery; every other request goes on to the application.
+"""Answers the fast paths itself, without FastAPI's machinery; every other request goes on to the application.
 
 Both ways a request is named, checked, counted and, where it fails, answered alike.
 """
@@ -17,15 +17,15 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.access.path_scopes import required_scope
-from inference.application_state import ApplicationState
-from inference.call import Call
 from inference.core.answer import Answer
 from inference.errors import UNEXPECTED, InferenceError, OverloadedError
-from inference.hot_path.micro_batching import Receiver
-from inference.media_type import JSON_ONLY, MediaTypes, require_media_type
+from inference.http.application_state import ApplicationState
+from inference.http.fast_path.response_head import encode_head
+from inference.http.media_type import JSON_ONLY, MediaTypes, require_media_type
+from inference.observability.call import Call
 from inference.observability.observer import RequestObserver, answer_headers
 from inference.observability.request_ids import HEADER, current_request_id
-from inference.response_head import encode_head
+from inference.prediction.micro_batching import Receiver
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ UNKNOWN_ROUTE: Final = "unknown"
 CALL: Final = "roundtrip.call"
 
 
-class HotResponse(msgspec.Struct, frozen=True, gc=False):
-    """What a hot path answers; `answers` are the predictions in it, for figures and logs."""
+class FastResponse(msgspec.Struct, frozen=True, gc=False):
+    """What a fast path answers; `answers` are the predictions in it, for figures and logs."""
 
     status: int
     body: bytes
@@ -50,13 +50,13 @@ class HotResponse(msgspec.Struct, frozen=True, gc=False):
         return [*own, *self.headers]
 
 
-Handler = Callable[[ApplicationState, Scope, Receive], Awaitable[HotResponse]]
-Begin = Callable[[ApplicationState, Call, bytes, Receiver[HotResponse]], Awaitable[HotResponse] | None]
+Handler = Callable[[ApplicationState, Scope, Receive], Awaitable[FastResponse]]
+Begin = Callable[[ApplicationState, Call, bytes, Receiver[FastResponse]], Awaitable[FastResponse] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class HotRoute:
-    """Who answers a hot path, the door and the route that it counts under, and what it reads.
+class FastRoute:
+    """Who answers a fast path, the door and the route that it counts under, and what it reads.
 
     The handler raises `InferenceError` for what it refuses, and finds the call's facts with `call_of`.
     `begin` does the same with a body that is there already: it tells the receiver, or gives what to await.
@@ -70,17 +70,17 @@ class HotRoute:
 
 
 Headers = Sequence[tuple[bytes, bytes]]
-HotRoutes = Mapping[tuple[str, str], HotRoute]
-Refuse = Callable[[str, InferenceError], HotResponse]
+FastRoutes = Mapping[tuple[str, str], FastRoute]
+Refuse = Callable[[str, InferenceError], FastResponse]
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):
-    """A hot path's answer with what is taken down of it; `refusal` is the code of the error it says.
+    """A fast path's answer with what is taken down of it; `refusal` is the code of the error it says.
 
     `head`: status line and headers as HTTP/1.1 sends them, where that is known already.
     """
 
-    response: HotResponse
+    response: FastResponse
     call: Call
     route: str
     refusal: str | None = None
@@ -93,62 +93,62 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
         headers.extend(answer_headers(self.call))
         return headers
 
-    def take_down(self, observer: RequestObserver) -> None:
+    def record(self, observer: RequestObserver) -> None:
         """Count and log the answer, once it is on its way."""
         given = self.response
         observer.answered(self.call, self.route, given.status, given.answers, self.refusal)
 
 
 @dataclass(frozen=True, slots=True)
-class HotPaths:
+class FastPaths:
     """Who answers which method and path; `refuse` is how an error is said where a path asked.
 
     `said` are the refusals in overload, by path and message, with their encoded heads: they have to be cheap,
     and are few.
     """
 
-    routes: HotRoutes
+    routes: FastRoutes
     refuse: Refuse
-    said: dict[tuple[str, str], tuple[HotResponse, bytes]] = field(default_factory=dict)
+    said: dict[tuple[str, str], tuple[FastResponse, bytes]] = field(default_factory=dict)
 
     def admit(
-        self, hot: HotRoute, state: ApplicationState, path: str, headers: Headers, started: float
+        self, fast: FastRoute, state: ApplicationState, path: str, headers: Headers, started: float
     ) -> Call | Answered:
         """The call that a request makes, or the answer that refuses its caller."""
         observer = state.observer
-        trace, named = observer.trace(headers, hot.route, started), observer.id_of(headers)
+        trace, named = observer.trace(headers, fast.route, started), observer.id_of(headers)
         began = perf_counter()
         try:
             caller = state.access.check(headers, "predict")
-            require_media_type(headers, hot.media_types)
+            require_media_type(headers, fast.media_types)
         except Exception as error:
-            return self.failed(hot, Call(started, hot.door, None, named, trace=trace), path, error)
+            return self.failed(fast, Call(started, fast.door, None, named, trace=trace), path, error)
         state.metrics.observe("access", perf_counter() - began)
-        return Call(started, hot.door, caller.id, named, False, trace, "admin" in caller.scopes)
+        return Call(started, fast.door, caller.id, named, False, trace, "admin" in caller.scopes)
 
     async def answer(
-        self, hot: HotRoute, call: Call, path: str, answering: Awaitable[HotResponse]
+        self, fast: FastRoute, call: Call, path: str, answering: Awaitable[FastResponse]
     ) -> Answered | None:
         """Await an answer, whatever happens; `None` where the caller has gone."""
         current_request_id.set(call.request_id)
         try:
-            return Answered(await answering, call, hot.route)
+            return Answered(await answering, call, fast.route)
         except ClientDisconnect:
             return None
         except Exception as error:
-            return self.failed(hot, call, path, error)
+            return self.failed(fast, call, path, error)
 
-    def failed(self, hot: HotRoute, call: Call, path: str, error: Exception) -> Answered:
+    def failed(self, fast: FastRoute, call: Call, path: str, error: Exception) -> Answered:
         """The answer that says an error; one that nobody expects is logged, and not told."""
         if not isinstance(error, InferenceError):
             error = unexpected(error)
         elif call.detailed:
             error = error.in_detail()
-        return Answered(self.refuse(path, error), call, hot.route, error.code)
+        return Answered(self.refuse(path, error), call, fast.route, error.code)
 
-    def turn_away(
+    def reject(
         self,
-        hot: HotRoute,
+        fast: FastRoute,
         state: ApplicationState,
         path: str,
         headers: Headers,
@@ -157,21 +157,21 @@ class HotPaths:
     ) -> Answered:
         """Refuse a request that is not let in, at the least expense."""
         named = state.observer.id_of(headers)
-        call = Call(started, hot.door, request_id=named)
+        call = Call(started, fast.door, request_id=named)
         said, head = self.said.get((path, error.message)) or self._say(path, error)
-        return Answered(said, call, hot.route, error.code, b"%b%b: %b\r\n" % (head, HEADER, named.encode()))
+        return Answered(said, call, fast.route, error.code, b"%b%b: %b\r\n" % (head, HEADER, named.encode()))
 
-    def _say(self, path: str, error: OverloadedError) -> tuple[HotResponse, bytes]:
+    def _say(self, path: str, error: OverloadedError) -> tuple[FastResponse, bytes]:
         said = self.refuse(path, error)
         known = self.said[path, error.message] = said, encode_head(said.status, said.all_headers)
         return known
 
 
-class FrontDoor:
+class FastPathMiddleware:
     """ASGI middleware, the outermost. Paths that no route answers are counted as one."""
 
-    def __init__(self, app: ASGIApp, hot_paths: HotPaths) -> None:
-        self._app, self._hot_paths = app, hot_paths
+    def __init__(self, app: ASGIApp, fast_paths: FastPaths) -> None:
+        self._app, self._hot_paths = app, fast_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or pass it on."""
@@ -180,29 +180,29 @@ class FrontDoor:
             return
         started = perf_counter()
         state: ApplicationState = scope["app"].state.running
-        hot = self._hot_paths.routes.get((scope["method"], scope["path"]))
-        if hot is None:
+        fast = self._hot_paths.routes.get((scope["method"], scope["path"]))
+        if fast is None:
             scope[CALL] = Call(started, "other", request_id=state.observer.identify(scope["headers"]))
             await self._pass_on(state, scope, receive, send)
             return
-        answered = await self._answer(hot, state, scope, receive, started)
+        answered = await self._answer(fast, state, scope, receive, started)
         if answered is not None:
             await _send(answered.response, answered.headers, send)
-            answered.take_down(state.observer)
+            answered.record(state.observer)
 
     async def _answer(
-        self, hot: HotRoute, state: ApplicationState, scope: Scope, receive: Receive, started: float
+        self, fast: FastRoute, state: ApplicationState, scope: Scope, receive: Receive, started: float
     ) -> Answered | None:
         paths, path, headers = self._hot_paths, scope["path"], scope["headers"]
         try:
             with state.admission:
-                admitted = paths.admit(hot, state, path, headers, started)
+                admitted = paths.admit(fast, state, path, headers, started)
                 if isinstance(admitted, Answered):
                     return admitted
                 scope[CALL] = admitted
-                return await paths.answer(hot, admitted, path, hot.handler(state, scope, receive))
+                return await paths.answer(fast, admitted, path, fast.handler(state, scope, receive))
         except OverloadedError as error:
-            return paths.turn_away(hot, state, path, headers, error, started)
+            return paths.reject(fast, state, path, headers, error, started)
 
     async def _pass_on(self, state: ApplicationState, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
@@ -233,30 +233,30 @@ class FrontDoor:
             await _send(failed, failed.all_headers, send_noted)
 
 
-async def answer_through(request: Request, hot: HotRoute) -> Response:
-    """Answer a hot route's request that came through FastAPI, such as below a mounted path.
+async def answer_through(request: Request, fast: FastRoute) -> Response:
+    """Answer a fast route's request that came through FastAPI, such as below a mounted path.
 
     Raises:
         InferenceError: what the handler raises, for the application to answer.
     """
     state: ApplicationState = request.app.state.running
-    require_media_type(request.scope["headers"], hot.media_types)
-    request.scope[CALL] = replace(call_of(request.scope), door=hot.door)
-    return to_response(await hot.handler(state, request.scope, request.receive))
+    require_media_type(request.scope["headers"], fast.media_types)
+    request.scope[CALL] = replace(call_of(request.scope), door=fast.door)
+    return to_response(await fast.handler(state, request.scope, request.receive))
 
 
-def to_response(answered: HotResponse) -> Response:
+def to_response(answered: FastResponse) -> Response:
     """The same answer as Starlette sends it."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answered.headers}
     return Response(answered.body, answered.status, headers, answered.content_type.decode("latin-1"))
 
 
-def own_refusal(error: InferenceError) -> HotResponse:
+def own_refusal(error: InferenceError) -> FastResponse:
     """The error as this service's own paths say it."""
     headers = [
         (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in error.headers.items()
     ]
-    return HotResponse(error.status, error.document().model_dump_json().encode(), headers=headers)
+    return FastResponse(error.status, error.document().model_dump_json().encode(), headers=headers)
 
 
 def call_of(scope: Scope) -> Call:
@@ -277,6 +277,6 @@ def _admission(state: ApplicationState, scope: Scope) -> AbstractContextManager[
     return state.admission if asks else nullcontext()
 
 
-async def _send(given: HotResponse, headers: Sequence[tuple[bytes, bytes]], send: Send) -> None:
+async def _send(given: FastResponse, headers: Sequence[tuple[bytes, bytes]], send: Send) -> None:
     await send({"type": "http.response.start", "status": given.status, "headers": headers})
     await send({"type": "http.response.body", "body": given.body})

@@ -7,13 +7,13 @@ from typing import Any, Final
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI, Request
 
-from inference.admission.bounded_threads import BoundedThreads
-from inference.application_state import state_of
-from inference.body import read_request_body
 from inference.errors import ErrorDocument
-from inference.event_intake import EventIntake
-from inference.media_type import JSON_ONLY, require_media_type
-from inference.responses import Document, describe_refusals
+from inference.events.intake import EventIntake
+from inference.http.application_state import state_of
+from inference.http.body import read_request_body
+from inference.http.media_type import JSON_ONLY, require_media_type
+from inference.http.responses import Document, describe_refusals
+from inference.prediction.bounded_threads import BoundedThreads
 
 REFUSALS: Final = {
     400: "The body is no JSON, or no gzip though it says so.",
@@ -68,7 +68,7 @@ async def create_events(request: Request) -> ReceiptDocument:
     state, threads = state_of(request), request.app.state.event_threads
     require_media_type(request.scope["headers"], JSON_ONLY)
     body = await read_request_body(state, request.scope, request.receive)
-    with state.admission.apart(1):
+    with state.admission.outside_turns(1):
         receipt = await threads.run(_intake(request).take, body)
     return ReceiptDocument(accepted=receipt.accepted, duplicates=receipt.duplicates)
 

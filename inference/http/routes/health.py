@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, Request
 
-from inference.application_state import state_of
 from inference.errors import ErrorDocument
-from inference.health_warnings import list_warnings
-from inference.responses import LiveDocument, ReadyDocument, describe_refusals
+from inference.http.application_state import state_of
+from inference.http.health_warnings import list_warnings
+from inference.http.responses import LiveDocument, ReadyDocument, describe_refusals
 
 router = APIRouter(prefix="/health", tags=["health"])
 

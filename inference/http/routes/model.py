@@ -2,19 +2,19 @@
 
 from fastapi import APIRouter, Request
 
-from inference.application_state import state_of
 from inference.errors import ErrorDocument
-from inference.health_warnings import NOT_FOLLOWED
-from inference.model_follower import ModelFollower
-from inference.prediction_log.schema import SCHEMA_VERSION
-from inference.responses import (
+from inference.http.application_state import state_of
+from inference.http.health_warnings import NOT_FOLLOWED
+from inference.http.responses import (
     API_VERSION,
     FollowerDocument,
     ModelDocument,
     SchemaVersions,
     describe_refusals,
 )
-from inference.served_model import ServedModel
+from inference.prediction_log.schema import SCHEMA_VERSION
+from inference.serving.model_follower import ModelFollower
+from inference.serving.served_model import ServedModel
 
 router = APIRouter(prefix="/v1", tags=["model"])
 

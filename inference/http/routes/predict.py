@@ -1,4 +1,4 @@
-"""`POST /v1/predict`: answered at the front door, since it is the hot route; declared here for OpenAPI."""
+"""`POST /v1/predict`: answered on the fast path; declared here for OpenAPI."""
 
 from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
@@ -11,16 +11,16 @@ from fastapi import APIRouter, Query, Request, Response
 from msgspec.structs import replace
 from starlette.types import Receive, Scope
 
-from inference.application_state import ApplicationState
-from inference.body import read_request_body
-from inference.call import Call
 from inference.core.answer import Answer
 from inference.errors import ErrorDocument, ErrorItem, InvalidRequestError, TooManyItemsError
-from inference.front_door import HotResponse, HotRoute, answer_through, call_of
-from inference.hot_path.micro_batching import Receiver
-from inference.request_schema import Question
-from inference.responses import PredictionsDocument, Responses, describe_refusals
-from inference.serving_set import ServingSet
+from inference.http.application_state import ApplicationState
+from inference.http.body import read_request_body
+from inference.http.fast_path.middleware import FastResponse, FastRoute, answer_through, call_of
+from inference.http.responses import PredictionsDocument, Responses, describe_refusals
+from inference.observability.call import Call
+from inference.prediction.micro_batching import Receiver
+from inference.requests.schema import Question
+from inference.serving.serving_set import ServingSet
 
 router = APIRouter(prefix="/v1", tags=["predictions"])
 PATH: Final = "/v1/predict"
@@ -43,7 +43,7 @@ FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 _encode = msgspec.json.Encoder().encode
 
 
-async def answer_predictions(state: ApplicationState, scope: Scope, receive: Receive) -> HotResponse:
+async def answer_predictions(state: ApplicationState, scope: Scope, receive: Receive) -> FastResponse:
     """Predict for one or many instances.
 
     Raises:
@@ -64,8 +64,8 @@ async def answer_predictions(state: ApplicationState, scope: Scope, receive: Rec
 
 
 def begin_predictions(
-    state: ApplicationState, call: Call, body: bytes, receiver: Receiver[HotResponse]
-) -> Awaitable[HotResponse] | None:
+    state: ApplicationState, call: Call, body: bytes, receiver: Receiver[FastResponse]
+) -> Awaitable[FastResponse] | None:
     """Predict for one or many instances whose body is there, without a task where that can be.
 
     Raises:
@@ -78,7 +78,7 @@ def begin_predictions(
     return _predict(state, call, questions, serving)
 
 
-HOT: Final = HotRoute(answer_predictions, door="predict", route=PATH, begin=begin_predictions)
+FAST_ROUTE: Final = FastRoute(answer_predictions, door="predict", route=PATH, begin=begin_predictions)
 
 
 class AnswersReceiver:
@@ -86,7 +86,7 @@ class AnswersReceiver:
 
     __slots__ = ("_receiver", "failed")
 
-    def __init__(self, receiver: Receiver[HotResponse]) -> None:
+    def __init__(self, receiver: Receiver[FastResponse]) -> None:
         self._receiver, self.failed = receiver, receiver.failed
 
     @property
@@ -99,10 +99,10 @@ class AnswersReceiver:
         self._receiver.answered(respond(answers))
 
 
-def respond(answers: Sequence[Answer]) -> HotResponse:
+def respond(answers: Sequence[Answer]) -> FastResponse:
     """The document of the answers."""
     degraded = True in [answer.degraded for answer in answers]
-    return HotResponse(200, _encode({"predictions": answers, "degraded": degraded}), answers=answers)
+    return FastResponse(200, _encode({"predictions": answers, "degraded": degraded}), answers=answers)
 
 
 def _decode(state: ApplicationState, call: Call, body: bytes, serving: ServingSet | None) -> list[Question]:
@@ -118,7 +118,7 @@ def _decode(state: ApplicationState, call: Call, body: bytes, serving: ServingSe
 
 async def _predict(
     state: ApplicationState, call: Call, questions: Sequence[Question], serving: ServingSet | None
-) -> HotResponse:
+) -> FastResponse:
     return respond(await state.service.predict(questions, call, serving))
 
 
@@ -146,4 +146,4 @@ async def create_predictions(
     explain: Annotated[bool, Query(description="Whether each answer carries its reasons.")] = False,  # noqa: ARG001
 ) -> Response:
     """Predict for one or many instances. What is answered is in the prediction log before it is answered."""
-    return await answer_through(request, HOT)
+    return await answer_through(request, FAST_ROUTE)

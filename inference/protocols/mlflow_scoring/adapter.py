@@ -5,17 +5,17 @@ from datetime import UTC, datetime
 from email.message import Message
 from typing import Final
 
-from inference.application_state import ApplicationState
-from inference.call import Call
 from inference.errors import InferenceError, UnsupportedMediaTypeError
-from inference.front_door import HotResponse
-from inference.media_type import MediaTypes
-from inference.protocols.door import Asked, json_answer, json_refusal
+from inference.http.application_state import ApplicationState
+from inference.http.fast_path.middleware import FastResponse
+from inference.http.media_type import MediaTypes
+from inference.observability.call import Call
+from inference.protocols.adapter import InferenceRequest, json_answer, json_refusal
 from inference.protocols.errors import one_message
+from inference.protocols.inference_requests import read_questions
 from inference.protocols.mlflow_scoring.csv_frame import read_csv
 from inference.protocols.mlflow_scoring.json_frame import read_json
-from inference.protocols.questions import read_questions
-from inference.protocols.served_address import addressed_model, signatures_of
+from inference.protocols.served_name import addressed_model, signatures_of
 from inference.protocols.signatures import Signatures
 from inference.protocols.table import Table
 
@@ -36,29 +36,29 @@ ERROR_CODES: Final = {
 OTHER_ERROR: Final = "BAD_REQUEST"
 
 
-class MlflowDoor:
+class MlflowAdapter:
     """MLflow's scoring call."""
 
     name: Final = "mlflow"
     media_types: Final[MediaTypes] = frozenset(map(str.encode, READERS))
 
-    async def predict(self, state: ApplicationState, asked: Asked, call: Call) -> HotResponse:
+    async def predict(self, state: ApplicationState, request: InferenceRequest, call: Call) -> FastResponse:
         """Answer a scoring request."""
-        signatures = signatures_of(state, addressed_model(state, asked.address))
-        read = _reader(asked.headers.get("content-type", ""))
+        signatures = signatures_of(state, addressed_model(state, request.address))
+        read = _reader(request.headers.get("content-type", ""))
         with state.metrics.timed("decode", call.trace):
-            table = read(asked.body, signatures, state.settings.max_items)
+            table = read(request.body, signatures, state.settings.max_items)
             questions = read_questions(table, signatures, state.schema, datetime.now(UTC))
         answers = await state.service.predict(questions, call)
         return json_answer({"predictions": [answer.prediction for answer in answers]}, answers)
 
-    def refuse(self, error: InferenceError) -> HotResponse:
+    def refuse(self, error: InferenceError) -> FastResponse:
         """MLflow's error document."""
         code = ERROR_CODES.get(error.status, OTHER_ERROR)
         return json_refusal(error, {"error_code": code, "message": one_message(error)})
 
 
-MLFLOW: Final = MlflowDoor()
+MLFLOW: Final = MlflowAdapter()
 
 
 def _reader(content_type: str) -> Callable[[bytes, Signatures, int], Table]:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from inference.errors import InvalidRequestError
-from inference.json_object import read_object, without_nulls
 from inference.protocols.errors import UnsupportedOperationError
 from inference.protocols.signatures import Signatures
 from inference.protocols.table import (
@@ -15,6 +14,7 @@ from inference.protocols.table import (
     table_of_object,
     table_of_records,
 )
+from inference.requests.json_object import read_object, without_nulls
 
 SPLIT, RECORDS = "dataframe_split", "dataframe_records"
 INPUTS, INSTANCES, PARAMS = "inputs", "instances", "params"

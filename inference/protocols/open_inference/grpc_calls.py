@@ -13,10 +13,10 @@ from grpc.aio import ServicerContext
 from msgspec.structs import replace
 
 from inference.access.caller import NOBODY, Scope
-from inference.application_state import ApplicationState
-from inference.call import Call
 from inference.core.answer import Answer
 from inference.errors import UNEXPECTED, InferenceError, MalformedBodyError
+from inference.http.application_state import ApplicationState
+from inference.observability.call import Call
 from inference.protocols.errors import one_message
 from inference.protocols.open_inference.grpc_reading import FRAME_BYTES, read_message
 
@@ -136,7 +136,7 @@ class CallHandler:
             return b""
         settings, admission = self._state.settings, self._state.admission
         seconds = settings.receive_seconds if self.rpc.scope else STRANGERS_SECONDS
-        with admission.apart(1) if self.rpc.admitted else nullcontext():
+        with admission.outside_turns(1) if self.rpc.admitted else nullcontext():
             return await read_message(context, seconds, settings.max_body_bytes + FRAME_BYTES)
 
     def _parse(self, body: bytes) -> Any:

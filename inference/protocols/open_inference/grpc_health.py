@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import grpc
 
-from inference.application_state import ApplicationState
-from inference.call import Call
+from inference.http.application_state import ApplicationState
+from inference.observability.call import Call
 from inference.protocols.errors import UnknownServiceError
 from inference.protocols.open_inference.grpc_calls import Reply, Rpc, handler_of
 from inference.protocols.open_inference.grpc_messages import SERVICE, health_classes

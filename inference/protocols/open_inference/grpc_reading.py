@@ -5,8 +5,8 @@ from typing import Final, cast
 
 from grpc import aio
 
-from inference.content_coding import unpack
 from inference.errors import MalformedBodyError
+from inference.http.content_coding import unpack
 from inference.protocols.errors import TooSlowError
 
 # What the other parts of a message may take besides the body that the same limit allows over HTTP.

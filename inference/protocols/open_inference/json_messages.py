@@ -8,8 +8,7 @@ import msgspec
 
 from inference.core.answer import Answer
 from inference.errors import InvalidRequestError, MalformedBodyError
-from inference.front_door import JSON
-from inference.json_object import read_object, without_nulls
+from inference.http.fast_path.middleware import JSON
 from inference.protocols.open_inference.infer_request import (
     InferLimits,
     InferRequest,
@@ -29,6 +28,7 @@ from inference.protocols.open_inference.outputs import (
 )
 from inference.protocols.open_inference.tensors import TensorHead, from_list, from_raw
 from inference.protocols.table import Column
+from inference.requests.json_object import read_object, without_nulls
 
 HEADER_LENGTH: Final = "Inference-Header-Content-Length"
 OCTETS: Final = b"application/octet-stream"

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from inference.application_state import state_of
+from inference.http.application_state import state_of
+from inference.http.responses import Responses, describe_refusals
 from inference.protocols.documents import (
     ROW_REFUSALS,
     ErrorTextDocument,
@@ -17,12 +18,11 @@ from inference.protocols.documents import (
     ServerMetadataDocument,
     ServerReadyDocument,
 )
-from inference.protocols.http_answer import address_of, answer_request, described
+from inference.protocols.http_response import address_of, answer_request, described
 from inference.protocols.open_inference.grpc_server import grpc_port
-from inference.protocols.open_inference.http_door import OPEN_INFERENCE
+from inference.protocols.open_inference.http_adapter import OPEN_INFERENCE
 from inference.protocols.open_inference.metadata import model_metadata, server_metadata
-from inference.protocols.served_address import addressed_model
-from inference.responses import Responses, describe_refusals
+from inference.protocols.served_name import addressed_model
 
 
 @asynccontextmanager

@@ -10,50 +10,50 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from inference.application_state import ApplicationState
-from inference.call import Call
 from inference.errors import InferenceError, InvalidRequestError
-from inference.front_door import HotResponse
-from inference.json_object import read_object
-from inference.media_type import JSON_ONLY, UNNAMED, MediaTypes
-from inference.protocols.door import Asked, json_answer, json_refusal
+from inference.http.application_state import ApplicationState
+from inference.http.fast_path.middleware import FastResponse
+from inference.http.media_type import JSON_ONLY, UNNAMED, MediaTypes
+from inference.observability.call import Call
+from inference.protocols.adapter import InferenceRequest, json_answer, json_refusal
 from inference.protocols.errors import one_message
-from inference.protocols.questions import read_questions
-from inference.protocols.served_address import addressed_model, require_version, signatures_of
+from inference.protocols.inference_requests import read_questions
+from inference.protocols.served_name import addressed_model, require_version, signatures_of
 from inference.protocols.signatures import GIVEN
 from inference.protocols.table import Column, Table, table_of_object, table_of_records
+from inference.requests.json_object import read_object
 
 DEFAULT_SIGNATURE: Final = "serving_default"
 ROWS, COLUMNS, SIGNATURE = "instances", "inputs", "signature_name"
 ANSWERED: Final = {ROWS: "predictions", COLUMNS: "outputs"}
 
 
-class TensorFlowServingDoor:
+class TensorFlowServingAdapter:
     """TensorFlow Serving's predict call."""
 
     name: Final = "tensorflow_serving"
     media_types: Final[MediaTypes] = JSON_ONLY | {UNNAMED}
 
-    async def predict(self, state: ApplicationState, asked: Asked, call: Call) -> HotResponse:
+    async def predict(self, state: ApplicationState, request: InferenceRequest, call: Call) -> FastResponse:
         """Answer a predict request."""
-        signatures = signatures_of(state, addressed_model(state, asked.address))
+        signatures = signatures_of(state, addressed_model(state, request.address))
         with state.metrics.timed("decode", call.trace):
-            document = read_object(asked.body)
+            document = read_object(request.body)
             form = _form(document)
             table = _read_table(document[form], form, signatures.known, state.settings.max_items)
             questions = read_questions(
                 table, signatures, state.schema, datetime.now(UTC), _signature(document.get(SIGNATURE))
             )
-        require_version(state, asked.address, questions)
+        require_version(state, request.address, questions)
         answers = await state.service.predict(questions, call)
         return json_answer({ANSWERED[form]: [answer.prediction for answer in answers]}, answers)
 
-    def refuse(self, error: InferenceError) -> HotResponse:
+    def refuse(self, error: InferenceError) -> FastResponse:
         """TensorFlow Serving's error document."""
         return json_refusal(error, {"error": one_message(error)})
 
 
-TENSORFLOW_SERVING: Final = TensorFlowServingDoor()
+TENSORFLOW_SERVING: Final = TensorFlowServingAdapter()
 
 
 def _form(document: dict[str, Any]) -> str:

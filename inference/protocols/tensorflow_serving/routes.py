@@ -4,7 +4,8 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from inference.application_state import state_of
+from inference.http.application_state import state_of
+from inference.http.responses import Responses, describe_refusals
 from inference.protocols.documents import (
     ROW_REFUSALS,
     ColumnPredictionsDocument,
@@ -12,11 +13,10 @@ from inference.protocols.documents import (
     RowPredictionsDocument,
 )
 from inference.protocols.errors import UnsupportedOperationError
-from inference.protocols.http_answer import address_of, answer_request, described
-from inference.protocols.served_address import addressed_model, signatures_of
+from inference.protocols.http_response import address_of, answer_request, described
+from inference.protocols.served_name import addressed_model, signatures_of
+from inference.protocols.tensorflow_serving.adapter import TENSORFLOW_SERVING
 from inference.protocols.tensorflow_serving.description import model_metadata, model_status
-from inference.protocols.tensorflow_serving.door import TENSORFLOW_SERVING
-from inference.responses import Responses, describe_refusals
 
 router = APIRouter(prefix="/v1/models", tags=["tensorflow serving"])
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from contracts.problem import Problem, ProblemError
 from inference.errors import InferenceError
-from inference.feature_rows import FeatureRow, ModelInputs
-from inference.hot_path.given_features import GivenFeaturesError
-from inference.hot_path.typed_request import TypedRequest
-from inference.request_limits import EARLIEST, INSTANCES, LATEST, LONGEST_ID, LONGEST_TEXT, RESERVED
-from inference.request_schema import RequestSchema
+from inference.requests.feature_rows import FeatureRow, ModelInputs
+from inference.requests.given_features import GivenFeaturesError
+from inference.requests.limits import EARLIEST, INSTANCES, LATEST, LONGEST_ID, LONGEST_TEXT, RESERVED
+from inference.requests.schema import RequestSchema
+from inference.requests.typed_request import TypedRequest
 from tests.inference.bundles import COLUMNS
 from tests.inference.parking import PROBLEM
-from tests.inference.test_hot_path_given import GIVEN
+from tests.inference.test_fast_path_given import GIVEN
 from tests.inference.world import instance
 
 MOST_ITEMS = 3

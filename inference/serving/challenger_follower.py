@@ -14,8 +14,8 @@ from contracts.registry import Deployment, ModelVersionRef
 from inference.rollout.actions import end
 from inference.rollout.errors import NoRolloutError
 from inference.rollout.record import Rollout, current_rollout
-from inference.served_model import ServedModel, load_model
-from inference.serving_set import ServingSet
+from inference.serving.served_model import ServedModel, load_model
+from inference.serving.serving_set import ServingSet
 from inference.settings import InferenceSettings
 
 logger = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from inference.errors import ErrorDocument
-from inference.hot_path.given_features import LARGEST
 from inference.prediction_log.reader import read_predictions
-from inference.request_limits import FEATURES, LONGEST_TEXT
+from inference.requests.given_features import LARGEST
+from inference.requests.limits import FEATURES, LONGEST_TEXT
 from inference.settings import InferenceSettings
 from tests.inference.bundles import COLUMNS
 from tests.inference.parking import PROBLEM

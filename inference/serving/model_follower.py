@@ -11,10 +11,10 @@ from contracts.problem import Problem
 from contracts.registry import Deployment, ModelVersionRef, deployed
 from contracts.registry_changes import RegistryChanges
 from inference.errors import NoModelError
-from inference.last_deployment import LastDeployment
-from inference.rollout.following import ChallengerFollower
-from inference.served_model import ServedModel, load_model
-from inference.serving_set import ServingSet
+from inference.serving.challenger_follower import ChallengerFollower
+from inference.serving.last_deployment import LastDeployment
+from inference.serving.served_model import ServedModel, load_model
+from inference.serving.serving_set import ServingSet
 from inference.settings import InferenceSettings
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""A connection answers plain requests for hot paths itself, and in every other way as uvicorn's would."""
+"""A connection answers plain requests for fast paths itself, and in every other way as uvicorn's would."""
 
 import json
 import logging
@@ -14,12 +14,12 @@ import httpx
 import pytest
 import uvicorn
 
-from inference.access.patient_connection import MOST_WAITING, PatientConnection, close_slow_callers
-from inference.admission.admission import UNDISPUTED
-from inference.response_head import encode_head
+from inference.http.fast_path.response_head import encode_head
+from inference.http.timeouts import MOST_WAITING, TimedConnection, close_slow_callers
+from inference.prediction.admission import UNDISPUTED
 from inference.server import AnnouncedServer, take_port
 from tests.inference.running import wait_until
-from tests.inference.test_hot_path_given import GIVEN
+from tests.inference.test_fast_path_given import GIVEN
 from tests.inference.world import instance
 
 Answer = tuple[int, dict[str, str], Any]
@@ -105,10 +105,10 @@ def test_what_is_not_plain_is_answered_alike(connection: socket.socket) -> None:
     connection.sendall(request(chunked, b"transfer-encoding: chunked"))
     (_, headers, plain), *_ = read_answers(connection, 1)
     connection.sendall(request(body("chunked")))
-    (_, hot_headers, hot), *_ = read_answers(connection, 1)
+    (_, fast_headers, fast), *_ = read_answers(connection, 1)
 
-    assert hot == plain
-    assert hot_headers.keys() == headers.keys()
+    assert fast == plain
+    assert fast_headers.keys() == headers.keys()
 
 
 def test_an_expected_go_ahead_is_given(connection: socket.socket) -> None:
@@ -202,7 +202,7 @@ def test_requests_behind_an_answer_that_is_not_read_are_dropped_without_a_word(
         await send({"type": "http.response.body", "body": answer})
         ended.append(scope["path"])
 
-    config = uvicorn.Config(app, http=PatientConnection, loop="uvloop", lifespan="off", log_config=None)
+    config = uvicorn.Config(app, http=TimedConnection, loop="uvloop", lifespan="off", log_config=None)
     server = AnnouncedServer(config, "Serving", patience=0.0)
     logging.getLogger("uvicorn.error").addHandler(caplog.handler)
     with take_port("127.0.0.1", 0) as listening, socket.socket() as caller:
@@ -240,7 +240,7 @@ def test_a_prediction_is_counted_though_its_connection_was_closed_meanwhile(
 
 
 def test_an_idle_connection_is_closed_in_its_time() -> None:
-    connection = PatientConnection.__new__(PatientConnection)
+    connection = TimedConnection.__new__(TimedConnection)
     closed: list[bool] = []
     connection.began_at, connection.idle_since, connection.timeout_keep_alive = None, 100.0, 75
     connection.transport = SimpleNamespace(is_closing=lambda: False)  # type: ignore[assignment]

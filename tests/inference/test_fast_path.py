@@ -1,4 +1,4 @@
-"""The front door answers as the application behind it does, and keeps what comes together apart."""
+"""The fast path answers as the application behind it does, and keeps what comes together apart."""
 
 import asyncio
 import math
@@ -21,7 +21,7 @@ from inference.prediction_log.reader import read_predictions
 from inference.settings import InferenceSettings
 from tests.inference.bundles import LogModel
 from tests.inference.running import SAYS_JSON, running_server, wait_until
-from tests.inference.test_hot_path_given import given
+from tests.inference.test_fast_path_given import given
 from tests.inference.world import NOON, add_model, add_version, instance, set_champion, world_settings
 
 MOUNTED = "/models"
@@ -39,7 +39,7 @@ BODIES: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def module_settings(built_world: Path, tmp_path_factory: pytest.TempPathFactory) -> InferenceSettings:
-    var = tmp_path_factory.mktemp("hot") / "var"
+    var = tmp_path_factory.mktemp("fast") / "var"
     shutil.copytree(built_world, var)
     settings = world_settings(var, max_items=10, max_explained_items=3, max_body_bytes=LARGEST_BODY)
     set_champion(settings, add_version(settings, 1.0))
@@ -48,7 +48,7 @@ def module_settings(built_world: Path, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def both_ways(module_settings: InferenceSettings) -> Iterator[TestClient]:
-    """One application at the root, where hot paths are known, and mounted, where they reach FastAPI."""
+    """One application at the root, where fast paths are known, and mounted, where they reach FastAPI."""
     app = create_app(module_settings)
     lifespan: Any = app.router.lifespan_context
     outer = Starlette(routes=[Mount(MOUNTED, app), Mount("", app)], lifespan=lambda _: lifespan(app))
@@ -69,19 +69,19 @@ def requests_counted(client: Any) -> dict[tuple[str, ...], float]:
 
 @pytest.mark.parametrize("body", BODIES)
 def test_both_ways_answer_alike(both_ways: TestClient, body: str) -> None:
-    hot, mounted = (both_ways.post(f"{root}/v1/predict", json=BODIES[body]) for root in ("", MOUNTED))
+    fast, mounted = (both_ways.post(f"{root}/v1/predict", json=BODIES[body]) for root in ("", MOUNTED))
 
-    assert hot.status_code == mounted.status_code
-    assert hot.json() == mounted.json()
-    assert hot.headers["content-type"] == mounted.headers["content-type"] == "application/json"
+    assert fast.status_code == mounted.status_code
+    assert fast.json() == mounted.json()
+    assert fast.headers["content-type"] == mounted.headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize("content", [b"{", b"x" * (LARGEST_BODY + 1)])
 def test_both_ways_refuse_the_same_bodies(both_ways: TestClient, content: bytes) -> None:
-    hot, mounted = (both_ways.post(f"{root}/v1/predict", content=content) for root in ("", MOUNTED))
+    fast, mounted = (both_ways.post(f"{root}/v1/predict", content=content) for root in ("", MOUNTED))
 
-    assert hot.status_code == mounted.status_code in (400, 413)
-    assert hot.json() == mounted.json()
+    assert fast.status_code == mounted.status_code in (400, 413)
+    assert fast.json() == mounted.json()
 
 
 def test_both_ways_are_counted_as_one_route_and_unknown_paths_as_one(both_ways: TestClient) -> None:

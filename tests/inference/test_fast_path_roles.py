@@ -11,27 +11,27 @@ import pytest
 from msgspec.structs import replace
 
 from contracts.registry import version_ref
-from inference.admission.admission import Admission
-from inference.call import Call
 from inference.core.answer import Answer
 from inference.errors import ExplanationUnavailableError, InvalidRequestError, ScoringError
-from inference.hot_path import shadow_scoring
-from inference.model_follower import ModelFollower
+from inference.observability.call import Call
 from inference.observability.cost import Prices
 from inference.observability.metrics import ServiceMetrics
+from inference.prediction import shadow_scoring
+from inference.prediction.admission import Admission
+from inference.prediction.service import PredictionService
 from inference.prediction_log.reader import read_predictions, read_shadows
 from inference.prediction_log.schema import log_folder
 from inference.prediction_log.writer import PredictionLog
-from inference.prediction_service import PredictionService
-from inference.request_schema import Question
+from inference.requests.schema import Question
 from inference.rollout.split import Mode, Split
-from inference.served_model import ServedModel, load_model
-from inference.serving_set import ServingSet
+from inference.serving.model_follower import ModelFollower
+from inference.serving.served_model import ServedModel, load_model
+from inference.serving.serving_set import ServingSet
 from inference.settings import InferenceSettings
 from tests.inference.bundles import COLUMNS, LevelModel, LogModel
 from tests.inference.parking import PROBLEM
 from tests.inference.running import PATIENCE, wait_until
-from tests.inference.test_hot_path_given import GIVEN
+from tests.inference.test_fast_path_given import GIVEN
 from tests.inference.world import NOON, add_model
 
 TOMORROW = datetime(2100, 1, 1, tzinfo=UTC)
