@@ -1,0 +1,1 @@
+"""The monitor as a server: its HTTP API and what Prometheus scrapes."""
