@@ -17,7 +17,7 @@ from features.offline.historical import historical_features
 from features.online.feed import OnlineFeed
 from features.repository.feature_store import open_store
 from inference.prediction_log.reader import read_predictions
-from monitoring.ml.decisions import Decision
+from monitoring.ml.decisions.record import Decision
 from monitoring.ml.monitor import Monitor
 from monitoring.ml.settings import MonitoringSettings
 from tests.inference.running import running_server, wait_until

@@ -25,7 +25,7 @@ from features.instants import BEGINNING
 from features.offline.historical import historical_features
 from features.online.feed import OnlineFeed
 from features.repository.feature_store import open_store
-from monitoring.ml.trigger import request_training
+from monitoring.ml.decisions.trigger import request_training
 
 END = pd.Timestamp("2200-01-01", tz="UTC")
 

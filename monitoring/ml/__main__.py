@@ -9,8 +9,8 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from contracts.problem import ProblemError, load_problem
 from features.command_line import run_commands
-from monitoring.ml.app import KNOWN_ERRORS
 from monitoring.ml.monitor import Monitor
+from monitoring.ml.server.app import KNOWN_ERRORS
 from monitoring.ml.settings import MonitoringSettings
 
 app = typer.Typer(help="Watch the served model and ask for retraining when it drifts.", no_args_is_help=True)
@@ -25,7 +25,7 @@ def serve_command(
     """Run the long-lived monitor: HTTP API, reports in the background, figures for Prometheus."""
     from inference.access.errors import AccessConfigurationError
     from inference.errors import PortTakenError
-    from monitoring.ml.server import serve
+    from monitoring.ml.server.server import serve
 
     given = {"monitor_host": host, "monitor_port": port}
     settings = MonitoringSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
@@ -71,8 +71,8 @@ def feature_drift_command(
     rows: Annotated[int, typer.Option(min=100, help="Examples looked at per week, at most.")] = 1_000,
 ) -> None:
     """Print how each feature moved from week to week, worst first; write history and heat map."""
-    from monitoring.ml.feature_drift import measure_weekly_drift
-    from monitoring.ml.feature_drift_report import show_weekly_drift, write_weekly_drift
+    from monitoring.ml.drift.feature_drift import measure_weekly_drift
+    from monitoring.ml.drift.feature_drift_report import show_weekly_drift, write_weekly_drift
 
     settings, first, last = MonitoringSettings(), _parse(start), _parse(end)
     try:

@@ -11,15 +11,15 @@ from filelock import FileLock
 
 from contracts.problem import Problem, load_problem
 from features.instants import EPOCH
-from monitoring.ml.champion import ChampionReference
-from monitoring.ml.decisions import Decision, DecisionLog
+from monitoring.ml.decisions.policy import Verdict, decide
+from monitoring.ml.decisions.record import Decision, DecisionLog
+from monitoring.ml.decisions.trigger import request_training
 from monitoring.ml.errors import TriggerError, WindowNotEndedError, WindowOutOfRangeError
 from monitoring.ml.observation import Observation, observe
-from monitoring.ml.policy import Verdict, decide
-from monitoring.ml.rendering import ReportWriter
-from monitoring.ml.report_queue import ReportQueue
+from monitoring.ml.reports.rendering import ReportWriter
+from monitoring.ml.reports.report_queue import ReportQueue
 from monitoring.ml.settings import MonitoringSettings
-from monitoring.ml.trigger import request_training
+from monitoring.ml.windows.champion import ChampionReference
 
 
 class Monitor:

@@ -9,20 +9,20 @@ from contracts.problem import Problem
 from features.contract import read_labels
 from inference.prediction_log.label_join import LABEL, join_labels
 from inference.prediction_log.reader import read_predictions
-from monitoring.ml.champion import Champion
-from monitoring.ml.drift import comparable_columns, missing_share_rise
-from monitoring.ml.labels import (
+from monitoring.ml.decisions.signals import Signal, data_signals, drift_signals, quality_signals
+from monitoring.ml.drift.stability_index import comparable_columns, missing_share_rise
+from monitoring.ml.drift.window_reports import PREDICTION, Compared, WindowReports, WindowSamples
+from monitoring.ml.settings import MonitoringSettings
+from monitoring.ml.windows.champion import Champion
+from monitoring.ml.windows.labels import (
     Coverage,
     Window,
     measure_coverage,
     newly_labelled,
     span_to_read,
 )
-from monitoring.ml.quality import Quality, measure_quality
-from monitoring.ml.reports import PREDICTION, Compared, WindowReports, WindowSamples
-from monitoring.ml.sampling import as_typed, logged_features, sample_rows
-from monitoring.ml.settings import MonitoringSettings
-from monitoring.ml.signals import Signal, data_signals, drift_signals, quality_signals
+from monitoring.ml.windows.quality import Quality, measure_quality
+from monitoring.ml.windows.sampling import as_typed, logged_features, sample_rows
 
 
 @dataclass(frozen=True)

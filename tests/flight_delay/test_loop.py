@@ -16,8 +16,8 @@ from experiments.replay.record import Retraining, WeekRecord
 from experiments.settings import ReplaySettings
 from features.settings import REPOSITORY
 from inference.prediction_log.reader import read_predictions
-from monitoring.ml.decisions import DecisionLog
-from monitoring.ml.workspace import ReportWorkspace
+from monitoring.ml.decisions.record import DecisionLog
+from monitoring.ml.reports.workspace import ReportWorkspace
 from tests.flight_delay.shrunken_year import PROBLEM, WARM_UP_DAYS, write_shifted_raw
 from tests.inference.running import running_server, wait_until
 from tests.measured import measured_python

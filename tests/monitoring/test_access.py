@@ -10,9 +10,9 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from inference.access.caller import Scope
-from monitoring.ml import server
 from monitoring.ml.__main__ import app as commands
-from monitoring.ml.app import create_app
+from monitoring.ml.server import server
+from monitoring.ml.server.app import create_app
 from monitoring.ml.settings import MonitoringSettings
 from tests.inference.callers import bearer, new_key
 from tests.monitoring.orders import START, WEEK

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from monitoring.ml.decisions import SCHEMA_VERSION, Decision, DecisionLog
+from monitoring.ml.decisions.record import SCHEMA_VERSION, Decision, DecisionLog
 from monitoring.ml.errors import DecisionLogError
 from tests.monitoring.orders import PROBLEM, START, WEEK
 

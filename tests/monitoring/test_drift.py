@@ -5,7 +5,12 @@ import pandas as pd
 import pytest
 
 from contracts.profile import build_profile
-from monitoring.ml.drift import column_psi, comparable_columns, missing_share_rise, population_stability_index
+from monitoring.ml.drift.stability_index import (
+    column_psi,
+    comparable_columns,
+    missing_share_rise,
+    population_stability_index,
+)
 from tests.monitoring.orders import COLUMNS, POLICY, START, draw_orders
 
 

@@ -9,11 +9,11 @@ import pytest
 from contracts.registry import open_client
 from inference.prediction_log.errors import UnknownLogVersionError
 from inference.prediction_log.schema import log_folder
-from monitoring.ml.decisions import Decision
+from monitoring.ml.decisions.record import Decision
+from monitoring.ml.decisions.signals import Signal
 from monitoring.ml.errors import NoChampionError
 from monitoring.ml.monitor import Monitor
 from monitoring.ml.settings import MonitoringSettings
-from monitoring.ml.signals import Signal
 from tests.monitoring.orders import POLICY, PROBLEM, START, WEEK, draw_orders
 from tests.monitoring.world import (
     add_champion,

@@ -7,8 +7,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from contracts.registry import open_client
-from monitoring.ml.app import create_app
-from monitoring.ml.report_queue import ReportQueue
+from monitoring.ml.reports.report_queue import ReportQueue
+from monitoring.ml.server.app import create_app
 from monitoring.ml.settings import MonitoringSettings
 from tests.monitoring.orders import PROBLEM, START, WEEK
 

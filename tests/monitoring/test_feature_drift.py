@@ -13,9 +13,9 @@ from features.offline.historical import historical_features
 from features.repository.feature_store import open_store
 from features.schema.service_columns import feature_columns
 from monitoring.ml.__main__ import app
-from monitoring.ml.drift import column_psi
-from monitoring.ml.feature_drift import WEEK, WeeklyDrift, measure_weekly_drift
-from monitoring.ml.feature_drift_report import HISTORY_FILE, MATRIX_FILE, PAGE_FILE
+from monitoring.ml.drift.feature_drift import WEEK, WeeklyDrift, measure_weekly_drift
+from monitoring.ml.drift.feature_drift_report import HISTORY_FILE, MATRIX_FILE, PAGE_FILE
+from monitoring.ml.drift.stability_index import column_psi
 from monitoring.ml.settings import MonitoringSettings
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.tables import DAYS, HORIZON, SHIFT, START

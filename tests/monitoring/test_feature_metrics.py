@@ -9,7 +9,7 @@ from prometheus_client.utils import floatToGoString
 
 from features.quality.measure import TableMeasure
 from features.quality.record import QualityRecord, append_records, make_record
-from monitoring.ml.feature_metrics import FeatureQualityCollector
+from monitoring.ml.server.feature_metrics import FeatureQualityCollector
 
 CHECKED = datetime(2024, 5, 6, tzinfo=UTC)
 LIMIT = timedelta(hours=1).total_seconds()

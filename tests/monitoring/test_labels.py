@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from inference.prediction_log.label_join import KNOWN_AT, LABEL, join_labels
-from monitoring.ml.labels import (
+from monitoring.ml.windows.labels import (
     Window,
     measure_coverage,
     newly_labelled,

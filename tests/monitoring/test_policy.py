@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from monitoring.ml.policy import PastWindow, Verdict, decide, separate_windows
-from monitoring.ml.signals import Purpose, Signal
+from monitoring.ml.decisions.policy import PastWindow, Verdict, decide, separate_windows
+from monitoring.ml.decisions.signals import Purpose, Signal
 from tests.monitoring.orders import POLICY, START, WEEK
 
 ENOUGH = POLICY.minimum_sample

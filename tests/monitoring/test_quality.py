@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from contracts.problem import Problem
-from monitoring.ml.quality import measure_quality
+from monitoring.ml.windows.quality import measure_quality
 from tests.monitoring.orders import POLICY, PROBLEM, START, draw_orders
 from tests.second_problem.problem import PROBLEM as REGRESSION
 

@@ -9,13 +9,13 @@ import pytest
 
 from contracts.problem import Task
 from inference.prediction_log.label_join import LABEL
-from monitoring.ml.drift import column_psi
-from monitoring.ml.evidently_library import load_evidently
+from monitoring.ml.drift.evidently_library import load_evidently
+from monitoring.ml.drift.stability_index import column_psi
+from monitoring.ml.drift.window_reports import PREDICTION, Compared, WindowReports, WindowSamples
 from monitoring.ml.monitor import Monitor
-from monitoring.ml.reports import PREDICTION, Compared, WindowReports, WindowSamples
-from monitoring.ml.sampling import sample_rows
+from monitoring.ml.reports.workspace import ReportWorkspace
 from monitoring.ml.settings import MonitoringSettings
-from monitoring.ml.workspace import ReportWorkspace
+from monitoring.ml.windows.sampling import sample_rows
 from tests.monitoring.orders import COLUMNS, POLICY, PROBLEM, START, WEEK, draw_orders
 from tests.monitoring.world import live_through
 

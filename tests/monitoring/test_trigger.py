@@ -10,11 +10,11 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from experiments.replay.services import talking_to
-from monitoring.ml.decisions import Decision
+from monitoring.ml.decisions.record import Decision
+from monitoring.ml.decisions.trigger import request_training
 from monitoring.ml.errors import TriggerError
 from monitoring.ml.monitor import Monitor
 from monitoring.ml.settings import MonitoringSettings
-from monitoring.ml.trigger import request_training
 from tests.monitoring.conftest import NOWHERE
 from tests.monitoring.orders import PROBLEM, START, WEEK, draw_orders
 from tests.monitoring.world import live_through

@@ -55,7 +55,7 @@ def test_only_its_own_folders_are_named_after_the_problem() -> None:
         ("inference/app.py", "import flight_delay", 1),
         ("pyproject.toml", 'packages = ["ml-models/flight_delay"]', 0),
         ("pyproject.toml", "# airports", 1),
-        ("monitoring/ml/app.py", "as_of", 0),
+        ("monitoring/ml/server/app.py", "as_of", 0),
     ],
 )
 def test_the_search_finds_what_it_should(path: str, text: str, count: int) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from contracts.problem import DriftPolicy
-from monitoring.ml.signals import Signal
+from monitoring.ml.decisions.signals import Signal
 
 VerdictName = Literal["insufficient", "hold", "drifting", "cooling_down", "retrain"]
 

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from monitoring.ml.decisions.policy import PastWindow, VerdictName
+from monitoring.ml.decisions.signals import Signal
 from monitoring.ml.errors import DecisionLogError
-from monitoring.ml.policy import PastWindow, VerdictName
-from monitoring.ml.signals import Signal
 
 SCHEMA_VERSION = 1
 

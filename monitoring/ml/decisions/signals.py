@@ -6,8 +6,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from contracts.problem import DriftPolicy, Problem
-from monitoring.ml.labels import Coverage
-from monitoring.ml.quality import Quality
+from monitoring.ml.windows.labels import Coverage
+from monitoring.ml.windows.quality import Quality
 
 Purpose = Literal["retrain", "alert"]
 NAMED = 3

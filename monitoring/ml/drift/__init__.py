@@ -1,1 +1,1 @@
-"""How far distributions moved: the stability index, Evidently's verdict on a window, features week by week."""
+"""How far distributions moved: the stability index, Evidently's verdict, features week by week."""

@@ -5,8 +5,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from monitoring.ml.drift.feature_drift import WeeklyDrift
 from monitoring.ml.errors import ReportError
-from monitoring.ml.feature_drift import WeeklyDrift
 
 HISTORY_FILE, MATRIX_FILE, PAGE_FILE = "history.parquet", "matrix.json", "heat-map.html"
 SHOWN_WEEKS, SHOWN_FEATURES = 12, 25

@@ -5,11 +5,11 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from contracts.problem import Problem
-from monitoring.ml.decisions import Decision
+from monitoring.ml.decisions.record import Decision
+from monitoring.ml.drift.window_reports import ReportKind
 from monitoring.ml.observation import Observation
-from monitoring.ml.reports import ReportKind
+from monitoring.ml.reports.workspace import ReportWorkspace
 from monitoring.ml.settings import MonitoringSettings
-from monitoring.ml.workspace import ReportWorkspace
 
 if TYPE_CHECKING:
     from evidently.core.report import Snapshot

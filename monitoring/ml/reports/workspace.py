@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid5
 
 from contracts.problem import Problem, Task
+from monitoring.ml.drift.evidently_library import load_evidently
+from monitoring.ml.drift.window_reports import ReportKind
 from monitoring.ml.errors import ReportError
-from monitoring.ml.evidently_library import load_evidently
-from monitoring.ml.reports import ReportKind
 
 if TYPE_CHECKING:
     from evidently.core.report import Snapshot

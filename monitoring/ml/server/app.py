@@ -24,13 +24,13 @@ from inference.http.head_requests import HeadRequests
 from inference.http.media_type import JSON_ONLY, require_media_type
 from inference.http.responses import describe_refusals
 from inference.prediction_log.errors import PredictionLogError
-from monitoring.ml.decisions import Decision
+from monitoring.ml.decisions.record import Decision
+from monitoring.ml.decisions.trigger import load_orchestrator
+from monitoring.ml.drift.evidently_library import load_evidently
 from monitoring.ml.errors import MonitoringError, WindowError
-from monitoring.ml.evidently_library import load_evidently
-from monitoring.ml.metrics import make_registry
 from monitoring.ml.monitor import Monitor
+from monitoring.ml.server.metrics import make_registry
 from monitoring.ml.settings import MonitoringSettings
-from monitoring.ml.trigger import load_orchestrator
 
 KNOWN_ERRORS = (MonitoringError, ContractError, BundleError, PredictionLogError, FeatureError)
 REFUSALS: Final = {

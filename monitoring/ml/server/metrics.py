@@ -7,9 +7,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from features.quality.record import RECORD_FILE
-from monitoring.ml.decisions import Decision
-from monitoring.ml.feature_metrics import FeatureQualityCollector
+from monitoring.ml.decisions.record import Decision
 from monitoring.ml.monitor import Monitor
+from monitoring.ml.server.feature_metrics import FeatureQualityCollector
 
 PREFIX = "roundtrip_monitoring_"
 WINDOW_GAUGES = {

@@ -11,9 +11,9 @@ from contracts.registry import current, fetch_bundle
 from features.schema.feature_column import FeatureColumn
 from inference.prediction_log.label_join import LABEL
 from monitoring.ml.errors import NoChampionError
-from monitoring.ml.quality import measure_skill
-from monitoring.ml.sampling import sample_rows
 from monitoring.ml.settings import MonitoringSettings
+from monitoring.ml.windows.quality import measure_skill
+from monitoring.ml.windows.sampling import sample_rows
 
 
 @dataclass(frozen=True)
