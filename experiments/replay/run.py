@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
+from experiments.replay.launcher import open_loop
 from experiments.replay.loop import Loop
-from experiments.replay.opening import open_loop
 from experiments.replay.progress import ReplayProgress
 from experiments.replay.record import Record
 from experiments.replay.scores import running_base_rate, score_months

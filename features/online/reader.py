@@ -10,7 +10,7 @@ from features.instants import MICROSECOND, to_microseconds
 from features.online.codec import KeyEncoder, Scalar, decode_row
 from features.online.database import FoundRows, KeyBytes, RowDatabase
 from features.online.databases import open_rows
-from features.online.opening import open_service
+from features.online.loading import open_service
 from features.online.serving_plan import ComputedView, StoredView
 from features.schema.feature_column import FeatureColumn
 from features.schema.on_demand_columns import Columns, check_answer, gather_inputs

@@ -9,7 +9,7 @@ from time import monotonic
 
 from contracts.problem import Problem
 from contracts.registry import Deployment, ModelVersionRef, deployed
-from contracts.registry_changes import RegistryChanges
+from contracts.registry_watch import RegistryChanges
 from inference.errors import NoModelError
 from inference.serving.challenger_follower import ChallengerFollower
 from inference.serving.last_deployment import LastDeployment

@@ -104,8 +104,8 @@ def rank_features(
     Each window is judged by a model of what was known before it; random columns beside the features show
     what is chance. The ranking is logged to MLflow and compared with the last one there.
     """
-    from training.ranking_run import RankingRequest, rank
-    from training.ranking_table import show_ranking
+    from training.ranking.run import RankingRequest, rank
+    from training.ranking.table import show_ranking
 
     moment = parse_moment(as_of)
     with reporting():

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar, TypeVarTuple
 
-from prefect import flow, task
+from prefect import Task, flow
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
+from prefect.utilities.annotations import quote
 
 from contracts.deployment_name import FLOW_NAME
 from contracts.problem import load_problem
@@ -15,6 +17,7 @@ from contracts.settings import TrainingSettings
 from training.outcome import TrainingOutcome, TrainingRequest
 from training.pipeline import train
 
+Inputs = TypeVarTuple("Inputs")
 Answer = TypeVar("Answer")
 
 
@@ -41,11 +44,14 @@ def train_flow(
     return outcome
 
 
-def run_as_task(name: str, function: Callable[[], Answer]) -> Answer:
+def run_as_task(name: str, function: Callable[[*Inputs], Answer], *inputs: *Inputs) -> Answer:
     """Run a step as a task. Nothing is cached or stored: the steps hand each other large frames."""
+    step = _as_task(function).with_options(name=name)
+    # Quoted, they are handed on as they are: Prefect would look through every frame for other tasks' futures.
+    answer: Any = step(*map(quote, inputs))
+    return answer
 
-    @task(name=name, cache_policy=NO_CACHE, persist_result=False)
-    def step() -> Answer:
-        return function()
 
-    return step()
+@cache
+def _as_task(function: Callable[..., Any]) -> Task[..., Any]:
+    return Task(function, cache_policy=NO_CACHE, persist_result=False)

@@ -11,9 +11,9 @@ from contracts.metrics import Floats
 from contracts.problem import Problem
 from contracts.profile import ReferenceProfile, build_profile
 from training.bundle_writer import BundleParts, write_bundle
-from training.card import write_card
-from training.challenge import SCORING_THREADS, Challenge, Exported
 from training.fitting import WindowedData
+from training.model_card import write_card
+from training.validation import SCORING_THREADS, Challenge, Exported
 from training.windows import window_ranges
 
 REFERENCE_ROWS = 5_000

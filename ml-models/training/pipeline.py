@@ -5,22 +5,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, TypeVarTuple
 
 from contracts.bundle.contract import CONTRACT_FILE, Contract, file_digest
 from contracts.problem import Problem
 from contracts.promotion import promote, recover
 from contracts.registry import BUNDLE_ARTIFACT, DIGEST_TAG, FLOW_RUN_TAG, current, open_client
 from contracts.settings import TrainingSettings
-from training.challenge import (
-    Challenge,
-    Champion,
-    Exported,
-    export_best,
-    hold_gate,
-    open_champion,
-    require_comparison,
-)
 from training.dataset import TrainingSet, build_training_set, validate_training_set
 from training.estimators.base import Estimator
 from training.fitting import (
@@ -39,7 +30,17 @@ from training.outcome import TrainingOutcome, TrainingRequest
 from training.packaging import package_bundle
 from training.provenance import LOCK_FILE, code_version, environment
 from training.tracking import RunLog, open_nested, open_run, register
+from training.validation import (
+    Challenge,
+    Champion,
+    Exported,
+    export_best,
+    hold_gate,
+    open_champion,
+    require_comparison,
+)
 
+Inputs = TypeVarTuple("Inputs")
 Answer = TypeVar("Answer")
 
 logger = logging.getLogger("training")
@@ -48,13 +49,17 @@ logger = logging.getLogger("training")
 class Step(Protocol):
     """How a step is run: plainly, or as a task of the orchestrator."""
 
-    def __call__(self, name: str, function: Callable[[], Answer]) -> Answer:
-        """Run `function` under `name` and return its answer."""
+    def __call__(self, name: str, function: Callable[[*Inputs], Answer], *inputs: *Inputs) -> Answer:
+        """Run `function` on the inputs under `name` and return its answer."""
 
 
-def run_plainly(name: str, function: Callable[[], Answer]) -> Answer:  # noqa: ARG001 - the orchestrator's needs it
+def run_plainly(
+    name: str,  # noqa: ARG001 - the orchestrator's needs it
+    function: Callable[[*Inputs], Answer],
+    *inputs: *Inputs,
+) -> Answer:
     """Run a step as a plain call."""
-    return function()
+    return function(*inputs)
 
 
 @dataclass
@@ -64,10 +69,10 @@ class Stopwatch:
     step: Step
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def __call__(self, name: str, function: Callable[[], Answer]) -> Answer:
+    def __call__(self, name: str, function: Callable[[*Inputs], Answer], *inputs: *Inputs) -> Answer:
         """Run, measure and log one step."""
         started = time.perf_counter()
-        answer = self.step(name, function)
+        answer = self.step(name, function, *inputs)
         self.seconds[name] = round(time.perf_counter() - started, 3)
         logger.info("%s: %.1f s", name, self.seconds[name])
         return answer
@@ -110,14 +115,14 @@ def train(
 
 def _run(training: Training) -> TrainingOutcome:
     run = training.run
-    training_set = run("build training set", lambda: _build(training))
+    training_set = run("build training set", _build, training)
     training.record.fingerprint = training_set.fingerprint
-    windowed = run("validate", lambda: _validate(training, training_set))
+    windowed = run("validate", _validate, training, training_set)
     candidates = [_fit(training, windowed, it) for it in load_candidates(training.problem.candidates)]
-    ranked = run("evaluate", lambda: rank_candidates(candidates, training.problem))
-    exported = run("export", lambda: _export(training, ranked, windowed))
+    ranked = run("evaluate", rank_candidates, candidates, training.problem)
+    exported = run("export", _export, training, ranked, windowed)
     champion = open_champion(training.settings, current(training.settings, training.problem.name))
-    challenge = run("gate", lambda: hold_gate(training.problem, windowed, exported, champion))
+    challenge = run("gate", hold_gate, training.problem, windowed, exported, champion)
     return _deliver(training, windowed, exported, challenge, champion, candidates)
 
 
@@ -134,10 +139,8 @@ def _validate(training: Training, training_set: TrainingSet) -> WindowedData:
 
 def _fit(training: Training, windowed: WindowedData, estimator: Estimator) -> Candidate:
     family, seed = estimator.family, training.settings.seed
-    model = training.run(f"fit {family}", lambda: fit_candidate(estimator, windowed, seed))
-    candidate = training.run(
-        f"calibrate {family}", lambda: calibrate_candidate(model, windowed, training.problem)
-    )
+    model = training.run(f"fit {family}", fit_candidate, estimator, windowed, seed)
+    candidate = training.run(f"calibrate {family}", calibrate_candidate, model, windowed, training.problem)
     with open_nested(training.log, family) as log:
         log.log_params(candidate.model.params())
         log.log_evaluation(candidate.evaluation, "calibration/")
@@ -163,15 +166,15 @@ def _deliver(
 ) -> TrainingOutcome:
     run, verdict = training.run, challenge.verdict
     bundle = training.log.staging / BUNDLE_ARTIFACT
-    run("bundle", lambda: _package(training, bundle, windowed, exported, challenge))
-    run("log", lambda: _log(training, windowed, challenge))
-    version = run("register", lambda: _register(training, bundle, exported, challenge))
+    run("bundle", _package, training, bundle, windowed, exported, challenge)
+    run("log", _log, training, windowed, challenge)
+    version = run("register", _register, training, bundle, exported, challenge)
     training.record.version = version
     training.record.tags["gate"] = "accepted" if verdict.accepted else "refused"
     require_comparison(champion, challenge, version)
     promoted = verdict.accepted and not _waits_for_rollout(training.settings, champion)
     if promoted:
-        run("promote", lambda: _promote(training, version, champion))
+        run("promote", _promote, training, version, champion)
     training.log.log_metrics(run.seconds, "seconds/")
     return TrainingOutcome(
         problem=training.problem.name,

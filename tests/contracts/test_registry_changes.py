@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.registry_changes import RegistryChanges
+from contracts.registry_watch import RegistryChanges
 
 
 def write(database: Path, value: int) -> None:

@@ -15,7 +15,7 @@ from features.apply import apply_repository
 from features.errors import RepositoryError, UnknownServiceError
 from features.online import plan_file
 from features.online.codec import NO_KEY, NO_KEY_VALUE
-from features.online.opening import open_service, open_through_feast
+from features.online.loading import open_service, open_through_feast
 from features.online.plan_file import plan_path, read_plan
 from features.online.reader import OnlineReader, ServedFeatures
 from features.repository.feature_store import open_store

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from experiments.benchmarks.http_serving import load, open_load
-from experiments.benchmarks.http_serving.apart import run_apart
 from experiments.benchmarks.http_serving.load import Plan, Step
+from experiments.benchmarks.http_serving.load_process import run_apart
 from experiments.benchmarks.http_serving.open_load import OpenLoad, OpenPlan
 from experiments.benchmarks.http_serving.tally import Load
 from tests.inference.running import PATIENCE

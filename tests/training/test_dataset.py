@@ -16,7 +16,7 @@ from tests.training.conftest import AFTER_THE_SHIFT, BEFORE_THE_SHIFT, TrainedWo
 from training.dataset import TrainingSet, assemble, build_training_set, validate_training_set
 from training.errors import DatasetError, EmptyWindowError, SingleClassError
 from training.fitting import divide_into_windows, shuffle_training_labels
-from training.ranking_data import read_ranking_data
+from training.ranking.data import read_ranking_data
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ from contracts.registry import current, fetch_bundle, open_client, version_ref
 from contracts.settings import TrainingSettings
 from tests.second_problem.problem import CANDIDATES, PROBLEM
 from tests.training.conftest import AFTER_THE_SHIFT, BEFORE_THE_SHIFT, TrainedWorld, run_training
-from training.challenge import export_best, export_model, hold_gate, open_champion
 from training.command import describe_outcome
 from training.dataset import build_training_set
 from training.errors import ParityError, TrainingError
@@ -29,6 +28,7 @@ from training.fitting import (
 )
 from training.outcome import TrainingRequest
 from training.pipeline import train
+from training.validation import export_best, export_model, hold_gate, open_champion
 
 LATER = AFTER_THE_SHIFT + timedelta(days=4)
 

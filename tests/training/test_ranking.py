@@ -10,7 +10,7 @@ from tests.second_problem.problem import PROBLEM
 from tests.training.tabular_rows import COLUMNS, make_rows
 from training.estimators.base import Dataset
 from training.estimators.boosted_trees import BoostedTreesEstimator
-from training.ranking import (
+from training.ranking.importance import (
     RankedFeature,
     WindowImportance,
     permutation_importance,

@@ -14,9 +14,9 @@ from tests.second_problem.tables import DAYS, START
 from tests.second_problem.world import build_docks, dock_environment
 from training.command import app
 from training.errors import EmptyWindowError
-from training.ranking_data import RankingData, read_ranking_data
-from training.ranking_run import RankingOutcome, RankingRequest, rank
-from training.ranking_windows import cheap_estimator, cut_window, measure_window, window_ends
+from training.ranking.data import RankingData, read_ranking_data
+from training.ranking.run import RankingOutcome, RankingRequest, rank
+from training.ranking.windows import cheap_estimator, cut_window, measure_window, window_ends
 
 AS_OF = START + timedelta(days=DAYS - 3)
 LATER = AS_OF + timedelta(days=2)

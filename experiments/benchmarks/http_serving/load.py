@@ -9,10 +9,10 @@ from time import perf_counter
 import msgspec
 import uvloop
 
-from experiments.benchmarks.http_serving.apart import carry_out
 from experiments.benchmarks.http_serving.chain import Chain
 from experiments.benchmarks.http_serving.closed_loop import ClosedLoop
 from experiments.benchmarks.http_serving.kept_connection import HOST
+from experiments.benchmarks.http_serving.load_process import carry_out
 from experiments.benchmarks.http_serving.tally import Load, Tally
 from experiments.benchmarks.http_serving.wire import Columns, Wire, from_feature_server
 

@@ -13,10 +13,10 @@ import numpy as np
 from msgspec import structs
 
 from experiments.benchmarks.http_serving import load
-from experiments.benchmarks.http_serving.apart import LoadFailedError, run_apart
 from experiments.benchmarks.http_serving.contestants import Contestant
 from experiments.benchmarks.http_serving.kept_connection import HOST
 from experiments.benchmarks.http_serving.load import Onward, Plan, Step
+from experiments.benchmarks.http_serving.load_process import LoadFailedError, run_apart
 from experiments.benchmarks.http_serving.tally import Load
 from experiments.benchmarks.http_serving.wire import Columns
 from experiments.processes import Service, Supervisor, free_port

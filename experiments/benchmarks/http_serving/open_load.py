@@ -12,8 +12,8 @@ from random import Random
 
 import msgspec
 
-from experiments.benchmarks.http_serving.apart import carry_out
 from experiments.benchmarks.http_serving.load import Step, encode_request
+from experiments.benchmarks.http_serving.load_process import carry_out
 from experiments.benchmarks.http_serving.open_loop import OpenLoop
 from experiments.benchmarks.http_serving.tally import latencies_ms
 

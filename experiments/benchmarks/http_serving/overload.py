@@ -14,8 +14,8 @@ from statistics import median
 from typing import Final
 
 from experiments.benchmarks.http_serving import open_load
-from experiments.benchmarks.http_serving.apart import run_apart
 from experiments.benchmarks.http_serving.load import Plan, Step
+from experiments.benchmarks.http_serving.load_process import run_apart
 from experiments.benchmarks.http_serving.measuring import START_SECONDS, WARM_UP, Running, run_plan
 from experiments.benchmarks.http_serving.open_load import OpenLoad, OpenPlan
 from experiments.benchmarks.http_serving.open_loop import REFUSED

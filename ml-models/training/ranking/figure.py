@@ -10,7 +10,7 @@ mpl.use("Agg")
 from matplotlib.figure import Figure
 
 from contracts.problem import Problem
-from training.ranking import RankedFeature
+from training.ranking.importance import RankedFeature
 
 WIDTH, HEIGHT_PER_FEATURE, HEIGHT = 8.0, 0.22, 1.2
 KEPT, DROPPED = "tab:blue", "tab:red"

@@ -7,7 +7,7 @@ from contracts.problem import Problem
 from contracts.registry import open_client
 from contracts.settings import TrainingSettings
 from training.provenance import code_version
-from training.ranking import RankedFeature, WindowImportance
+from training.ranking.importance import RankedFeature, WindowImportance
 from training.tracking import RunLog, open_run
 
 KIND_TAG, KIND = "kind", "feature ranking"
@@ -71,7 +71,7 @@ def _log_files(
     windows: Sequence[WindowImportance],
     ranking: Sequence[RankedFeature],
 ) -> None:
-    from training.ranking_figure import draw_ranking  # imports matplotlib
+    from training.ranking.figure import draw_ranking  # imports matplotlib
 
     files = log.staging / ARTIFACT
     files.mkdir()

@@ -1,19 +1,18 @@
 """The ranking, wired: data once → windows → a model each → importance → advice → confirmation → MLflow."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 from contracts.metrics import improvement, require_comparable
 from contracts.problem import Problem
 from contracts.settings import TrainingSettings
 from training.errors import RankingError
+from training.estimators.base import Estimator
 from training.pipeline import Stopwatch, run_plainly
-from training.ranking import RankedFeature, WindowImportance, proposed_drops, rank_features
-from training.ranking_data import RankingData, read_ranking_data
-from training.ranking_log import log_ranking, read_last_ranks
-from training.ranking_windows import (
+from training.ranking.data import RankingData, read_ranking_data
+from training.ranking.history import log_ranking, read_last_ranks
+from training.ranking.importance import RankedFeature, WindowImportance, proposed_drops, rank_features
+from training.ranking.windows import (
     FAMILY,
     REPEATS,
     cheap_estimator,
@@ -23,7 +22,6 @@ from training.ranking_windows import (
     window_ends,
 )
 
-Answer = TypeVar("Answer")
 WINDOWS = 3
 ROWS = 60_000
 
@@ -77,19 +75,28 @@ def rank(settings: TrainingSettings, problem: Problem, request: RankingRequest) 
     estimator = cheap_estimator(problem, request.family)
     run = Stopwatch(run_plainly)
     ends = window_ends(problem, request.as_of, request.windows)
-    data = run("read", lambda: read_ranking_data(settings, problem, request.as_of, ends[-1], request.rows))
-
-    def judge(end: datetime) -> WindowImportance:
-        window = cut_window(data, problem, end)
-        return judge_window(window, problem, estimator, settings.seed, request.repeats)
-
-    windows = [run(f"judge {end:%Y-%m-%d}", _bound(judge, end)) for end in ends]
+    data = run("read", read_ranking_data, settings, problem, request.as_of, ends[-1], request.rows)
+    windows = [
+        run(f"judge {end:%Y-%m-%d}", _judge, settings, problem, estimator, request, data, end) for end in ends
+    ]
     previous = read_last_ranks(settings, problem)
     ranking = rank_features(data.training_set.columns, windows, previous)
     drops = proposed_drops(ranking)
-    confirmation = run("confirm", lambda: _confirm(settings, problem, request, data, drops))
-    run_id = run("log", lambda: _log(settings, problem, request, windows, ranking, confirmation))
+    confirmation = run("confirm", _confirm, settings, problem, request, data, drops)
+    run_id = run("log", _log, settings, problem, request, windows, ranking, confirmation)
     return RankingOutcome(request, ranking, windows, drops, confirmation, bool(previous), run_id, run.seconds)
+
+
+def _judge(
+    settings: TrainingSettings,
+    problem: Problem,
+    estimator: Estimator,
+    request: RankingRequest,
+    data: RankingData,
+    end: datetime,
+) -> WindowImportance:
+    window = cut_window(data, problem, end)
+    return judge_window(window, problem, estimator, settings.seed, request.repeats)
 
 
 def _confirm(
@@ -136,7 +143,3 @@ def _log(
         }
     )
     return log_ranking(settings, problem, params, windows, ranking, confirmed)
-
-
-def _bound(function: Callable[[datetime], Answer], moment: datetime) -> Callable[[], Answer]:
-    return lambda: function(moment)

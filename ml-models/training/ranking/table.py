@@ -4,8 +4,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from training.ranking import RankedFeature
-from training.ranking_run import RankingOutcome
+from training.ranking.importance import RankedFeature
+from training.ranking.run import RankingOutcome
 
 WIDTH = 170
 

@@ -16,8 +16,8 @@ from training.dataset import TrainingSet, require_both_classes
 from training.errors import EmptyWindowError, RankingError
 from training.estimators.base import Dataset, Estimator, FittedModel
 from training.fitting import load_candidates
-from training.ranking import WindowImportance, permutation_importance
-from training.ranking_data import RankingData
+from training.ranking.data import RankingData
+from training.ranking.importance import WindowImportance, permutation_importance
 from training.windows import TimeRange, WindowName, rows_within, window_ranges
 
 FAMILY = "xgboost"
