@@ -88,7 +88,12 @@ lint: env ## Check style, formatting, types, the one-way rooms, YAML and the wor
 	@$(BIN)/yamllint --strict .
 	@$(BIN)/actionlint
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m tests.repository.map >/dev/null
 	@$(BIN)/mypy --num-workers auto >/dev/null 2>&1 || $(BIN)/mypy
+
+.PHONY: map
+map: env ## Print the rooms, what is in each, their order, and imports that go against it
+	@$(BIN)/python -m tests.repository.map
 
 .PHONY: format
 format: env ## Rewrite the code in the one style

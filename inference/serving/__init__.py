@@ -1,1 +1,1 @@
-"""What is served: a version opened and warmed, and the watcher that follows the registry's aliases."""
+"""What is served: a version opened and warmed, and the follower of the registry's aliases."""

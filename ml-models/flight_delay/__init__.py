@@ -1,0 +1,1 @@
+"""The worked problem: its spec, its candidates, its words for reasons."""

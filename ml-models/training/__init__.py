@@ -1,0 +1,1 @@
+"""Dataset, fit, evaluation, gate, bundle, registry, promotion: for any problem."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple, cast
 
 from prefect import Task, flow
 from prefect.cache_policies import NO_CACHE
@@ -48,8 +48,7 @@ def run_as_task(name: str, function: Callable[[*Inputs], Answer], *inputs: *Inpu
     """Run a step as a task. Nothing is cached or stored: the steps hand each other large frames."""
     step = _as_task(function).with_options(name=name)
     # Quoted, they are handed on as they are: Prefect would look through every frame for other tasks' futures.
-    answer: Any = step(*map(quote, inputs))
-    return answer
+    return cast("Answer", step(*map(quote, inputs)))
 
 
 @cache

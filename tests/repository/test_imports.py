@@ -3,11 +3,9 @@
 import re
 import subprocess
 import sys
-from graphlib import TopologicalSorter
 from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
-import grimp
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -73,14 +71,6 @@ def find_undeclared(files: list[Path], *extras: str) -> set[str]:
 def test_room_declares_what_it_imports(room: str) -> None:
     files = [path for path in list_python_files(ROOMS[room]) if not path.is_relative_to(PEERS)]
     assert not find_undeclared(files, *EXTRAS_OF[room])
-
-
-def test_no_module_is_imported_by_what_it_imports() -> None:
-    """Imports inside functions and for type checkers counted."""
-    graph = grimp.build_graph(*ROOMS, cache_dir=None)
-    TopologicalSorter(
-        {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
-    ).prepare()
 
 
 @pytest.mark.parametrize("peer", sorted(folder.name for folder in PEERS.iterdir() if folder.is_dir()))
