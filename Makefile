@@ -95,6 +95,14 @@ lint: env ## Check style, formatting, types, the one-way rooms, YAML and the wor
 map: env ## Print the rooms, what is in each, their order, and imports that go against it
 	@$(BIN)/python -m tests.repository.map
 
+.PHONY: forget-example
+forget-example: ## Delete the worked problem: what is called flight_delay, as CONTRIBUTING.md lists it
+	@find features ml-models tests -type d -name flight_delay -prune -exec rm -r {} +
+	@sed -i.before -e '/^root_packages/s/"flight_delay", //' \
+		-e 's/^problem = .*/problem = "tests.second_problem.problem:PROBLEM"/' pyproject.toml
+	@sed -i.before -e '/── flight_delay\//d' README.md
+	@rm pyproject.toml.before README.md.before
+
 .PHONY: format
 format: env ## Rewrite the code in the one style
 	@$(BIN)/ruff check --fix .

@@ -76,8 +76,8 @@ class FeatureSettings(BaseSettings):
         description="The Problem, as package.module:NAME; that of pyproject.toml if not set.",
     )
     feature_repo: Path = Field(
-        default_factory=lambda given: REPOSITORY / "features" / problem_folder(given["problem"]),
-        description="The Feast repository's folder; features/<the problem's folder> if not set.",
+        default_factory=lambda given: repository_of(given["problem"]),
+        description="The Feast repository's folder; the one named after the problem if not set.",
     )
     raw_dir: Path | None = Field(
         default=None, description="Raw files; those that the repository's build finds if not set."
@@ -169,9 +169,11 @@ class FeatureSettings(BaseSettings):
         return self.features_dir / "registry.db"
 
 
-def problem_folder(problem: str) -> str:
-    """Return the name of the folders that belong to a problem, which is that of the module's own."""
-    return Path(problem.partition(":")[0].replace(".", "/")).parent.name
+def repository_of(problem: str) -> Path:
+    """Return a problem's Feast repository: its module's folder if that is one, else `features/<name>`."""
+    folder = Path(*problem.partition(":")[0].split(".")[:-1])
+    beside = REPOSITORY / folder
+    return beside if (beside / CONFIG_FILE).is_file() else REPOSITORY / "features" / folder.name
 
 
 def _name_setting(settings: type[BaseSettings], found: "ErrorDetails") -> str:

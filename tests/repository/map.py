@@ -1,7 +1,7 @@
 """The map of the code: rooms, what is in each, their order, and whether anything imports against it.
 
-`make map` prints it, and fails where it finds a circle or an engine module that imports a problem; `make lint`
-asks for no more than that. Imports inside functions and for type checkers count.
+`make map` prints it, and fails where it finds a circle or an engine module that imports a problem, for which
+`make lint` runs it too. Imports inside functions and for type checkers count.
 """
 
 import ast

@@ -11,14 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 
 # Import name of each room, and the folder it lies in.
-ROOMS = {
-    "features": ROOT / "features",
-    "contracts": ROOT / "ml-models" / "contracts",
-    "training": ROOT / "ml-models" / "training",
-    "flight_delay": ROOT / "ml-models" / "flight_delay",
-    "inference": ROOT / "inference",
-    "monitoring": ROOT / "monitoring",
-    "experiments": ROOT / "experiments",
+ROOMS = {name: ROOT / name for name in ("features", "inference", "monitoring", "experiments")} | {
+    file.parent.name: file.parent for file in sorted((ROOT / "ml-models").glob("*/__init__.py"))
 }
 
 

@@ -15,10 +15,11 @@ from tests.repository.declared import list_declared
 from tests.repository.sources import ROOMS, ROOT, list_imports, list_python_files
 
 OWN = {*ROOMS, "tests"}
-EXTRAS_OF = {room: (room,) for room in ROOMS} | {
+EXTRAS_OF = dict.fromkeys(ROOMS, ("training",)) | {
     "features": ("features", "redis", "postgres", "spark"),
     "contracts": ("inference", "monitoring"),
-    "flight_delay": ("training",),
+    "monitoring": ("monitoring",),
+    "experiments": ("experiments",),
     "inference": ("inference", "tracing", "ray", "gpu", "client"),
 }
 DISTRIBUTIONS = packages_distributions()

@@ -1,4 +1,4 @@
-"""What `make map` finds: a circle, an engine module that imports a problem. On the code itself `make lint` runs it."""
+"""What `make map` and `make lint` find: a circle, an engine module that imports a problem."""
 
 import grimp
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.repository.map import PROBLEM
 from tests.repository.sources import README, ROOT, list_files, list_folders, list_targets, read_blocks
 
 # Left out: folders of configuration, which explain themselves, and those of tests, which mirror the rooms.
@@ -25,6 +26,9 @@ def read_tree() -> dict[Path, str]:
 
 
 def is_mapped(folder: Path) -> bool:
+    """Whether the tree names it: of a problem's folders, which are whoever's it is, only the outermost."""
+    if PROBLEM in folder.parts[:-1]:
+        return False
     return not any(folder.is_relative_to(place) and folder != Path("tests") for place in UNMAPPED)
 
 
