@@ -62,10 +62,11 @@ def describe(graph: grimp.ImportGraph) -> Iterator[str]:
 
 
 def _describe_layer(graph: grimp.ImportGraph, container: str, members: Iterable[str]) -> Iterator[str]:
-    for member in members:
+    for member in (each.strip("()") for each in members):
         name = f"{container}.{member}".lstrip(".")
-        modules = [name, *graph.find_descendants(name)]
-        yield f"  {member:<16} {len(modules):>4}  {_first_line(name)}"
+        if name in graph.modules:
+            modules = [name, *graph.find_descendants(name)]
+            yield f"  {member:<16} {len(modules):>4}  {_first_line(name)}"
 
 
 def _first_line(module: str) -> str:
