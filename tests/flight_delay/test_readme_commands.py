@@ -1,4 +1,4 @@
-"""Every command on the README runs, in the page's order, in one small world of real data."""
+"""Every command on the README and the shelf's runs, in their order, in one small world of real data."""
 
 import os
 import re
@@ -15,6 +15,7 @@ from tests.repository.sources import ROOT, list_targets, read_blocks
 
 # Around the moment that the page trains at; the problem with windows of days and one quick family.
 FIRST_DAY, END_DAY = "2013-03-18", "2013-04-09"
+SHELF = ROOT / "ml-models" / "README.md"
 PROBLEM = "tests.flight_delay.quick_problem:PROBLEM"
 PORT = re.compile(r"(?<=--port )\d+|(?<=127\.0\.0\.1:)\d+")
 
@@ -74,7 +75,7 @@ def move_ports(blocks: list[str]) -> list[str]:
 
 @pytest.mark.timeout(900)
 def test_every_command_runs(world: dict[str, str], supervisor: Supervisor) -> None:
-    for block in move_ports(read_blocks("sh")):
+    for block in move_ports([*read_blocks("sh"), *read_blocks("sh", SHELF)]):
         tasks = [line for line in block.splitlines() if line.startswith("make ")]
         script = "\n".join(line for line in block.splitlines() if line not in tasks)
         for line in tasks:
