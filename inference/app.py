@@ -13,16 +13,16 @@ from inference.access.description import describe_access
 from inference.access.middleware import AccessMiddleware
 from inference.access.path_scopes import DOCS_PARTS
 from inference.errors import InferenceError
-from inference.http.application_state import start_state
-from inference.http.fast_path.middleware import FastPathMiddleware, FastPaths, to_response
-from inference.http.head_requests import HeadRequests
-from inference.http.openapi import describe_requests
-from inference.http.responses import API_VERSION
-from inference.http.routes import events, health, metrics, model, predict
 from inference.protocols.endpoints import ROUTERS, fast_routes
 from inference.protocols.error_responses import refusal_at, refusal_document, routing_error
-from inference.requests.schema import RequestSchema
+from inference.rest.application_state import start_state
+from inference.rest.fast_path.middleware import FastPathMiddleware, FastPaths, to_response
+from inference.rest.head_requests import HeadRequests
+from inference.rest.openapi import describe_requests
+from inference.rest.responses import API_VERSION
+from inference.rest.routes import events, health, metrics, model, predict
 from inference.settings import InferenceSettings
+from inference.validation.schema import RequestSchema
 
 
 def create_app(settings: InferenceSettings) -> FastAPI:

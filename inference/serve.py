@@ -1,8 +1,8 @@
 """Serves with one process, or with several workers under a supervisor."""
 
 from inference.access.startup_check import require_guarded
-from inference.http.descriptors import raise_descriptor_limit
 from inference.observability.json_logging import log_as
+from inference.rest.descriptors import raise_descriptor_limit
 from inference.server import AnnouncedServer, serve_on, take_port
 from inference.settings import InferenceSettings
 

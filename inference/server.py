@@ -19,9 +19,9 @@ from types import FrameType
 import uvicorn
 
 from inference.errors import NotStartedError, PortTakenError
-from inference.http.descriptors import longest_backlog, most_connections
-from inference.http.timeouts import close_slow_callers
 from inference.observability.json_logging import uvicorn_log_config
+from inference.rest.descriptors import longest_backlog, most_connections
+from inference.rest.timeouts import close_slow_callers
 from inference.settings import InferenceSettings
 
 # Longer than clients keep idle connections: the server closing one as a request comes would fail it.
@@ -68,7 +68,7 @@ def serve_on(
         NotStartedError: the application cannot start.
     """
     from inference.app import create_app  # after the port: a busy one is said at once
-    from inference.http.fast_path.connection import fast_connection
+    from inference.rest.fast_path.connection import fast_connection
 
     sys.setswitchinterval(SWITCH_SECONDS)
     app = create_app(settings)

@@ -16,8 +16,8 @@ from inference.batch.job import EVENT_TIMESTAMP, BatchJob
 from inference.batch.logged import EXAMPLE_ID
 from inference.core.arrow_texts import as_texts
 from inference.errors import BatchInputError
-from inference.requests.given_features import LARGEST
-from inference.requests.limits import EARLIEST, INTEGERS, LATEST, LONGEST_ID, LONGEST_TEXT
+from inference.validation.given_features import LARGEST
+from inference.validation.limits import EARLIEST, INTEGERS, LATEST, LONGEST_ID, LONGEST_TEXT
 
 FINITE: Final = (-float_info.max, float_info.max)
 Number = int | float

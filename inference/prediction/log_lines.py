@@ -6,7 +6,7 @@ from time import perf_counter
 
 from inference.prediction.batched_request import BatchedRequest
 from inference.prediction_log.segment import GIVEN, ONLINE, Layout, LoggedPrediction, Scalar
-from inference.requests.feature_rows import FeatureRow
+from inference.validation.feature_rows import FeatureRow
 
 
 def log_lines(

@@ -29,7 +29,7 @@ from inference.prediction_log.idempotency import answer_of
 from inference.prediction_log.log_folders import RETRY_SECONDS
 from inference.prediction_log.segment import Layout, LoggedPrediction
 from inference.prediction_log.writer import PredictionLog
-from inference.requests.feature_rows import FeatureRow
+from inference.validation.feature_rows import FeatureRow
 
 if TYPE_CHECKING:
     from inference.serving.served_model import ServedModel

@@ -14,9 +14,9 @@ from inference.prediction.micro_batching import MicroBatcher, Receiver
 from inference.prediction.predictor import Answers, Predictor
 from inference.prediction.shadow_scoring import ShadowScoring
 from inference.prediction_log.writer import PredictionLog
-from inference.requests.schema import Question
 from inference.serving.model_follower import ModelFollower
 from inference.serving.serving_set import ServingSet
+from inference.validation.schema import Question
 
 MOST_ROWS: Final = 256
 LOOKED_UP: Final = 4

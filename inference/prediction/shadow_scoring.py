@@ -14,8 +14,8 @@ from inference.prediction.predictor import Predictor
 from inference.serving.serving_set import ServingSet
 
 if TYPE_CHECKING:
-    from inference.requests.schema import Question
     from inference.serving.served_model import ServedModel
+    from inference.validation.schema import Question
 
 logger = logging.getLogger(__name__)
 

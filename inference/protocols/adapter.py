@@ -10,13 +10,13 @@ from starlette.types import Receive, Scope
 
 from inference.core.answer import Answer
 from inference.errors import InferenceError
-from inference.http.application_state import ApplicationState
-from inference.http.body import read_request_body
-from inference.http.fast_path.middleware import FastResponse, FastRoute, Handler, call_of
-from inference.http.media_type import MediaTypes
 from inference.observability.call import Call
 from inference.protocols.errors import foreign_status
 from inference.protocols.served_name import Address
+from inference.rest.application_state import ApplicationState
+from inference.rest.body import read_request_body
+from inference.rest.fast_path.middleware import FastResponse, FastRoute, Handler, call_of
+from inference.rest.media_type import MediaTypes
 
 VERSION_HEADER: Final = "x-model-version"
 DEGRADED_HEADER: Final = "x-degraded"

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from inference.http.responses import Document
+from inference.rest.responses import Document
 
 # What the doors refuse alike; 404 is each one's own.
 ROW_REFUSALS: Final = {

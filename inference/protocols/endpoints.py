@@ -5,7 +5,6 @@ from typing import Final
 from fastapi import APIRouter
 
 from contracts.problem import Problem
-from inference.http.fast_path.middleware import FastRoute
 from inference.protocols.adapter import ProtocolAdapter, route_of
 from inference.protocols.mlflow_scoring import routes as mlflow_scoring
 from inference.protocols.mlflow_scoring.adapter import MLFLOW
@@ -14,6 +13,7 @@ from inference.protocols.open_inference.http_adapter import OPEN_INFERENCE
 from inference.protocols.served_name import Address
 from inference.protocols.tensorflow_serving import routes as tensorflow_serving
 from inference.protocols.tensorflow_serving.adapter import TENSORFLOW_SERVING
+from inference.rest.fast_path.middleware import FastRoute
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     open_inference.router,

@@ -6,13 +6,13 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from inference.errors import ErrorDocument, InferenceError
-from inference.http.fast_path.middleware import FastResponse, own_refusal
 from inference.protocols.adapter import ProtocolAdapter
 from inference.protocols.documents import ErrorTextDocument, MlflowErrorDocument
 from inference.protocols.errors import UnknownPathError, UnroutableError, WrongMethodError
 from inference.protocols.mlflow_scoring.adapter import MLFLOW
 from inference.protocols.open_inference.http_adapter import OPEN_INFERENCE
 from inference.protocols.tensorflow_serving.adapter import TENSORFLOW_SERVING
+from inference.rest.fast_path.middleware import FastResponse, own_refusal
 
 ROOTS: Final[dict[str, ProtocolAdapter]] = {"/v2": OPEN_INFERENCE, "/v1/models": TENSORFLOW_SERVING}
 PATHS: Final[dict[str, ProtocolAdapter]] = dict.fromkeys(

@@ -4,9 +4,9 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from inference.http.fast_path.middleware import answer_through
 from inference.protocols.adapter import ProtocolAdapter, route_of
 from inference.protocols.served_name import Address
+from inference.rest.fast_path.middleware import answer_through
 
 
 async def answer_request(door: ProtocolAdapter, request: Request, address: Address) -> Response:

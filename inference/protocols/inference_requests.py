@@ -15,8 +15,8 @@ from pydantic_core import to_json
 from inference.errors import ErrorItem, InvalidRequestError
 from inference.protocols.signatures import GIVEN, Signatures
 from inference.protocols.table import NOT_SENT, Column, Table
-from inference.requests.limits import FEATURES, INSTANCES
-from inference.requests.schema import Question, RequestSchema, new_id
+from inference.validation.limits import FEATURES, INSTANCES
+from inference.validation.schema import Question, RequestSchema, new_id
 
 Row = dict[str, Any]
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from inference.core.answer import Role
-from inference.http.application_state import ApplicationState
 from inference.protocols.errors import UnknownModelError, VersionUndecidedError
 from inference.protocols.signatures import Signatures
-from inference.requests.schema import Question
+from inference.rest.application_state import ApplicationState
 from inference.serving.served_model import ServedModel
+from inference.validation.schema import Question
 
 CHAMPION: Final[Role] = "champion"
 

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from contracts.problem import RequestField
 from features.schema.feature_column import FeatureColumn
 from inference.errors import InvalidRequestError
-from inference.requests.limits import PREDICTION_TIME, REQUEST_ID
+from inference.validation.limits import PREDICTION_TIME, REQUEST_ID
 
 SignatureName = Literal["features", "fields"]
 GIVEN: Final = "features"

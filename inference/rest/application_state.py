@@ -14,9 +14,9 @@ from inference.prediction.service import PredictionService
 from inference.prediction_log.pseudonyms import Pseudonyms
 from inference.prediction_log.schema import log_folder
 from inference.prediction_log.writer import PredictionLog
-from inference.requests.schema import RequestSchema
 from inference.serving.model_follower import ModelFollower
 from inference.settings import InferenceSettings
+from inference.validation.schema import RequestSchema
 
 
 @dataclass(frozen=True)

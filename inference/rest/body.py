@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Final
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
-from inference.http.content_coding import comes_packed, too_large, unpack
+from inference.rest.content_coding import comes_packed, too_large, unpack
 
 if TYPE_CHECKING:
-    from inference.http.application_state import ApplicationState
+    from inference.rest.application_state import ApplicationState
 
 CONTENT_LENGTH: Final = b"content-length"
 

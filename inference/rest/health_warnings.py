@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
-from inference.http.application_state import ApplicationState
-from inference.http.responses import WarningDocument
+from inference.rest.application_state import ApplicationState
+from inference.rest.responses import WarningDocument
 from inference.serving.served_model import ServedModel
 
 NOT_FOLLOWED: Final = "the registry, or what it names, cannot be followed; the served model goes on"

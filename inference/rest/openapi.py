@@ -7,11 +7,11 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from features.schema.feature_column import FeatureColumn
-from inference.http.application_state import ApplicationState
-from inference.requests.given_features import LARGEST
-from inference.requests.limits import FEATURES, INSTANCES, LONGEST_TEXT, REQUEST_ID
-from inference.requests.models import FEATURES_TEXT
-from inference.requests.schema import RequestSchema, example_instance
+from inference.rest.application_state import ApplicationState
+from inference.validation.given_features import LARGEST
+from inference.validation.limits import FEATURES, INSTANCES, LONGEST_TEXT, REQUEST_ID
+from inference.validation.models import FEATURES_TEXT
+from inference.validation.schema import RequestSchema, example_instance
 
 REFERENCE = "#/components/schemas/{model}"
 PREDICT = "/v1/predict"

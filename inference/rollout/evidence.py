@@ -15,12 +15,12 @@ from features.errors import ContradictionError, TableMissingError
 from inference.prediction_log.label_join import KNOWN_AT, LABEL, join_labels
 from inference.prediction_log.reader import read_predictions, read_shadows
 from inference.prediction_log.segment import BATCH
-from inference.requests.limits import EARLIEST
 from inference.rollout.draws import POSITION, STEP, UNIT
 from inference.rollout.errors import OutcomesUnreadableError
 from inference.rollout.record import Rollout
 from inference.rollout.split import position, unit_of
 from inference.settings import InferenceSettings
+from inference.validation.limits import EARLIEST
 
 IS_CHALLENGERS = "is_challengers"
 KNOWABLE_AT = "knowable_at"

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from inference.requests.schema import Question
+    from inference.validation.schema import Question
 
 Mode = Literal["shadow", "canary", "ab"]
 REQUEST_ID: Final = "request_id"

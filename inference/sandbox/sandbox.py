@@ -16,12 +16,12 @@ from contracts.bundle.errors import (
 from contracts.bundle.reader import Bundle
 from contracts.bundle.scorer import ScorerError
 from inference.errors import ModelRefusedError
-from inference.requests.limits import LONGEST_TEXT
 from inference.sandbox.errors import LimitError
 from inference.sandbox.limits import Limits, run_trial
 from inference.sandbox.messages import TrialReport, TrialRequest
 from inference.sandbox.outcomes import KeptOutcome
 from inference.settings import InferenceSettings
+from inference.validation.limits import LONGEST_TEXT
 
 BUNDLE_ERRORS: Final[dict[str, type[BundleError]]] = {
     kind.__name__: kind

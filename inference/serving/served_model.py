@@ -21,10 +21,10 @@ from features.schema.feature_column import FeatureColumn
 from inference.errors import ModelRefusedError
 from inference.prediction_log.schema import feature_types, key_types
 from inference.prediction_log.segment import Layout
-from inference.requests.feature_rows import ModelInputs
-from inference.requests.schema import example_instance
 from inference.sandbox.sandbox import require_bounded
 from inference.settings import InferenceSettings
+from inference.validation.feature_rows import ModelInputs
+from inference.validation.schema import example_instance
 
 if TYPE_CHECKING:
     from inference.explanation.explainer import Explainer

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 from inference.core.answer import Role
 
 if TYPE_CHECKING:
-    from inference.requests.schema import Question
     from inference.serving.served_model import ServedModel
+    from inference.validation.schema import Question
 
 
 class QuestionSplit(Protocol):

@@ -11,7 +11,7 @@ from contracts.matrix import MISSING_CATEGORY, Categories, FeatureMatrix
 from features.schema.feature_column import FeatureColumn
 from inference.core.packed_numbers import packer, unpack_numbers
 from inference.prediction_log.schema import MISSING, PRESENT
-from inference.requests.given_features import FeatureValue, GivenFeatures
+from inference.validation.given_features import FeatureValue, GivenFeatures
 
 if TYPE_CHECKING:
     from features.online.reader import ServedFeatures

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from contracts.problem import Problem
 from inference.errors import ErrorItem, InvalidRequestError
-from inference.requests.limits import FEATURES, LISTED_ERRORS, LONGEST_TEXT, PREDICTION_TIME, REQUEST_ID
+from inference.validation.limits import FEATURES, LISTED_ERRORS, LONGEST_TEXT, PREDICTION_TIME, REQUEST_ID
 
 # The tags of the two kinds of instances, which stand in pydantic's locations.
 TAGS: Final = frozenset({"asked", "given"})

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictStr, create_model
 
 from contracts.problem import FieldType, Problem, RequestField
-from inference.requests.limits import (
+from inference.validation.limits import (
     EARLIEST,
     FEATURES,
     INTEGERS,

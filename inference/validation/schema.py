@@ -11,11 +11,11 @@ from pydantic_core import to_json
 
 from contracts.problem import Problem, ProblemError
 from inference.errors import ErrorItem, TooManyItemsError
-from inference.requests.feature_rows import ModelInputs
-from inference.requests.field_errors import explain_errors, keep_members, keep_wrong_features, wrong_fields
-from inference.requests.json_object import read_object
-from inference.requests.limits import FEATURES, INSTANCES, LISTED_ERRORS, RESERVED
-from inference.requests.models import (
+from inference.validation.feature_rows import ModelInputs
+from inference.validation.field_errors import explain_errors, keep_members, keep_wrong_features, wrong_fields
+from inference.validation.json_object import read_object
+from inference.validation.limits import FEATURES, INSTANCES, LISTED_ERRORS, RESERVED
+from inference.validation.models import (
     GIVEN,
     GIVEN_ID,
     GIVEN_TIME,
@@ -24,7 +24,7 @@ from inference.requests.models import (
     instance_model,
     named_fields,
 )
-from inference.requests.typed_request import Features, Parts, TypedRequest
+from inference.validation.typed_request import Features, Parts, TypedRequest
 
 ID_BYTES: Final = 16
 # Random bytes are drawn for so many ids in one system call.

@@ -1,6 +1,6 @@
 """Decodes what is surely a valid request, in one pass of msgspec; anything else is left to the slower models.
 
-Its types accept less than `inference.requests.schema`'s models and read the same values, never the reverse:
+Its types accept less than `inference.validation.schema`'s models and read the same values, never the reverse:
 timestamps, for one, only in the one spelling that Python and pydantic read alike. Where one model answers
 all, given features are decoded straight into its row.
 """
@@ -15,9 +15,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from contracts.problem import FieldType, Problem, RequestField
-from inference.requests.feature_rows import FeatureRow, ModelInputs
-from inference.requests.given_features import FeatureValue
-from inference.requests.limits import (
+from inference.validation.feature_rows import FeatureRow, ModelInputs
+from inference.validation.given_features import FeatureValue
+from inference.validation.limits import (
     EARLIEST,
     FEATURES,
     INSTANCES,

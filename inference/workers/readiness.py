@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.types import Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
-    from inference.http.application_state import ApplicationState
+    from inference.rest.application_state import ApplicationState
 
 # The longest that a worker keeps from listening; /health/ready then says what it waits for.
 LONGEST_WAIT: Final = 30.0

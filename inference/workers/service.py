@@ -24,7 +24,7 @@ PRELOADED: Final = (
     "fastapi",
     "features.online.cache",
     "inference.prediction_log.background_compaction",
-    "inference.http.responses",
+    "inference.rest.responses",
     "mlflow",
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store",

@@ -15,7 +15,7 @@ import uvicorn
 
 from experiments import processes
 from inference.app import create_app
-from inference.http.fast_path.connection import fast_connection
+from inference.rest.fast_path.connection import fast_connection
 from inference.serve import serve
 from inference.server import take_port
 from inference.settings import InferenceSettings

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from inference.http.timeouts import LARGEST_HEAD
+from inference.rest.timeouts import LARGEST_HEAD
 from inference.server import LARGEST_STRANGERS_BODY
 from tests.inference.callers import bearer, new_key
 from tests.inference.floods import UPGRADE

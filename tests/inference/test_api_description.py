@@ -10,8 +10,8 @@ from jsonschema import Draft202012Validator
 
 from contracts.problem import Problem, ProblemError
 from inference.access.path_scopes import DOCS_PARTS
-from inference.requests.limits import EARLIEST
-from inference.requests.schema import RequestSchema, example_instance
+from inference.validation.limits import EARLIEST
+from inference.validation.schema import RequestSchema, example_instance
 from tests.inference.parking import PROBLEM
 from tests.inference.test_serving_bad_input import WRONG_FIELDS
 from tests.inference.world import instance

@@ -18,8 +18,8 @@ from inference.batch.frames import score_frame
 from inference.batch.run import BatchOptions, score_file
 from inference.errors import BatchInputError, NoModelError
 from inference.prediction_log.reader import read_predictions
-from inference.requests.feature_rows import ModelInputs
 from inference.settings import InferenceSettings
+from inference.validation.feature_rows import ModelInputs
 from tests.inference.bundles import COLUMNS
 from tests.inference.running import environment_of
 from tests.inference.world import NOON, bundle_folder, example_rows, instance

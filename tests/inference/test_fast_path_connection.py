@@ -14,9 +14,9 @@ import httpx
 import pytest
 import uvicorn
 
-from inference.http.fast_path.response_head import encode_head
-from inference.http.timeouts import MOST_WAITING, TimedConnection, close_slow_callers
 from inference.prediction.admission import UNDISPUTED
+from inference.rest.fast_path.response_head import encode_head
+from inference.rest.timeouts import MOST_WAITING, TimedConnection, close_slow_callers
 from inference.server import AnnouncedServer, take_port
 from tests.inference.running import wait_until
 from tests.inference.test_fast_path_given import GIVEN

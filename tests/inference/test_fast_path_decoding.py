@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from contracts.problem import Problem, ProblemError
 from inference.errors import InferenceError
-from inference.requests.feature_rows import FeatureRow, ModelInputs
-from inference.requests.given_features import GivenFeaturesError
-from inference.requests.limits import EARLIEST, INSTANCES, LATEST, LONGEST_ID, LONGEST_TEXT, RESERVED
-from inference.requests.schema import RequestSchema
-from inference.requests.typed_request import TypedRequest
+from inference.validation.feature_rows import FeatureRow, ModelInputs
+from inference.validation.given_features import GivenFeaturesError
+from inference.validation.limits import EARLIEST, INSTANCES, LATEST, LONGEST_ID, LONGEST_TEXT, RESERVED
+from inference.validation.schema import RequestSchema
+from inference.validation.typed_request import TypedRequest
 from tests.inference.bundles import COLUMNS
 from tests.inference.parking import PROBLEM
 from tests.inference.test_fast_path_given import GIVEN

@@ -9,9 +9,9 @@ from jsonschema import Draft202012Validator
 
 from inference.errors import ErrorDocument
 from inference.prediction_log.reader import read_predictions
-from inference.requests.given_features import LARGEST
-from inference.requests.limits import FEATURES, LONGEST_TEXT
 from inference.settings import InferenceSettings
+from inference.validation.given_features import LARGEST
+from inference.validation.limits import FEATURES, LONGEST_TEXT
 from tests.inference.bundles import COLUMNS
 from tests.inference.parking import PROBLEM
 from tests.inference.running import running_server

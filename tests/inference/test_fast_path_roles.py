@@ -22,12 +22,12 @@ from inference.prediction.service import PredictionService
 from inference.prediction_log.reader import read_predictions, read_shadows
 from inference.prediction_log.schema import log_folder
 from inference.prediction_log.writer import PredictionLog
-from inference.requests.schema import Question
 from inference.rollout.split import Mode, Split
 from inference.serving.model_follower import ModelFollower
 from inference.serving.served_model import ServedModel, load_model
 from inference.serving.serving_set import ServingSet
 from inference.settings import InferenceSettings
+from inference.validation.schema import Question
 from tests.inference.bundles import COLUMNS, LevelModel, LogModel
 from tests.inference.parking import PROBLEM
 from tests.inference.running import PATIENCE, wait_until

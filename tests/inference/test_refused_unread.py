@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from inference.http.fast_path.connection import FastPathConnection
-from inference.http.fast_path.request_parser import read_whole
 from inference.prediction.admission import Admission
+from inference.rest.fast_path.connection import FastPathConnection
+from inference.rest.fast_path.request_parser import read_whole
 from tests.inference.test_fast_path_connection import Answer, read_answers, request
 from tests.inference.world import instance
 

@@ -4,11 +4,11 @@ import subprocess
 import sys
 
 from features.settings import REPOSITORY
-from inference.requests.schema import IDS_AT_ONCE, new_id
+from inference.validation.schema import IDS_AT_ONCE, new_id
 
 FORKED = """
 import os
-from inference.requests.schema import IDS_AT_ONCE, new_id
+from inference.validation.schema import IDS_AT_ONCE, new_id
 new_id()
 child = os.fork()
 if child:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.requests.schema import Question
 from inference.rollout.split import Split, position, unit_of
+from inference.validation.schema import Question
 
 TEXTS = st.text(max_size=40)
 SHARES = st.floats(min_value=0.001, max_value=0.999)

@@ -9,8 +9,8 @@ import pytest
 
 from inference.errors import ErrorDocument
 from inference.prediction_log.reader import read_predictions
-from inference.requests.limits import LISTED_ERRORS
 from inference.settings import InferenceSettings
+from inference.validation.limits import LISTED_ERRORS
 from tests.inference.running import list_warnings, running_server
 from tests.inference.world import NOON, instance
 

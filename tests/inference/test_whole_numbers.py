@@ -17,9 +17,9 @@ from inference.batch.historical import HistoricalReader
 from inference.batch.job import BatchJob
 from inference.errors import InvalidRequestError
 from inference.prediction_log.reader import read_predictions
-from inference.requests.schema import RequestSchema
-from inference.requests.typed_request import TypedRequest
 from inference.settings import InferenceSettings
+from inference.validation.schema import RequestSchema
+from inference.validation.typed_request import TypedRequest
 from tests.features.small_world import START, build_world
 from tests.inference.logged_lines import DAY, LAYOUT, entry, open_log
 from tests.inference.parking import PROBLEM

@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from itertools import count
+from multiprocessing.synchronize import Event
 
 import numpy as np
 
@@ -16,12 +17,14 @@ from contracts.settings import TrainingSettings
 from tests.second_problem.problem import PROBLEM
 
 KILLS = 20
-LONGEST_LIFE = 0.6
+LONGEST_LIFE = 0.4
 NAME = PROBLEM.name
 
 
-def promote_for_ever(settings: TrainingSettings) -> None:
+def promote_for_ever(settings: TrainingSettings, under_way: Event) -> None:
     """Move the champion back and forth until killed."""
+    current(settings, NAME)
+    under_way.set()
     for number in count():
         champion = current(settings, NAME)
         assert champion is not None
@@ -30,8 +33,11 @@ def promote_for_ever(settings: TrainingSettings) -> None:
 
 
 def kill_a_promoter(settings: TrainingSettings, seconds: float) -> None:
-    process = multiprocessing.get_context("fork").Process(target=promote_for_ever, args=(settings,))
+    context = multiprocessing.get_context("fork")
+    under_way = context.Event()
+    process = context.Process(target=promote_for_ever, args=(settings, under_way))
     process.start()
+    assert under_way.wait(60)
     time.sleep(seconds)
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
@@ -44,7 +50,7 @@ def test_killed_at_any_moment_the_registry_goes_on(settings: TrainingSettings) -
     moments, interrupted = random.Random(8), 0
     for _ in range(KILLS):
         # given a process that is promoting, killed without warning
-        kill_a_promoter(settings, moments.uniform(0.02, LONGEST_LIFE))
+        kill_a_promoter(settings, moments.uniform(0, LONGEST_LIFE))
         interrupted += INTENT_TAG in open_client(settings).get_registered_model(NAME).tags
         # when the next call comes
         recover(settings, NAME)

@@ -6,9 +6,6 @@ from email.message import Message
 from typing import Final
 
 from inference.errors import InferenceError, UnsupportedMediaTypeError
-from inference.http.application_state import ApplicationState
-from inference.http.fast_path.middleware import FastResponse
-from inference.http.media_type import MediaTypes
 from inference.observability.call import Call
 from inference.protocols.adapter import InferenceRequest, json_answer, json_refusal
 from inference.protocols.errors import one_message
@@ -18,6 +15,9 @@ from inference.protocols.mlflow_scoring.json_frame import read_json
 from inference.protocols.served_name import addressed_model, signatures_of
 from inference.protocols.signatures import Signatures
 from inference.protocols.table import Table
+from inference.rest.application_state import ApplicationState
+from inference.rest.fast_path.middleware import FastResponse
+from inference.rest.media_type import MediaTypes
 
 READERS: Final[dict[str, Callable[[bytes, Signatures, int], Table]]] = {
     "application/json": read_json,

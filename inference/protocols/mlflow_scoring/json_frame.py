@@ -14,7 +14,7 @@ from inference.protocols.table import (
     table_of_object,
     table_of_records,
 )
-from inference.requests.json_object import read_object, without_nulls
+from inference.validation.json_object import read_object, without_nulls
 
 SPLIT, RECORDS = "dataframe_split", "dataframe_records"
 INPUTS, INSTANCES, PARAMS = "inputs", "instances", "params"

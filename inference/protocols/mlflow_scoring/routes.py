@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from inference.http.application_state import state_of
-from inference.http.responses import describe_refusals
 from inference.protocols.documents import MlflowErrorDocument, RowPredictionsDocument
 from inference.protocols.http_response import answer_request
 from inference.protocols.mlflow_scoring.adapter import MLFLOW
 from inference.protocols.served_name import Address
+from inference.rest.application_state import state_of
+from inference.rest.responses import describe_refusals
 
 router = APIRouter(tags=["mlflow"])
 

@@ -15,10 +15,10 @@ from msgspec.structs import replace
 from inference.access.caller import NOBODY, Scope
 from inference.core.answer import Answer
 from inference.errors import UNEXPECTED, InferenceError, MalformedBodyError
-from inference.http.application_state import ApplicationState
 from inference.observability.call import Call
 from inference.protocols.errors import one_message
 from inference.protocols.open_inference.grpc_reading import FRAME_BYTES, read_message
+from inference.rest.application_state import ApplicationState
 
 DOOR: Final = "grpc"
 # For the message of a caller who has shown no key: a probe's comes with its call.

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import grpc
 
-from inference.http.application_state import ApplicationState
 from inference.observability.call import Call
 from inference.protocols.errors import UnknownServiceError
 from inference.protocols.open_inference.grpc_calls import Reply, Rpc, handler_of
 from inference.protocols.open_inference.grpc_messages import SERVICE, health_classes
+from inference.rest.application_state import ApplicationState
 
 HEALTH_SERVICE: Final = "grpc.health.v1.Health"
 # An empty name means the server as a whole.

@@ -6,8 +6,8 @@ from typing import Final, cast
 from grpc import aio
 
 from inference.errors import MalformedBodyError
-from inference.http.content_coding import unpack
 from inference.protocols.errors import TooSlowError
+from inference.rest.content_coding import unpack
 
 # What the other parts of a message may take besides the body that the same limit allows over HTTP.
 FRAME_BYTES: Final = 2**16

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from inference.errors import PortTakenError
 
 if TYPE_CHECKING:
-    from inference.http.application_state import ApplicationState
+    from inference.rest.application_state import ApplicationState
     from inference.settings import InferenceSettings
 
 # Bits 0 and 2 of GRPC_COMPRESS_NONE, _DEFLATE and _GZIP.

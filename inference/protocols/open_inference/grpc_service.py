@@ -7,7 +7,6 @@ from typing import Any
 import grpc
 
 from inference.access.caller import Scope
-from inference.http.application_state import ApplicationState
 from inference.observability.call import Call
 from inference.protocols.inference_requests import read_questions
 from inference.protocols.open_inference.grpc_calls import Reply, Rpc, handler_of
@@ -16,6 +15,7 @@ from inference.protocols.open_inference.grpc_messages import SERVICE, message_cl
 from inference.protocols.open_inference.infer_request import InferLimits
 from inference.protocols.open_inference.metadata import model_metadata, server_metadata
 from inference.protocols.served_name import Address, addressed_model, require_version, signatures_of
+from inference.rest.application_state import ApplicationState
 
 
 class OpenInferenceService:

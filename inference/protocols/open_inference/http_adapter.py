@@ -4,9 +4,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 from inference.errors import InferenceError
-from inference.http.application_state import ApplicationState
-from inference.http.fast_path.middleware import FastResponse
-from inference.http.media_type import JSON_ONLY, UNNAMED, MediaTypes
 from inference.observability.call import Call
 from inference.protocols.adapter import InferenceRequest, answer_headers, json_refusal
 from inference.protocols.errors import one_message
@@ -19,6 +16,9 @@ from inference.protocols.open_inference.json_messages import (
     write_response,
 )
 from inference.protocols.served_name import addressed_model, require_version, signatures_of
+from inference.rest.application_state import ApplicationState
+from inference.rest.fast_path.middleware import FastResponse
+from inference.rest.media_type import JSON_ONLY, UNNAMED, MediaTypes
 
 
 class OpenInferenceAdapter:

@@ -8,7 +8,6 @@ import msgspec
 
 from inference.core.answer import Answer
 from inference.errors import InvalidRequestError, MalformedBodyError
-from inference.http.fast_path.middleware import JSON
 from inference.protocols.open_inference.infer_request import (
     InferLimits,
     InferRequest,
@@ -28,7 +27,8 @@ from inference.protocols.open_inference.outputs import (
 )
 from inference.protocols.open_inference.tensors import TensorHead, from_list, from_raw
 from inference.protocols.table import Column
-from inference.requests.json_object import read_object, without_nulls
+from inference.rest.fast_path.middleware import JSON
+from inference.validation.json_object import read_object, without_nulls
 
 HEADER_LENGTH: Final = "Inference-Header-Content-Length"
 OCTETS: Final = b"application/octet-stream"

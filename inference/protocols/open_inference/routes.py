@@ -6,8 +6,6 @@ from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from inference.http.application_state import state_of
-from inference.http.responses import Responses, describe_refusals
 from inference.protocols.documents import (
     ROW_REFUSALS,
     ErrorTextDocument,
@@ -23,6 +21,8 @@ from inference.protocols.open_inference.grpc_server import grpc_port
 from inference.protocols.open_inference.http_adapter import OPEN_INFERENCE
 from inference.protocols.open_inference.metadata import model_metadata, server_metadata
 from inference.protocols.served_name import addressed_model
+from inference.rest.application_state import state_of
+from inference.rest.responses import Responses, describe_refusals
 
 
 @asynccontextmanager

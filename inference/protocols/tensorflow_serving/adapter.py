@@ -11,9 +11,6 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from inference.errors import InferenceError, InvalidRequestError
-from inference.http.application_state import ApplicationState
-from inference.http.fast_path.middleware import FastResponse
-from inference.http.media_type import JSON_ONLY, UNNAMED, MediaTypes
 from inference.observability.call import Call
 from inference.protocols.adapter import InferenceRequest, json_answer, json_refusal
 from inference.protocols.errors import one_message
@@ -21,7 +18,10 @@ from inference.protocols.inference_requests import read_questions
 from inference.protocols.served_name import addressed_model, require_version, signatures_of
 from inference.protocols.signatures import GIVEN
 from inference.protocols.table import Column, Table, table_of_object, table_of_records
-from inference.requests.json_object import read_object
+from inference.rest.application_state import ApplicationState
+from inference.rest.fast_path.middleware import FastResponse
+from inference.rest.media_type import JSON_ONLY, UNNAMED, MediaTypes
+from inference.validation.json_object import read_object
 
 DEFAULT_SIGNATURE: Final = "serving_default"
 ROWS, COLUMNS, SIGNATURE = "instances", "inputs", "signature_name"

@@ -4,8 +4,6 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from inference.http.application_state import state_of
-from inference.http.responses import Responses, describe_refusals
 from inference.protocols.documents import (
     ROW_REFUSALS,
     ColumnPredictionsDocument,
@@ -17,6 +15,8 @@ from inference.protocols.http_response import address_of, answer_request, descri
 from inference.protocols.served_name import addressed_model, signatures_of
 from inference.protocols.tensorflow_serving.adapter import TENSORFLOW_SERVING
 from inference.protocols.tensorflow_serving.description import model_metadata, model_status
+from inference.rest.application_state import state_of
+from inference.rest.responses import Responses, describe_refusals
 
 router = APIRouter(prefix="/v1/models", tags=["tensorflow serving"])
 

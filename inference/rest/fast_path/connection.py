@@ -11,18 +11,18 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from inference.errors import OverloadedError
-from inference.http.fast_path.middleware import CALL, Answered, FastPaths, FastResponse, FastRoute
-from inference.http.fast_path.request_parser import read_length, read_whole
-from inference.http.fast_path.response_head import encode_head, encode_headers
-from inference.http.timeouts import TimedConnection
 from inference.observability.call import Call
 from inference.prediction.retry_after import said_overload
+from inference.rest.fast_path.middleware import CALL, Answered, FastPaths, FastResponse, FastRoute
+from inference.rest.fast_path.request_parser import read_length, read_whole
+from inference.rest.fast_path.response_head import encode_head, encode_headers
+from inference.rest.timeouts import TimedConnection
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import Message, Receive
 
-    from inference.http.application_state import ApplicationState
+    from inference.rest.application_state import ApplicationState
 
 CLOSING: Final = b"connection: close\r\n"
 

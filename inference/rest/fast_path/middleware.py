@@ -19,13 +19,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inference.access.path_scopes import required_scope
 from inference.core.answer import Answer
 from inference.errors import UNEXPECTED, InferenceError, OverloadedError
-from inference.http.application_state import ApplicationState
-from inference.http.fast_path.response_head import encode_head
-from inference.http.media_type import JSON_ONLY, MediaTypes, require_media_type
 from inference.observability.call import Call
 from inference.observability.observer import RequestObserver, answer_headers
 from inference.observability.request_ids import HEADER, current_request_id
 from inference.prediction.micro_batching import Receiver
+from inference.rest.application_state import ApplicationState
+from inference.rest.fast_path.response_head import encode_head
+from inference.rest.media_type import JSON_ONLY, MediaTypes, require_media_type
 
 logger = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from fastapi import APIRouter, FastAPI, Request
 
 from inference.errors import ErrorDocument
 from inference.events.intake import EventIntake
-from inference.http.application_state import state_of
-from inference.http.body import read_request_body
-from inference.http.media_type import JSON_ONLY, require_media_type
-from inference.http.responses import Document, describe_refusals
 from inference.prediction.bounded_threads import BoundedThreads
+from inference.rest.application_state import state_of
+from inference.rest.body import read_request_body
+from inference.rest.media_type import JSON_ONLY, require_media_type
+from inference.rest.responses import Document, describe_refusals
 
 REFUSALS: Final = {
     400: "The body is no JSON, or no gzip though it says so.",

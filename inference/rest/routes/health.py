@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Request
 
 from inference.errors import ErrorDocument
-from inference.http.application_state import state_of
-from inference.http.health_warnings import list_warnings
-from inference.http.responses import LiveDocument, ReadyDocument, describe_refusals
+from inference.rest.application_state import state_of
+from inference.rest.health_warnings import list_warnings
+from inference.rest.responses import LiveDocument, ReadyDocument, describe_refusals
 
 router = APIRouter(prefix="/health", tags=["health"])
 

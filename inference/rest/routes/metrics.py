@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from inference.http.application_state import state_of
+from inference.rest.application_state import state_of
 
 router = APIRouter(tags=["health"])
 

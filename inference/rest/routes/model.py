@@ -3,16 +3,16 @@
 from fastapi import APIRouter, Request
 
 from inference.errors import ErrorDocument
-from inference.http.application_state import state_of
-from inference.http.health_warnings import NOT_FOLLOWED
-from inference.http.responses import (
+from inference.prediction_log.schema import SCHEMA_VERSION
+from inference.rest.application_state import state_of
+from inference.rest.health_warnings import NOT_FOLLOWED
+from inference.rest.responses import (
     API_VERSION,
     FollowerDocument,
     ModelDocument,
     SchemaVersions,
     describe_refusals,
 )
-from inference.prediction_log.schema import SCHEMA_VERSION
 from inference.serving.model_follower import ModelFollower
 from inference.serving.served_model import ServedModel
 

@@ -20,10 +20,10 @@ from inference.access.control import AccessControl
 from inference.access.description import describe_access
 from inference.access.middleware import AccessMiddleware
 from inference.errors import InferenceError
-from inference.http.head_requests import HeadRequests
-from inference.http.media_type import JSON_ONLY, require_media_type
-from inference.http.responses import describe_refusals
 from inference.prediction_log.errors import PredictionLogError
+from inference.rest.head_requests import HeadRequests
+from inference.rest.media_type import JSON_ONLY, require_media_type
+from inference.rest.responses import describe_refusals
 from monitoring.ml.decisions.record import Decision
 from monitoring.ml.decisions.trigger import load_orchestrator
 from monitoring.ml.drift.evidently_library import load_evidently

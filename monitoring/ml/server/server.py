@@ -5,7 +5,7 @@ import signal
 import uvicorn
 
 from inference.access.startup_check import require_guarded
-from inference.http.timeouts import TimedConnection
+from inference.rest.timeouts import TimedConnection
 from inference.server import AnnouncedServer, leave, take_port
 from monitoring.ml.server.app import create_app
 from monitoring.ml.settings import MonitoringSettings
