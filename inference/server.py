@@ -15,14 +15,18 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import inf
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from inference.errors import NotStartedError, PortTakenError
 from inference.observability.json_logging import uvicorn_log_config
 from inference.rest.descriptors import longest_backlog, most_connections
-from inference.rest.timeouts import close_slow_callers
+from inference.rest.timeouts import TimedConnection, close_slow_callers
 from inference.settings import InferenceSettings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 # Longer than clients keep idle connections: the server closing one as a request comes would fail it.
 KEEP_ALIVE_SECONDS = 75
@@ -68,7 +72,6 @@ def serve_on(
         NotStartedError: the application cannot start.
     """
     from inference.app import create_app  # after the port: a busy one is said at once
-    from inference.rest.fast_path.connection import fast_connection
 
     sys.setswitchinterval(SWITCH_SECONDS)
     app = create_app(settings)
@@ -78,7 +81,7 @@ def serve_on(
         app,
         loop="uvloop",
         backlog=longest_backlog(),
-        http=fast_connection(app, min(settings.max_body_bytes, LARGEST_STRANGERS_BODY), most_connections()),
+        http=connection_class(app, settings, most_connections()),
         ws="none",  # there are none, and uvicorn waits for ever for one that was upgraded to
         log_config=uvicorn_log_config(settings.log_format),
         log_level="warning",
@@ -92,6 +95,15 @@ def serve_on(
         server.run(sockets=[listening])
     if not server.started:
         raise NotStartedError("the service could not start; what it said above says why")
+
+
+def connection_class(app: "FastAPI", settings: InferenceSettings, most: float = inf) -> type[TimedConnection]:
+    """The class of the application's connections, of which `most` may be open at once."""
+    if not settings.fast_path:
+        return type(TimedConnection.__name__, (TimedConnection,), {"most_connections": most})
+    from inference.rest.fast_path.connection import fast_connection
+
+    return fast_connection(app, min(settings.max_body_bytes, LARGEST_STRANGERS_BODY), most)
 
 
 class AnnouncedServer(uvicorn.Server):

@@ -69,6 +69,9 @@ class InferenceSettings(TrainingSettings):
     )
     drain_seconds: int = Field(default=10, ge=0, description="How long open requests may take at the end.")
 
+    fast_path: bool = Field(
+        default=True, description="Whether plain requests for the hot routes are answered without ASGI."
+    )
     queue_target_ms: float = Field(
         default=1.5, gt=0, description="How long a turn of the event loop may be, once callers are refused."
     )

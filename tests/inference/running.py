@@ -15,9 +15,8 @@ import uvicorn
 
 from experiments import processes
 from inference.app import create_app
-from inference.rest.fast_path.connection import fast_connection
 from inference.serve import serve
-from inference.server import take_port
+from inference.server import connection_class, take_port
 from inference.settings import InferenceSettings
 from tests.forked import fork_off
 
@@ -41,7 +40,7 @@ def running_server(settings: InferenceSettings, ready: bool = True) -> Iterator[
     """A uvicorn server on a free port in this process; a client of it, whose bodies are JSON."""
     listening = take_port("127.0.0.1", 0)
     app = create_app(settings)
-    http = fast_connection(app, settings.max_body_bytes)
+    http = connection_class(app, settings)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", http=http))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

@@ -18,7 +18,8 @@ from inference.prediction.admission import UNDISPUTED
 from inference.rest.fast_path.response_head import encode_head
 from inference.rest.timeouts import MOST_WAITING, TimedConnection, close_slow_callers
 from inference.server import AnnouncedServer, take_port
-from tests.inference.running import wait_until
+from inference.settings import InferenceSettings
+from tests.inference.running import running_server, wait_until
 from tests.inference.test_fast_path_given import GIVEN
 from tests.inference.world import instance
 
@@ -109,6 +110,19 @@ def test_what_is_not_plain_is_answered_alike(connection: socket.socket) -> None:
 
     assert fast == plain
     assert fast_headers.keys() == headers.keys()
+
+
+@pytest.mark.usefixtures("champion")
+def test_a_service_without_the_fast_path_answers_alike(
+    shared_service: httpx.Client, settings: InferenceSettings
+) -> None:
+    def ask(client: httpx.Client) -> list[tuple[int, Any]]:
+        asked = [instance(request_id="switch"), {}, instance(spaces="many")]
+        answers = [client.post("/v1/predict", json=body) for body in asked]
+        return [(answer.status_code, answer.json()) for answer in answers]
+
+    with running_server(settings.model_copy(update={"fast_path": False})) as plain:
+        assert ask(plain) == ask(shared_service)
 
 
 def test_an_expected_go_ahead_is_given(connection: socket.socket) -> None:
