@@ -8,10 +8,10 @@ import typer
 from features.command_line import parse_moment, run_commands
 from features.compute.engines import EngineName, choose_engine
 from features.errors import FeatureError
-from features.instants import BEGINNING
 from features.lineage.command import lineage_command
 from features.settings import FeatureSettings
 from features.streaming.commands import replay_events_command, stream_command
+from features.timestamps import BEGINNING
 
 app = typer.Typer(
     help="Raw data to feature tables, and the Feast repository over them.", no_args_is_help=True

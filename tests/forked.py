@@ -15,7 +15,13 @@ PRELOADED = [
     ),
     *("features.quality.views", "pandera.backends.pandas.register", "features.online.reader"),
     *("features.online.redis_rows", "features.online.postgres_rows"),
-    *("inference.app", "inference.serving.served_model", "inference.server", "inference.batch", "mlflow"),
+    *(
+        "inference.app",
+        "inference.model_loading.served_model",
+        "inference.server",
+        "inference.batch",
+        "mlflow",
+    ),
 ]
 FORKING = multiprocessing.get_context("forkserver")
 FORKING.set_forkserver_preload(PRELOADED)

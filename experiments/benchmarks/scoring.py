@@ -19,7 +19,7 @@ from features.command_line import run_commands
 from features.schema.feature_column import FeatureColumn
 from features.settings import FeatureSettings
 from training.estimators.base import Dataset
-from training.estimators.boosted_trees import BoostedTreesCore, BoostedTreesEstimator
+from training.estimators.xgboost_trees import BoostedTreesCore, BoostedTreesEstimator
 
 FIT_ROWS, NUMBERS, SEED = 20_000, 60, 0
 ROUNDS, REPEATS = 9, 100

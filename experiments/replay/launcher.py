@@ -21,10 +21,10 @@ from experiments.replay.waiting import wait_for_flow_run, wait_for_version
 from experiments.replay.world import start_clean
 from experiments.settings import ReplaySettings
 from features.contract import read_examples
-from features.instants import BEGINNING
 from features.offline.historical import historical_features
 from features.online.feed import OnlineFeed
 from features.repository.feature_store import open_store
+from features.timestamps import BEGINNING
 from monitoring.ml.decisions.trigger import request_training
 
 END = pd.Timestamp("2200-01-01", tz="UTC")

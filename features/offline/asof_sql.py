@@ -6,8 +6,8 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from features.instants import MICROSECOND
 from features.offline.parquet_sql import FILE, ROW_IN_FILE, parquet_table, quote
+from features.timestamps import MICROSECOND
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

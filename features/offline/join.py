@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.instants import MICROSECOND
 from features.offline.asof_sql import (
     CODE,
     CREATED,
@@ -30,6 +29,7 @@ from features.offline.entities import check_key_types, narrow_rows, span_of
 from features.offline.keys import KeyCodes, Whole, try_encode
 from features.offline.newest import NOTHING, drop_expired, newest_rows
 from features.offline.session import Session
+from features.timestamps import MICROSECOND
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

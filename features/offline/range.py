@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from feast import OnDemandFeatureView
 
 from features.errors import UnsupportedRetrievalError
-from features.instants import MICROSECOND, from_microseconds, to_microseconds
 from features.offline.asof_sql import (
     FIRST_MOMENT,
     AsOfSource,
@@ -21,6 +20,7 @@ from features.offline.asof_sql import (
 from features.offline.entities import EVENT_TIMESTAMP, EntityBounds
 from features.offline.parquet_sql import quote
 from features.schema.on_demand import request_inputs
+from features.timestamps import MICROSECOND, from_microseconds, to_microseconds
 
 
 def key_bounds(

@@ -13,7 +13,6 @@ from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.saved_dataset import SavedDatasetStorage
 
-from features.instants import to_microseconds
 from features.offline.asof_sql import moment_sql, place_sql
 from features.offline.checks import Layout, declared_families
 from features.offline.engine import Engine
@@ -21,6 +20,7 @@ from features.offline.entities import FIRST_INEXACT
 from features.offline.files import SourceFiles
 from features.offline.parquet_sql import FILE, ROW_IN_FILE, quote
 from features.offline.write import save_dataset
+from features.timestamps import to_microseconds
 
 # As many digits as the largest whole number of 64 bits has.
 DECIMAL = pa.decimal128(20)

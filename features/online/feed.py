@@ -9,7 +9,6 @@ import pandas as pd
 import pyarrow as pa
 from feast import FeatureView
 
-from features.instants import to_microseconds
 from features.offline.asof_sql import (
     ENTITY_TABLE,
     EVENT,
@@ -30,6 +29,7 @@ from features.repository.feature_store import open_store
 from features.schema.service_plan import ViewPlan, plan_service
 from features.schema.views import batch_source
 from features.settings import FeatureSettings
+from features.timestamps import to_microseconds
 
 EVENT_TIMESTAMP = "event_timestamp"
 PendingRow = tuple[int, str, NewRow]

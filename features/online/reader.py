@@ -6,7 +6,6 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal
 
-from features.instants import MICROSECOND, to_microseconds
 from features.online.codec import KeyEncoder, Scalar, decode_row
 from features.online.database import FoundRows, KeyBytes, RowDatabase
 from features.online.databases import open_rows
@@ -17,6 +16,7 @@ from features.schema.on_demand_columns import Columns, check_answer, gather_inpu
 from features.schema.request_types import field_reader, read_fields
 from features.schema.values import ValueReader, value_reader
 from features.settings import FeatureSettings
+from features.timestamps import MICROSECOND, to_microseconds
 
 FeatureStatus = Literal["present", "missing", "stale", "default"]
 Unread = Mapping[str, Container[KeyBytes]]

@@ -20,10 +20,10 @@ from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from pydantic import SecretStr
 
 from features.errors import OnlineStoreError, UnsupportedRetrievalError
-from features.instants import from_microseconds, to_microseconds
 from features.online.codec import decode_messages, encode_messages
 from features.online.database import NewRow, RowDatabase
 from features.online.databases import open_rows
+from features.timestamps import from_microseconds, to_microseconds
 
 
 class NewestRowOnlineStoreConfig(FeastConfigBaseModel):

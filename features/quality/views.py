@@ -7,7 +7,6 @@ import pandas as pd
 from feast import FeatureStore, FeatureView, RepoConfig
 from feast.data_source import DataSource
 
-from features.instants import BEGINNING
 from features.offline.asof_sql import connect_utc
 from features.quality.check import TableCheck
 from features.quality.from_view import read_expectations, view_expectation, view_table
@@ -17,6 +16,7 @@ from features.quality.record import RECORD_FILE
 from features.quality.source import TableSource
 from features.schema.views import batch_source
 from features.settings import FeatureSettings
+from features.timestamps import BEGINNING
 
 Pulled = tuple[RepoConfig, DataSource, list[str], list[str], str, str | None]
 Read = Callable[[FeatureStore, FeatureView, TableSource, datetime], pd.DataFrame]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from features.errors import EventJournalError
-from features.instants import from_microseconds, to_microseconds
+from features.timestamps import from_microseconds, to_microseconds
 
 WAIT_SECONDS: Final = 2.0
 READ_AT_ONCE: Final = 5_000

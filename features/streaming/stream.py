@@ -12,11 +12,11 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from features.errors import EventIdReusedError, EventJournalError, Refusal
-from features.instants import from_microseconds, to_microseconds
 from features.settings import FeatureSettings
 from features.streaming.event import Event, decode_events, refused
 from features.streaming.journal import FORGOTTEN, Entry, EventJournal
 from features.streaming.pushing import EVENT_TIMESTAMP, RowPusher
+from features.timestamps import from_microseconds, to_microseconds
 
 # Clocks of senders may run ahead of ours by this much; what claims to be sent later is a mistake.
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)

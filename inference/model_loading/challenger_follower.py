@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from contracts.errors import RegistryUnavailableError
 from contracts.problem import Problem
 from contracts.registry import Deployment, ModelVersionRef
+from inference.model_loading.served_model import ServedModel, load_model
+from inference.model_loading.serving_set import ServingSet
 from inference.rollout.actions import end
 from inference.rollout.errors import NoRolloutError
 from inference.rollout.record import Rollout, current_rollout
-from inference.serving.served_model import ServedModel, load_model
-from inference.serving.serving_set import ServingSet
 from inference.settings import InferenceSettings
 
 logger = logging.getLogger(__name__)

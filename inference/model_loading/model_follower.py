@@ -11,10 +11,10 @@ from contracts.problem import Problem
 from contracts.registry import Deployment, ModelVersionRef, deployed
 from contracts.registry_watch import RegistryChanges
 from inference.errors import NoModelError
-from inference.serving.challenger_follower import ChallengerFollower
-from inference.serving.last_deployment import LastDeployment
-from inference.serving.served_model import ServedModel, load_model
-from inference.serving.serving_set import ServingSet
+from inference.model_loading.challenger_follower import ChallengerFollower
+from inference.model_loading.last_deployment import LastDeployment
+from inference.model_loading.served_model import ServedModel, load_model
+from inference.model_loading.serving_set import ServingSet
 from inference.settings import InferenceSettings
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 from inference.core.answer import Role
 
 if TYPE_CHECKING:
-    from inference.serving.served_model import ServedModel
+    from inference.model_loading.served_model import ServedModel
     from inference.validation.schema import Question
 
 

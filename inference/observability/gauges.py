@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from inference.model_loading.model_follower import ModelFollower
     from inference.prediction_log.writer import PredictionLog
-    from inference.serving.model_follower import ModelFollower
 
 # How the workers' values become one, in prometheus_client's words.
 GaugeMode = Literal["livemax", "livesum", "sum"]

@@ -18,10 +18,10 @@ from inference.observability.exposition import Exposition, are_workers_figures_s
 from inference.observability.gauges import WATCHED, GaugeMode
 
 if TYPE_CHECKING:
+    from inference.model_loading.model_follower import ModelFollower
+    from inference.model_loading.served_model import ServedModel
     from inference.observability.tracing import RequestTrace
     from inference.prediction_log.writer import PredictionLog
-    from inference.serving.model_follower import ModelFollower
-    from inference.serving.served_model import ServedModel
 
 logger = logging.getLogger(__name__)
 

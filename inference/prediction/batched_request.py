@@ -8,14 +8,14 @@ import msgspec
 
 from inference.core.answer import Role
 from inference.errors import ErrorItem, InvalidRequestError, LogUnavailableError, RequestIdConflictError
+from inference.model_loading.serving_set import ServingSet
 from inference.observability.call import Call
-from inference.serving.serving_set import ServingSet
 from inference.validation.feature_rows import FeatureRow
 from inference.validation.given_features import GivenFeaturesError
 from inference.validation.limits import LISTED_ERRORS
 
 if TYPE_CHECKING:
-    from inference.serving.served_model import ServedModel
+    from inference.model_loading.served_model import ServedModel
     from inference.validation.schema import Question
 
 # These are no model's fault, so that another model would fail likewise.

@@ -32,7 +32,7 @@ from inference.prediction_log.writer import PredictionLog
 from inference.validation.feature_rows import FeatureRow
 
 if TYPE_CHECKING:
-    from inference.serving.served_model import ServedModel
+    from inference.model_loading.served_model import ServedModel
 
 Answers = tuple[Answer, ...]
 Lines = Sequence[LoggedPrediction]

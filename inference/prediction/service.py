@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from inference.core.answer import Answer
+from inference.model_loading.model_follower import ModelFollower
+from inference.model_loading.serving_set import ServingSet
 from inference.observability.call import Call
 from inference.observability.metrics import ServiceMetrics
 from inference.prediction.admission import Admission
@@ -14,8 +16,6 @@ from inference.prediction.micro_batching import MicroBatcher, Receiver
 from inference.prediction.predictor import Answers, Predictor
 from inference.prediction.shadow_scoring import ShadowScoring
 from inference.prediction_log.writer import PredictionLog
-from inference.serving.model_follower import ModelFollower
-from inference.serving.serving_set import ServingSet
 from inference.validation.schema import Question
 
 MOST_ROWS: Final = 256

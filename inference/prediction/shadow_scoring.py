@@ -7,14 +7,14 @@ from threading import Lock, Thread
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
+from inference.model_loading.serving_set import ServingSet
 from inference.observability.call import Call
 from inference.observability.metrics import ServiceMetrics
 from inference.prediction.batched_request import BatchKey, ask
 from inference.prediction.predictor import Predictor
-from inference.serving.serving_set import ServingSet
 
 if TYPE_CHECKING:
-    from inference.serving.served_model import ServedModel
+    from inference.model_loading.served_model import ServedModel
     from inference.validation.schema import Question
 
 logger = logging.getLogger(__name__)

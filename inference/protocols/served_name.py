@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from inference.core.answer import Role
+from inference.model_loading.served_model import ServedModel
 from inference.protocols.errors import UnknownModelError, VersionUndecidedError
 from inference.protocols.signatures import Signatures
 from inference.rest.application_state import ApplicationState
-from inference.serving.served_model import ServedModel
 from inference.validation.schema import Question
 
 CHAMPION: Final[Role] = "champion"

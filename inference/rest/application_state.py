@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from contracts.problem import Problem
 from inference.access.control import AccessControl
+from inference.model_loading.model_follower import ModelFollower
 from inference.observability.cost import Prices
 from inference.observability.metrics import ServiceMetrics
 from inference.observability.observer import RequestObserver, open_observer
@@ -14,7 +15,6 @@ from inference.prediction.service import PredictionService
 from inference.prediction_log.pseudonyms import Pseudonyms
 from inference.prediction_log.schema import log_folder
 from inference.prediction_log.writer import PredictionLog
-from inference.serving.model_follower import ModelFollower
 from inference.settings import InferenceSettings
 from inference.validation.schema import RequestSchema
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
+from inference.model_loading.served_model import ServedModel
 from inference.rest.application_state import ApplicationState
 from inference.rest.responses import WarningDocument
-from inference.serving.served_model import ServedModel
 
 NOT_FOLLOWED: Final = "the registry, or what it names, cannot be followed; the served model goes on"
 SENTENCES: Final = {

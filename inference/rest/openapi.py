@@ -10,7 +10,7 @@ from features.schema.feature_column import FeatureColumn
 from inference.rest.application_state import ApplicationState
 from inference.validation.given_features import LARGEST
 from inference.validation.limits import FEATURES, INSTANCES, LONGEST_TEXT, REQUEST_ID
-from inference.validation.models import FEATURES_TEXT
+from inference.validation.request_models import FEATURES_TEXT
 from inference.validation.schema import RequestSchema, example_instance
 
 REFERENCE = "#/components/schemas/{model}"

@@ -9,12 +9,19 @@ import pandas as pd
 
 from inference.prediction_log.label_join import LABEL
 from inference.prediction_log.reader import REQUEST
-from inference.rollout.betting import Observations, above, log_wealth, paired, two_arms, two_arms_better
 from inference.rollout.draws import SHARE, STEP, first_of_each_draw, first_of_each_unit
 from inference.rollout.evidence import IS_CHALLENGERS, KNOWABLE_AT, Evidence
 from inference.rollout.losses import scaled_loss
 from inference.rollout.policy import RolloutPolicy
 from inference.rollout.record import Figures, Rollout
+from inference.rollout.sequential_test import (
+    Observations,
+    above,
+    log_wealth,
+    paired,
+    two_arms,
+    two_arms_better,
+)
 
 LARGEST_LOG_WEALTH = 30.0
 

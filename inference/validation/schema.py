@@ -15,7 +15,7 @@ from inference.validation.feature_rows import ModelInputs
 from inference.validation.field_errors import explain_errors, keep_members, keep_wrong_features, wrong_fields
 from inference.validation.json_object import read_object
 from inference.validation.limits import FEATURES, INSTANCES, LISTED_ERRORS, RESERVED
-from inference.validation.models import (
+from inference.validation.request_models import (
     GIVEN,
     GIVEN_ID,
     GIVEN_TIME,

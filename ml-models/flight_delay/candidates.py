@@ -2,9 +2,9 @@
 
 from training.estimators.base import Estimator
 from training.estimators.base_rate import BaseRateEstimator
-from training.estimators.boosted_trees import BoostedTreesEstimator
 from training.estimators.linear import LinearEstimator
 from training.estimators.network import NetworkEstimator
+from training.estimators.xgboost_trees import BoostedTreesEstimator
 
 CANDIDATES: tuple[Estimator, ...] = (
     BaseRateEstimator(task="binary"),

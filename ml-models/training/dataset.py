@@ -16,7 +16,7 @@ from features.contract import read_examples, read_labels
 from features.schema.feature_column import FeatureColumn
 from features.schema.service_columns import feature_columns
 from training.errors import DatasetError, EmptyWindowError, SingleClassError
-from training.windows import window_ranges
+from training.splits import window_ranges
 
 LARGEST_NULL_SHARE = 0.999
 LARGEST_MAGNITUDE = 1e12

@@ -13,7 +13,7 @@ from contracts.problem import Problem
 from training.dataset import TrainingSet, require_both_classes
 from training.errors import TrainingError
 from training.estimators.base import Dataset, Estimator, FittedModel
-from training.windows import WINDOW_NAMES, WindowName, divide
+from training.splits import WINDOW_NAMES, WindowName, divide
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from contracts.profile import ReferenceProfile, build_profile
 from training.bundle_writer import BundleParts, write_bundle
 from training.fitting import WindowedData
 from training.model_card import write_card
+from training.splits import window_ranges
 from training.validation import SCORING_THREADS, Challenge, Exported
-from training.windows import window_ranges
 
 REFERENCE_ROWS = 5_000
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from contracts.problem import Windows
-from features.instants import BEGINNING, to_microseconds
+from features.timestamps import BEGINNING, to_microseconds
 from training.errors import EmptyWindowError
 
 WindowName = Literal["fit", "early_stopping", "calibration", "gate"]

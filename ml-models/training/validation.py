@@ -32,7 +32,7 @@ from training.estimators.base_rate import BaseRateEstimator
 from training.fitting import Candidate, WindowedData
 from training.gain import Gain, measure_gain, number_days
 from training.gate import Check, GateVerdict, judge
-from training.windows import window_ranges
+from training.splits import window_ranges
 
 SCORING_THREADS: Final = 2
 # What a bundle that may be there again in a moment ends in: its files are away, or the server that has them.

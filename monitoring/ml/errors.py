@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from features.instants import EPOCH
+from features.timestamps import EPOCH
 
 
 class MonitoringError(Exception):

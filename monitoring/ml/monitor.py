@@ -10,7 +10,7 @@ from uuid import uuid4
 from filelock import FileLock
 
 from contracts.problem import Problem, load_problem
-from features.instants import EPOCH
+from features.timestamps import EPOCH
 from monitoring.ml.decisions.policy import Verdict, decide
 from monitoring.ml.decisions.record import Decision, DecisionLog
 from monitoring.ml.decisions.trigger import request_training

@@ -10,7 +10,7 @@ from features.contract import read_labels
 from inference.prediction_log.label_join import LABEL, join_labels
 from inference.prediction_log.reader import read_predictions
 from monitoring.ml.decisions.signals import Signal, data_signals, drift_signals, quality_signals
-from monitoring.ml.drift.stability_index import comparable_columns, missing_share_rise
+from monitoring.ml.drift.population_stability import comparable_columns, missing_share_rise
 from monitoring.ml.drift.window_reports import PREDICTION, Compared, WindowReports, WindowSamples
 from monitoring.ml.settings import MonitoringSettings
 from monitoring.ml.windows.champion import Champion

@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from features.instants import to_microseconds
 from features.offline.asof_sql import (
     CODE,
     ENTITY_TABLE,
@@ -21,6 +20,7 @@ from features.offline.asof_sql import (
     found_rows,
     held_rows,
 )
+from features.timestamps import to_microseconds
 from tests.features.offline_world import HOUR, NOON, ROWS
 
 LEVEL = SourceColumn("level", "level")

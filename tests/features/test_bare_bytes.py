@@ -9,12 +9,12 @@ from feast import Entity, FeatureView, Field, ValueType
 from feast.types import Bytes, String
 
 from features.errors import TableLayoutError
-from features.instants import BEGINNING
 from features.offline.historical import historical_features
 from features.online.feed import OnlineFeed
 from features.quality.views import check_before_writing
 from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
+from features.timestamps import BEGINNING
 from tests.features.offline_world import HOUR, NOON, ROWS, ask, open_world
 from tests.features.small_world import START, build_world, make_examples
 

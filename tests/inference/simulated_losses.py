@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from inference.rollout.betting import Floats, log_wealth, paired, two_arms, two_arms_better
+from inference.rollout.sequential_test import Floats, log_wealth, paired, two_arms, two_arms_better
 
 Draw = Callable[[np.random.Generator, int, int], Floats]
 

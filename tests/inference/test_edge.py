@@ -24,9 +24,9 @@ from tests.inference.fitted_bundles import fitted_problem, to_frame, with_file, 
 from tests.inference.running import environment_of
 from tests.training.tabular_rows import make_matrix
 from training.estimators.base import Estimator
-from training.estimators.boosted_trees import BoostedTreesEstimator
 from training.estimators.linear import LinearEstimator
 from training.estimators.network import NetworkEstimator
+from training.estimators.xgboost_trees import BoostedTreesEstimator
 
 LONGEST_RUNNER = 60
 PROBLEM = fitted_problem("binary")

@@ -7,11 +7,11 @@ from pathlib import Path
 import httpx
 
 from features.settings import FeatureSettings
+from inference.model_loading.model_follower import ModelFollower
+from inference.model_loading.served_model import ServedModel
 from inference.prediction_log.background_compaction import BackgroundCompaction
 from inference.prediction_log.schema import log_folder
 from inference.prediction_log.segment import Segment
-from inference.serving.model_follower import ModelFollower
-from inference.serving.served_model import ServedModel
 from inference.settings import InferenceSettings
 from tests.inference.logged_lines import LAYOUT, entry, sealed_files
 from tests.inference.parking import PROBLEM

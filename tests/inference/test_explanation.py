@@ -33,10 +33,10 @@ from tests.inference.shapley import against_reference, along_trees, brute_force
 from tests.inference.world import instance
 from tests.training.tabular_rows import COLUMNS, make_matrix, make_rows
 from training.estimators.base_rate import BaseRateEstimator
-from training.estimators.boosted_trees import BoostedTreesCore, BoostedTreesEstimator
 from training.estimators.linear import LinearEstimator
 from training.estimators.native import load_native
 from training.estimators.network import NetworkEstimator
+from training.estimators.xgboost_trees import BoostedTreesCore, BoostedTreesEstimator
 
 # What single precision leaves of a margin of a few units, or of a value of a thousand.
 ROUNDING = {"binary": 2e-5, "regression": 2e-2}

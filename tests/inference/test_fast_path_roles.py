@@ -13,6 +13,9 @@ from msgspec.structs import replace
 from contracts.registry import version_ref
 from inference.core.answer import Answer
 from inference.errors import ExplanationUnavailableError, InvalidRequestError, ScoringError
+from inference.model_loading.model_follower import ModelFollower
+from inference.model_loading.served_model import ServedModel, load_model
+from inference.model_loading.serving_set import ServingSet
 from inference.observability.call import Call
 from inference.observability.cost import Prices
 from inference.observability.metrics import ServiceMetrics
@@ -23,9 +26,6 @@ from inference.prediction_log.reader import read_predictions, read_shadows
 from inference.prediction_log.schema import log_folder
 from inference.prediction_log.writer import PredictionLog
 from inference.rollout.split import Mode, Split
-from inference.serving.model_follower import ModelFollower
-from inference.serving.served_model import ServedModel, load_model
-from inference.serving.serving_set import ServingSet
 from inference.settings import InferenceSettings
 from inference.validation.schema import Question
 from tests.inference.bundles import COLUMNS, LevelModel, LogModel

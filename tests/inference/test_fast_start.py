@@ -9,8 +9,8 @@ import pytest
 
 from contracts.registry import open_client
 from features.online.plan_file import read_plan
-from inference.serving.last_deployment import LastDeployment
-from inference.serving.model_follower import ModelFollower
+from inference.model_loading.last_deployment import LastDeployment
+from inference.model_loading.model_follower import ModelFollower
 from inference.settings import InferenceSettings
 from tests.inference.parking import PROBLEM
 from tests.inference.running import (

@@ -23,8 +23,8 @@ from tests.inference.running import list_warnings, running_server
 from tests.inference.world import instance
 from tests.training.tabular_rows import make_matrix
 from training.bundle_writer import digests
-from training.estimators.boosted_trees import BoostedTreesEstimator
 from training.estimators.network import WEIGHTS_FILE, NetworkEstimator
+from training.estimators.xgboost_trees import BoostedTreesEstimator
 
 ROWS = make_matrix(700, seed=5)
 HAS_CUDA_PROVIDER = CUDA_PROVIDER in onnxruntime.get_available_providers()

@@ -16,8 +16,8 @@ import pytest
 from contracts.bundle.contract import CONTRACT_FILE, MODEL_FILE, SCHEMA_VERSION
 from contracts.registry import Deployment, deployed, open_client
 from features.schema.feature_column import FeatureColumn
-from inference.serving.model_follower import SILENT_SECONDS, ModelFollower
-from inference.serving.served_model import ServedModel
+from inference.model_loading.model_follower import SILENT_SECONDS, ModelFollower
+from inference.model_loading.served_model import ServedModel
 from inference.settings import InferenceSettings
 from tests.inference.bundles import COLUMNS
 from tests.inference.parking import PROBLEM
@@ -210,7 +210,7 @@ def test_a_registry_that_nobody_wrote_to_is_not_asked_again(
             asked.append(arguments[1])
         return deployed(*arguments)
 
-    monkeypatch.setattr("inference.serving.model_follower.deployed", count)
+    monkeypatch.setattr("inference.model_loading.model_follower.deployed", count)
     follower = ModelFollower(settings, PROBLEM, on_load=lambda _: None)
 
     for _ in range(5):
@@ -246,7 +246,7 @@ def test_a_locked_registry_does_not_hold_requests_up(
 def test_a_version_that_takes_long_to_load_is_no_silence_of_the_registry(
     settings: InferenceSettings, champion: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inference.serving.model_follower.SILENT_SECONDS", 0.1)
+    monkeypatch.setattr("inference.model_loading.model_follower.SILENT_SECONDS", 0.1)
     loading, loaded = threading.Event(), threading.Event()
 
     def load(_: ServedModel) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from inference.rollout.betting import Floats, above, log_wealth, paired, two_arms
 from inference.rollout.policy import DEFAULT_STEPS, RolloutPolicy
+from inference.rollout.sequential_test import Floats, above, log_wealth, paired, two_arms
 from inference.rollout.verdict import CLEARLY_WORSE, HARMS, ROLLED_BACK_WITHIN
 from tests.inference.simulated_losses import DRAWS, wealth_of_arms, wealth_of_pairs
 

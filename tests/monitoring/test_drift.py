@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from contracts.profile import build_profile
-from monitoring.ml.drift.stability_index import (
+from monitoring.ml.drift.population_stability import (
     column_psi,
     comparable_columns,
     missing_share_rise,

@@ -15,7 +15,7 @@ from features.schema.service_columns import feature_columns
 from monitoring.ml.__main__ import app
 from monitoring.ml.drift.feature_drift import WEEK, WeeklyDrift, measure_weekly_drift
 from monitoring.ml.drift.feature_drift_report import HISTORY_FILE, MATRIX_FILE, PAGE_FILE
-from monitoring.ml.drift.stability_index import column_psi
+from monitoring.ml.drift.population_stability import column_psi
 from monitoring.ml.settings import MonitoringSettings
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.tables import DAYS, HORIZON, SHIFT, START

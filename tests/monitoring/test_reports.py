@@ -10,7 +10,7 @@ import pytest
 from contracts.problem import Task
 from inference.prediction_log.label_join import LABEL
 from monitoring.ml.drift.evidently_library import load_evidently
-from monitoring.ml.drift.stability_index import column_psi
+from monitoring.ml.drift.population_stability import column_psi
 from monitoring.ml.drift.window_reports import PREDICTION, Compared, WindowReports, WindowSamples
 from monitoring.ml.monitor import Monitor
 from monitoring.ml.reports.workspace import ReportWorkspace

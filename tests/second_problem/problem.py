@@ -5,8 +5,8 @@ from datetime import timedelta
 from contracts.problem import DriftPolicy, GatePolicy, Guardrail, Label, Problem, RequestField, Windows
 from training.estimators.base import Estimator
 from training.estimators.base_rate import BaseRateEstimator
-from training.estimators.boosted_trees import BoostedTreesEstimator
 from training.estimators.linear import LinearEstimator
+from training.estimators.xgboost_trees import BoostedTreesEstimator
 
 CANDIDATES: tuple[Estimator, ...] = (
     BaseRateEstimator(task="regression"),

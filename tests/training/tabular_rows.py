@@ -9,9 +9,9 @@ from contracts.problem import Task
 from features.schema.feature_column import FeatureColumn
 from training.estimators.base import Dataset, Estimator
 from training.estimators.base_rate import BaseRateEstimator
-from training.estimators.boosted_trees import BoostedTreesEstimator
 from training.estimators.linear import LinearEstimator
 from training.estimators.network import NetworkEstimator
+from training.estimators.xgboost_trees import BoostedTreesEstimator
 
 COLUMNS = (
     FeatureColumn(name="shape", kind="categorical"),

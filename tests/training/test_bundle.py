@@ -24,7 +24,7 @@ from tests.second_problem.problem import PROBLEM
 from tests.training.conftest import TrainedWorld
 from training.bundle_writer import digests
 from training.packaging import REFERENCE_ROWS
-from training.windows import WINDOW_NAMES
+from training.splits import WINDOW_NAMES
 
 Damage = Callable[[Path], object]
 

@@ -19,8 +19,8 @@ from tests.training.tabular_rows import (
 )
 from training.errors import EmptyWindowError, SingleClassError
 from training.estimators.base import Dataset, EstimatorError
-from training.estimators.boosted_trees import BoostedTreesEstimator
 from training.estimators.native import load_native
+from training.estimators.xgboost_trees import BoostedTreesEstimator
 
 LEARNERS = ESTIMATORS[1:]
 PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")

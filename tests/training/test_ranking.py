@@ -9,7 +9,7 @@ from features.schema.feature_column import FeatureColumn
 from tests.second_problem.problem import PROBLEM
 from tests.training.tabular_rows import COLUMNS, make_rows
 from training.estimators.base import Dataset
-from training.estimators.boosted_trees import BoostedTreesEstimator
+from training.estimators.xgboost_trees import BoostedTreesEstimator
 from training.ranking.importance import (
     RankedFeature,
     WindowImportance,

@@ -16,7 +16,7 @@ from training.command import app
 from training.errors import EmptyWindowError
 from training.ranking.data import RankingData, read_ranking_data
 from training.ranking.run import RankingOutcome, RankingRequest, rank
-from training.ranking.windows import cheap_estimator, cut_window, measure_window, window_ends
+from training.ranking.splits import cheap_estimator, cut_window, measure_window, window_ends
 
 AS_OF = START + timedelta(days=DAYS - 3)
 LATER = AS_OF + timedelta(days=2)

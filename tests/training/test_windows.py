@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from contracts.problem import Windows
 from training.errors import EmptyWindowError
-from training.windows import WINDOW_NAMES, divide, rows_within, window_ranges
+from training.splits import WINDOW_NAMES, divide, rows_within, window_ranges
 
 AS_OF = datetime(2024, 5, 1, tzinfo=UTC)
 lengths = st.timedeltas(min_value=timedelta(minutes=1), max_value=timedelta(days=40))

@@ -16,7 +16,7 @@ from contracts.profile import build_profile
 from features.schema.feature_column import FeatureColumn
 from training.bundle_writer import BundleParts, write_bundle
 from training.estimators.base import Dataset
-from training.estimators.boosted_trees import BoostedTreesEstimator
+from training.estimators.xgboost_trees import BoostedTreesEstimator
 
 NUMBERS, TEXTS, CODES, ROUNDS, SEED = 25, 4, 40, 300, 0
 GROUP_ROWS = 65_536

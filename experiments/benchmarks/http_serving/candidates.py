@@ -2,7 +2,7 @@
 
 from training.estimators.base import Estimator
 from training.estimators.base_rate import BaseRateEstimator
-from training.estimators.boosted_trees import BoostedTreesEstimator
+from training.estimators.xgboost_trees import BoostedTreesEstimator
 
 ROUNDS = 300
 CANDIDATES: tuple[Estimator, ...] = (

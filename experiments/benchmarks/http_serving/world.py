@@ -15,10 +15,10 @@ from contracts.problem import Problem, load_problem
 from contracts.registry import current, fetch_bundle
 from experiments.benchmarks.point_in_time.world import prepare_year
 from features.contract import EXAMPLES, read_examples
-from features.instants import BEGINNING
 from features.offline.historical import historical_features
 from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
+from features.timestamps import BEGINNING
 from inference.settings import InferenceSettings
 from training.outcome import TrainingRequest
 from training.pipeline import train

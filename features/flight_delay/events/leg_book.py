@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from features.errors import Refusal
 from features.flight_delay.events.leg_events import Arrived, Departed, LegEvent, Published
-from features.instants import EPOCH
+from features.timestamps import EPOCH
 
 # A leg that is said to have left much before or after its time is another leg, or another day's.
 EARLIEST_DEPARTURE, LATEST_DEPARTURE = -1440, 4320

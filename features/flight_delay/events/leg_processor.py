@@ -16,8 +16,8 @@ from features.flight_delay.events.leg_events import LEG_EVENTS, LegEvent
 from features.flight_delay.tables.carrier_operations import CARRIER_OPERATIONS
 from features.flight_delay.tables.destination_operations import DESTINATION_OPERATIONS
 from features.flight_delay.tables.origin_operations import ORIGIN_OPERATIONS
-from features.instants import EPOCH
 from features.streaming.event import Event
+from features.timestamps import EPOCH
 from features.windows.live import NULL, RowColumns, WindowState
 
 DAY: Final = 1440

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from features.schema.feature_column import FeatureColumn
+from inference.model_loading.served_model import ServedModel
 from inference.protocols.open_inference.outputs import OUTPUTS
 from inference.protocols.open_inference.tensors import BYTES
 from inference.rest.responses import API_VERSION
-from inference.serving.served_model import ServedModel
 
 SERVER_NAME: Final = "roundtrip"
 EXTENSIONS: Final = ("binary_tensor_data",)

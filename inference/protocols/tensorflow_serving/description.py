@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from inference.model_loading.served_model import ServedModel
 from inference.protocols.signatures import GIVEN, LOOKED_UP, SignatureName, Signatures
 from inference.protocols.tensorflow_serving.adapter import DEFAULT_SIGNATURE
-from inference.serving.served_model import ServedModel
 
 DTYPES: Final = {
     "number": "DT_DOUBLE",

@@ -3,6 +3,8 @@
 from fastapi import APIRouter, Request
 
 from inference.errors import ErrorDocument
+from inference.model_loading.model_follower import ModelFollower
+from inference.model_loading.served_model import ServedModel
 from inference.prediction_log.schema import SCHEMA_VERSION
 from inference.rest.application_state import state_of
 from inference.rest.health_warnings import NOT_FOLLOWED
@@ -13,8 +15,6 @@ from inference.rest.responses import (
     SchemaVersions,
     describe_refusals,
 )
-from inference.serving.model_follower import ModelFollower
-from inference.serving.served_model import ServedModel
 
 router = APIRouter(prefix="/v1", tags=["model"])
 

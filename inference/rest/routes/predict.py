@@ -13,13 +13,13 @@ from starlette.types import Receive, Scope
 
 from inference.core.answer import Answer
 from inference.errors import ErrorDocument, ErrorItem, InvalidRequestError, TooManyItemsError
+from inference.model_loading.serving_set import ServingSet
 from inference.observability.call import Call
 from inference.prediction.micro_batching import Receiver
 from inference.rest.application_state import ApplicationState
 from inference.rest.body import read_request_body
 from inference.rest.fast_path.middleware import FastResponse, FastRoute, answer_through, call_of
 from inference.rest.responses import PredictionsDocument, Responses, describe_refusals
-from inference.serving.serving_set import ServingSet
 from inference.validation.schema import Question
 
 router = APIRouter(prefix="/v1", tags=["predictions"])

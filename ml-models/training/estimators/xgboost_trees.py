@@ -19,7 +19,7 @@ from contracts.problem import Task
 from training.estimators.base import Dataset, Params, require_learnable
 from training.estimators.base_rate import smoothed_logit
 from training.estimators.fitted import CalibratedModel, uncalibrated
-from training.estimators.tree_graphs import append_trees
+from training.estimators.tree_onnx import append_trees
 
 if TYPE_CHECKING:
     from features.schema.feature_column import FeatureColumn

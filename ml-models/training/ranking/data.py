@@ -13,7 +13,7 @@ from features.contract import read_examples, read_labels
 from features.schema.service_columns import feature_columns
 from training.dataset import TrainingSet, assemble, join_labels, validate_training_set
 from training.errors import EmptyWindowError
-from training.windows import window_ranges
+from training.splits import window_ranges
 
 DRAWN = "__drawn"
 

@@ -12,7 +12,7 @@ from training.pipeline import Stopwatch, run_plainly
 from training.ranking.data import RankingData, read_ranking_data
 from training.ranking.history import log_ranking, read_last_ranks
 from training.ranking.importance import RankedFeature, WindowImportance, proposed_drops, rank_features
-from training.ranking.windows import (
+from training.ranking.splits import (
     FAMILY,
     REPEATS,
     cheap_estimator,

@@ -18,7 +18,7 @@ from training.estimators.base import Dataset, Estimator, FittedModel
 from training.fitting import load_candidates
 from training.ranking.data import RankingData
 from training.ranking.importance import WindowImportance, permutation_importance
-from training.windows import TimeRange, WindowName, rows_within, window_ranges
+from training.splits import TimeRange, WindowName, rows_within, window_ranges
 
 FAMILY = "xgboost"
 PROBES = 5

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from monitoring.ml.drift.stability_index import column_psi
+from monitoring.ml.drift.population_stability import column_psi
 
 PSI_TEST: Final = "psi_by_quantiles"
 

@@ -12,7 +12,7 @@ from features.offline.historical import historical_features
 from features.repository.feature_store import open_store
 from features.schema.feature_column import FeatureColumn
 from features.schema.service_columns import feature_columns
-from monitoring.ml.drift.stability_index import comparable_columns, rank_by_drift
+from monitoring.ml.drift.population_stability import comparable_columns, rank_by_drift
 from monitoring.ml.errors import FeatureDriftError
 from monitoring.ml.settings import MonitoringSettings
 from monitoring.ml.windows.sampling import SEED, as_typed

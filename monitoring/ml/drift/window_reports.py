@@ -15,7 +15,7 @@ from features.schema.feature_column import FeatureColumn
 from inference.prediction_log.label_join import LABEL
 from monitoring.ml.decisions.signals import DriftVerdict
 from monitoring.ml.drift.evidently_library import PSI_TEST, load_evidently
-from monitoring.ml.drift.stability_index import rank_by_drift
+from monitoring.ml.drift.population_stability import rank_by_drift
 
 if TYPE_CHECKING:
     from evidently import Dataset

@@ -15,13 +15,13 @@ from features.compute.engine import Builder
 from features.contract import read_examples
 from features.flight_delay.build import TABLES
 from features.flight_delay.raw import RawTables
-from features.instants import BEGINNING
 from features.offline.historical import historical_features
 from features.online.codec import decode_row
 from features.online.feed import OnlineFeed
 from features.online.reader import OnlineReader, ServedFeatures
 from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
+from features.timestamps import BEGINNING
 from tests.features.online_servers import STORES, Servers, stored_rows
 from tests.features.small_world import build_world, make_examples
 from tests.features.test_parity import assert_equal, count_statuses

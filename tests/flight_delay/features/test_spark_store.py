@@ -9,9 +9,9 @@ from feast import FeatureStore
 
 from features.apply import apply_repository
 from features.contract import read_examples
-from features.instants import BEGINNING
 from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
+from features.timestamps import BEGINNING
 from tests.flight_delay.features.conftest import END, START
 from tests.frames import records
 
