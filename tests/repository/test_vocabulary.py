@@ -16,7 +16,14 @@ HOMES = (
     "tests/flight_delay",
 )
 # The README and docs/ show the worked problem; this file and its neighbour name it to look for it.
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "features/README.md", "docs", "tests/repository")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "features/README.md",
+    "ml-models/README.md",
+    "docs",
+    "tests/repository",
+)
 CONFIGURATION = {".toml", ".txt", ".yml", ".yaml", ".example", ".cfg", ".mk", ""}
 
 
