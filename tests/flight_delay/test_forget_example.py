@@ -11,8 +11,11 @@ from tests.isolation import RUN
 from tests.repository.sources import ROOT, list_files
 
 LINES = {"README.md": 2, "pyproject.toml": 2}
-# The order of the rooms, the vocabulary and the README's map on what is left, and a problem's whole loop.
-ENGINE = ("tests/repository", "tests/test_second_problem.py")
+# The vocabulary and the README's map on what is left, and a problem's whole loop.
+ENGINE = (
+    *("tests/repository/test_readme.py", "tests/repository/test_vocabulary.py"),
+    *("tests/repository/test_configuration.py", "tests/test_second_problem.py"),
+)
 
 
 @pytest.fixture(scope="module")
