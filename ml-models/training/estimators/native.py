@@ -14,7 +14,7 @@ MODULES = {
     "base_rate": "base_rate",
     "logistic": "linear",
     "linear": "linear",
-    "xgboost": "boosted_trees",
+    "xgboost": "xgboost_trees",
     "network": "network",
 }
 
