@@ -27,7 +27,7 @@ def stores(
 ) -> Iterator[tuple[FeatureStore, FeatureStore]]:
     """The as-of store and the Spark store, over the same tables."""
     with pytest.MonkeyPatch.context() as environment:
-        asof = _applied(days, tmp_path_factory.mktemp("asof"), "features", environment)
+        asof = _applied(days, tmp_path_factory.mktemp("asof"), "features/flight_delay", environment)
         spark = _applied(days, tmp_path_factory.mktemp("spark"), "features/flight_delay/spark", environment)
         yield asof, spark
 
