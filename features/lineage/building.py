@@ -1,6 +1,6 @@
 """Record a build: a run for every table, with the raw files that its expression reads and what it wrote."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,29 +39,30 @@ def _noting(engine: Engine, origins: Origins) -> Engine:
         raw: Mapping[str, pa.Table], intermediate: Mapping[str, Builder], scratch: Path
     ) -> Iterator[tuple[Sources, Write]]:
         with engine(raw, intermediate, scratch) as (sources, write):
+            behind = _trace(raw, intermediate, sources)
 
             def write_and_note(table: ir.Table, path: Path) -> None:
                 write(table, path)
-                origins[path.name] = raw_behind(table, sources, intermediate)
+                origins[path.name] = _raw_behind(table, sources, behind)
 
             yield sources, write_and_note
 
     return open_noting
 
 
-def raw_behind(table: ir.Table, sources: Sources, intermediate: Mapping[str, Builder]) -> list[str]:
+def _trace(raw: Iterable[str], intermediate: Mapping[str, Builder], sources: Sources) -> Origins:
+    """Return the names of the raw tables behind each source, in their order."""
+    behind: Origins = {name: [name] for name in raw}
+    for name, builder in intermediate.items():
+        behind[name] = _raw_behind(builder(sources), sources, behind)
+    return behind
+
+
+def _raw_behind(table: ir.Table, sources: Sources, behind: Origins) -> list[str]:
     """Return the names of the raw tables that an expression over `sources` reads, in their order."""
-    names = _names_behind(table, sources, intermediate)
-    return [name for name in sources if name in names]
-
-
-def _names_behind(table: ir.Table, sources: Sources, intermediate: Mapping[str, Builder]) -> set[str]:
     read = set(table.op().find(ops.PhysicalTable))
-    names = {name for name, source in sources.items() if source.op() in read}
-    computed = names & intermediate.keys()
-    return (names - computed).union(
-        *(_names_behind(intermediate[name](sources), sources, intermediate) for name in computed)
-    )
+    names = {raw for name, source in sources.items() if source.op() in read for raw in behind[name]}
+    return [name for name in sources if name in names]
 
 
 def _table_run(whole: RecordedRun, files: Mapping[str, Path], name: str, raw: list[str]) -> RecordedRun:

@@ -1,1 +1,1 @@
-"""Opens and applies the Feast repository that the settings name."""
+"""Builds the tables of the repository that the settings name, opens it, reads and checks its definitions."""

@@ -17,10 +17,12 @@ from typing import Any, Final
 
 import grimp
 
+from features.settings import default_problem, repository_of
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LINTER: Final[Mapping[str, Any]] = PROJECT["tool"]["importlinter"]
-PROBLEM: Final[str] = PROJECT["tool"]["roundtrip"]["problem"].split(".")[0]
+PROBLEM: Final = repository_of(default_problem()).name
 CACHE: Final = str(ROOT / ".import_linter_cache")
 WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 DRAWN, DRAWS = 600, 20
