@@ -76,7 +76,7 @@ class FutureReceiver(Generic[Response]):
 
 @dataclass(slots=True)
 class Waiting(Generic[Request, Response]):
-    """One caller: what was request, and who is told the answer."""
+    """One caller: the request, and who is told the answer."""
 
     request: Request
     receiver: Receiver[Response]
@@ -98,7 +98,7 @@ class MicroBatcher(Generic[Key, Request, Response]):
 
         `max_batch_size` bounds a batch; a single one may bring more.
         """
-        self._answer, self._most_rows = answer, max_batch_size
+        self._answer, self._max_batch_size = answer, max_batch_size
         self._waiting: dict[Key, list[Waiting[Request, Response]]] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._due = False
@@ -151,7 +151,7 @@ class MicroBatcher(Generic[Key, Request, Response]):
         rows = 0
         for count, one in enumerate(waiting):
             rows += one.request.size
-            if rows > self._most_rows and count:
+            if rows > self._max_batch_size and count:
                 return count
         return len(waiting)
 

@@ -48,7 +48,7 @@ class Predictor:
         ScoringError: an answer is no number.
         LogUnavailableError: the answers cannot be logged, so they are not given.
         RequestIdConflictError: a request id was answered before for another request of the same caller.
-        ExplanationUnavailableError: reasons are request for, and this version has none.
+        ExplanationUnavailableError: reasons are asked for, and this version has none.
     """
 
     def __init__(self, log: PredictionLog, metrics: ServiceMetrics, admission: Admission) -> None:
@@ -66,7 +66,7 @@ class Predictor:
         return self._look_up_and_answer(key.model, batch, stages)
 
     def answer_blocking(self, request: BatchedRequest) -> Answers:
-        """Answer one caller in a worker thread, with reasons where they are request for."""
+        """Answer one caller in a worker thread, with reasons where they are asked for."""
         stages = BatchStages(self._metrics, [request], perf_counter())
         rows = _read_blocking(request, stages)
         # First, so that what cannot be explained is not logged as answered.

@@ -18,7 +18,7 @@ from inference.prediction.shadow_scoring import ShadowScoring
 from inference.prediction_log.writer import PredictionLog
 from inference.validation.schema import Question
 
-MOST_ROWS: Final = 256
+MAX_BATCH_SIZE: Final = 256
 LOOKED_UP: Final = 4
 THREADS: Final = 2
 # Large calls that wait for a thread, of up to `max_items` each.
@@ -45,10 +45,12 @@ class PredictionService:
         """
         self._follower, self._metrics, self._inline_items = follower, metrics, inline_items
         self._admission = admission
-        self._answering = Predictor(log, metrics, admission)
-        self._batcher = MicroBatcher[BatchKey, BatchedRequest, Answers](self._answering.answer, MOST_ROWS)
+        self._predictor = Predictor(log, metrics, admission)
+        self._batcher = MicroBatcher[BatchKey, BatchedRequest, Answers](
+            self._predictor.answer, MAX_BATCH_SIZE
+        )
         self._threads = BoundedThreads("large-calls", THREADS, WAITING_CALLS)
-        self._shadows = ShadowScoring(self._answering, metrics)
+        self._shadows = ShadowScoring(self._predictor, metrics)
 
     def begin(
         self,
@@ -125,9 +127,9 @@ class PredictionService:
 
     def _ask_blocking(self, serving: ServingSet, request: BatchedRequest) -> Answers:
         try:
-            return self._answering.answer_blocking(request)
+            return self._predictor.answer_blocking(request)
         except Exception as error:  # as above
-            return self._answering.answer_blocking(self._ask_champion(serving, request, error))
+            return self._predictor.answer_blocking(self._ask_champion(serving, request, error))
 
     def _ask_champion(self, serving: ServingSet, request: BatchedRequest, error: Exception) -> BatchedRequest:
         champions = ask_champion(serving, request, error)

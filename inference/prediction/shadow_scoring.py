@@ -28,8 +28,8 @@ Shadowed = tuple["ServedModel", "list[Question]", Call]
 class ShadowScoring:
     """Takes questions that were answered and has a second model score and log them, as `shadow`."""
 
-    def __init__(self, answering: Predictor, metrics: ServiceMetrics) -> None:
-        self._answering, self._metrics = answering, metrics
+    def __init__(self, predictor: Predictor, metrics: ServiceMetrics) -> None:
+        self._predictor, self._metrics = predictor, metrics
         self._waiting: SimpleQueue[Shadowed | None] = SimpleQueue()
         self._starting = Lock()
         self._thread: Thread | None = None
@@ -75,7 +75,7 @@ class ShadowScoring:
         for given in (False, True):
             own = [question for question in questions if (question.features is not None) is given]
             if own:
-                self._answering.score_along(ask(BatchKey(model, "shadow", given), own, _apart(call)))
+                self._predictor.score_along(ask(BatchKey(model, "shadow", given), own, _apart(call)))
 
 
 def _apart(call: Call) -> Call:

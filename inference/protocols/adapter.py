@@ -1,4 +1,4 @@
-"""What a door is: one wire format's way of asking and of being answered, without any other duty."""
+"""What an adapter is: one wire format's way of asking and of being answered, without any other duty."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,18 +50,18 @@ class ProtocolAdapter(Protocol):
         """The error as this protocol says it."""
 
 
-def route_of(door: ProtocolAdapter, address: Address, route: str) -> FastRoute:
-    """The route, by the path as it is counted, whose requests mean this model and go to a door."""
-    return FastRoute(handler_of(door, address), door.name, route, media_types=door.media_types)
+def route_of(adapter: ProtocolAdapter, address: Address, route: str) -> FastRoute:
+    """The route, by the path as it is counted, whose requests mean this model and go to an adapter."""
+    return FastRoute(handler_of(adapter, address), adapter.name, route, media_types=adapter.media_types)
 
 
-def handler_of(door: ProtocolAdapter, address: Address) -> Handler:
-    """Takes requests whose path means this model to a door."""
+def handler_of(adapter: ProtocolAdapter, address: Address) -> Handler:
+    """Takes requests whose path means this model to an adapter."""
 
     async def handle(state: ApplicationState, scope: Scope, receive: Receive) -> FastResponse:
         body = await read_request_body(state, scope, receive)
         request = InferenceRequest(body, Headers(scope=scope), address)
-        return await door.predict(state, request, call_of(scope))
+        return await adapter.predict(state, request, call_of(scope))
 
     return handle
 

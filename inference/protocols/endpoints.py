@@ -32,6 +32,6 @@ def fast_routes(problem: Problem) -> dict[tuple[str, str], FastRoute]:
     """The prediction paths of the problem's model, by method and path."""
     address = Address(problem.name)
     return {
-        ("POST", route.format(name=problem.name)): route_of(door, address, route)
-        for route, door in PREDICTING.items()
+        ("POST", route.format(name=problem.name)): route_of(adapter, address, route)
+        for route, adapter in PREDICTING.items()
     }

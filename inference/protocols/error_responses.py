@@ -27,14 +27,14 @@ DOCUMENTS: Final[dict[str, type[BaseModel]]] = {
 
 def refusal_at(path: str, error: InferenceError) -> FastResponse:
     """The error as the protocol of this path says it, or as this service's own paths do."""
-    door = _door_at(path)
-    return door.refuse(error) if door else own_refusal(error)
+    adapter = _adapter_at(path)
+    return adapter.refuse(error) if adapter else own_refusal(error)
 
 
 def refusal_document(path: str) -> type[BaseModel]:
     """The document that `refusal_at` answers at this path."""
-    door = _door_at(path)
-    return DOCUMENTS[door.name] if door else ErrorDocument
+    adapter = _adapter_at(path)
+    return DOCUMENTS[adapter.name] if adapter else ErrorDocument
 
 
 def routing_error(error: HTTPException) -> InferenceError:
@@ -43,8 +43,10 @@ def routing_error(error: HTTPException) -> InferenceError:
     return kind(f"{error.detail}; /docs lists what this service answers", headers=error.headers)
 
 
-def _door_at(path: str) -> ProtocolAdapter | None:
-    return PATHS.get(path) or next((door for root, door in ROOTS.items() if _is_below(path, root)), None)
+def _adapter_at(path: str) -> ProtocolAdapter | None:
+    return PATHS.get(path) or next(
+        (adapter for root, adapter in ROOTS.items() if _is_below(path, root)), None
+    )
 
 
 def _is_below(path: str, root: str) -> bool:

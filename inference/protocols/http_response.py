@@ -1,4 +1,4 @@
-"""Takes a request that came through FastAPI to a door: those whose path is not known beforehand."""
+"""Takes a request that came through FastAPI to an adapter: those whose path is not known beforehand."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from inference.protocols.served_name import Address
 from inference.rest.fast_path.middleware import answer_through
 
 
-async def answer_request(door: ProtocolAdapter, request: Request, address: Address) -> Response:
+async def answer_request(adapter: ProtocolAdapter, request: Request, address: Address) -> Response:
     """Answer a prediction request. Raises `InferenceError`, which the application answers."""
-    return await answer_through(request, route_of(door, address, request.scope["route"].path))
+    return await answer_through(request, route_of(adapter, address, request.scope["route"].path))
 
 
 def address_of(request: Request) -> Address:

@@ -25,7 +25,7 @@ REFUSED = answer(b"Retry-After: 2", b"Content-Length:  0 ", status=b"503 Service
 EMPTY = answer(b"x-request-id: 1", status=b"204 No Content", body=b"")
 
 
-class Predictor(socketserver.StreamRequestHandler):
+class Answering(socketserver.StreamRequestHandler):
     """Answers requests one by one with what `pieces` gives for each; ends the connection after `b""`."""
 
     disable_nagle_algorithm = True
@@ -59,7 +59,7 @@ class Server(socketserver.ThreadingTCPServer):
 @contextmanager
 def answering(pieces: Callable[[bytes], list[bytes]]) -> Iterator[int]:
     """A port of this machine whose requests get what `pieces` makes of their bodies."""
-    kind = type("Given", (Predictor,), {"pieces": staticmethod(pieces)})
+    kind = type("Given", (Answering,), {"pieces": staticmethod(pieces)})
     with Server(("127.0.0.1", 0), kind) as server:
         Thread(target=server.serve_forever, args=(STOP_SECONDS,), daemon=True).start()
         yield server.server_address[1]

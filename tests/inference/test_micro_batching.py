@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from inference.prediction.micro_batching import MOST_LOOKS, MicroBatcher
 
-MOST_ROWS = 8
+MAX_BATCH_SIZE = 8
 
 
 class FaultyRowError(Exception):
@@ -52,7 +52,7 @@ def run(scenario: Coroutine[Any, Any, Any]) -> Any:
 
 
 def batcher_of(answer: Answer) -> MicroBatcher[str, Row, str]:
-    return MicroBatcher[str, Row, str](answer, MOST_ROWS)
+    return MicroBatcher[str, Row, str](answer, MAX_BATCH_SIZE)
 
 
 def test_callers_of_one_turn_share_a_batch() -> None:
@@ -105,12 +105,12 @@ def test_a_stream_of_callers_does_not_hold_the_first_up() -> None:
     async def scenario() -> list[str]:
         batcher = batcher_of(model.answer)
         answers = []
-        for number in range(MOST_ROWS):  # one in every turn
+        for number in range(MAX_BATCH_SIZE):  # one in every turn
             answers.append(batcher.submit("a", Row(number)))
             await asyncio.sleep(0)
         return await asyncio.gather(*answers)
 
-    assert run(scenario()) == [f"a{number}" for number in range(MOST_ROWS)]
+    assert run(scenario()) == [f"a{number}" for number in range(MAX_BATCH_SIZE)]
     assert max(len(numbers) for _, numbers in model.batches) <= MOST_LOOKS + 1
 
 
@@ -130,7 +130,7 @@ def test_one_that_is_larger_than_a_batch_is_answered_alone() -> None:
 
     async def scenario() -> list[str]:
         batcher = batcher_of(model.answer)
-        sizes = (1, MOST_ROWS + 1, 1)
+        sizes = (1, MAX_BATCH_SIZE + 1, 1)
         return await asyncio.gather(*(batcher.submit("a", Row(n, size)) for n, size in enumerate(sizes)))
 
     assert run(scenario()) == ["a0", "a1", "a2"]
@@ -241,7 +241,7 @@ callers = st.lists(
     st.builds(
         Caller,
         key=st.sampled_from("ab"),
-        size=st.integers(1, MOST_ROWS + 2),
+        size=st.integers(1, MAX_BATCH_SIZE + 2),
         faulty=st.integers(0, 4).map(lambda one_in_five: one_in_five == 0),
         comes=st.integers(0, 5),
         leaves=st.none() | st.integers(0, 3),
@@ -279,4 +279,4 @@ def test_answers_are_never_swapped_however_callers_come_and_go(callers: list[Cal
             assert answered == f"{caller.key}{number}"
     for key, numbers in model.batches:
         assert {callers[number].key for number in numbers} == {key}
-        assert len(numbers) == 1 or sum(callers[number].size for number in numbers) <= MOST_ROWS
+        assert len(numbers) == 1 or sum(callers[number].size for number in numbers) <= MAX_BATCH_SIZE

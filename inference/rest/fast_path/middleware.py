@@ -171,7 +171,7 @@ class FastPathMiddleware:
     """ASGI middleware, the outermost. Paths that no route answers are counted as one."""
 
     def __init__(self, app: ASGIApp, fast_paths: FastPaths) -> None:
-        self._app, self._hot_paths = app, fast_paths
+        self._app, self._fast_paths = app, fast_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or pass it on."""
@@ -180,7 +180,7 @@ class FastPathMiddleware:
             return
         started = perf_counter()
         state: ApplicationState = scope["app"].state.running
-        fast = self._hot_paths.routes.get((scope["method"], scope["path"]))
+        fast = self._fast_paths.routes.get((scope["method"], scope["path"]))
         if fast is None:
             scope[CALL] = Call(started, "other", request_id=state.observer.identify(scope["headers"]))
             await self._pass_on(state, scope, receive, send)
@@ -193,7 +193,7 @@ class FastPathMiddleware:
     async def _answer(
         self, fast: FastRoute, state: ApplicationState, scope: Scope, receive: Receive, started: float
     ) -> Answered | None:
-        paths, path, headers = self._hot_paths, scope["path"], scope["headers"]
+        paths, path, headers = self._fast_paths, scope["path"], scope["headers"]
         try:
             with state.admission:
                 admitted = paths.admit(fast, state, path, headers, started)
@@ -222,14 +222,14 @@ class FastPathMiddleware:
             with _admission(state, scope):
                 await self._app(scope, receive, send_noted)
         except OverloadedError as error:
-            refused = self._hot_paths.refuse(scope["path"], error)
+            refused = self._fast_paths.refuse(scope["path"], error)
             await _send(refused, refused.all_headers, send_noted)
         except ClientDisconnect:
             return
         except Exception as error:
             if begun:
                 raise
-            failed = self._hot_paths.refuse(scope["path"], unexpected(error))
+            failed = self._fast_paths.refuse(scope["path"], unexpected(error))
             await _send(failed, failed.all_headers, send_noted)
 
 
