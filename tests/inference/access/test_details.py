@@ -14,7 +14,7 @@ from inference.settings import InferenceSettings
 from tests.inference.callers import bearer, new_key
 from tests.inference.parking import PROBLEM
 from tests.inference.running import free_port, running_server, wait_until
-from tests.inference.test_fast_path_given import given
+from tests.inference.validation.test_given_features import given
 from tests.inference.world import add_version, bundle_folder, instance, set_champion
 
 HEALTH = ["/health/ready", "/v2/health/ready", "/ping", "/health"]

@@ -31,7 +31,7 @@ from inference.validation.schema import Question
 from tests.inference.bundles import COLUMNS, LevelModel, LogModel
 from tests.inference.parking import PROBLEM
 from tests.inference.running import PATIENCE, wait_until
-from tests.inference.test_fast_path_given import GIVEN
+from tests.inference.validation.test_given_features import GIVEN
 from tests.inference.world import NOON, add_model
 
 TOMORROW = datetime(2100, 1, 1, tzinfo=UTC)

@@ -13,7 +13,7 @@ from inference.settings import InferenceSettings
 from tests.inference.callers import new_key
 from tests.inference.given_rows import expected
 from tests.inference.running import PATIENCE, ServerProcess, free_port, is_live, process_client, wait_until
-from tests.inference.test_protocols_grpc import ALONE, typed_request
+from tests.inference.protocols.test_grpc import ALONE, typed_request
 from tests.inference.world import copy_served, world_settings
 
 

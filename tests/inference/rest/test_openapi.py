@@ -13,7 +13,7 @@ from inference.access.path_scopes import DOCS_PARTS
 from inference.validation.limits import EARLIEST
 from inference.validation.schema import RequestSchema, example_instance
 from tests.inference.parking import PROBLEM
-from tests.inference.test_serving_bad_input import WRONG_FIELDS
+from tests.inference.validation.test_bad_input import WRONG_FIELDS
 from tests.inference.world import instance
 
 

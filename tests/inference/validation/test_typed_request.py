@@ -18,7 +18,7 @@ from inference.validation.schema import RequestSchema
 from inference.validation.typed_request import TypedRequest
 from tests.inference.bundles import COLUMNS
 from tests.inference.parking import PROBLEM
-from tests.inference.test_fast_path_given import GIVEN
+from tests.inference.validation.test_given_features import GIVEN
 from tests.inference.world import instance
 
 MOST_ITEMS = 3

@@ -20,7 +20,7 @@ from inference.rest.timeouts import MOST_WAITING, TimedConnection, close_slow_ca
 from inference.server import AnnouncedServer, take_port
 from inference.settings import InferenceSettings
 from tests.inference.running import running_server, wait_until
-from tests.inference.test_fast_path_given import GIVEN
+from tests.inference.validation.test_given_features import GIVEN
 from tests.inference.world import instance
 
 Answer = tuple[int, dict[str, str], Any]

@@ -21,7 +21,7 @@ from inference.prediction_log.reader import read_predictions
 from inference.settings import InferenceSettings
 from tests.inference.bundles import LogModel
 from tests.inference.running import SAYS_JSON, running_server, wait_until
-from tests.inference.test_fast_path_given import given
+from tests.inference.validation.test_given_features import given
 from tests.inference.world import NOON, add_model, add_version, instance, set_champion, world_settings
 
 MOUNTED = "/models"

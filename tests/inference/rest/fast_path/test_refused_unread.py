@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from inference.prediction.admission import Admission
 from inference.rest.fast_path.connection import FastPathConnection
 from inference.rest.fast_path.request_parser import read_whole
-from tests.inference.test_fast_path_connection import Answer, read_answers, request
+from tests.inference.rest.fast_path.test_connection import Answer, read_answers, request
 from tests.inference.world import instance
 
 BODY = json.dumps(instance(request_id="unread")).encode()
