@@ -13,8 +13,8 @@ import pytest
 
 from tests.inference.callers import new_key
 from tests.inference.floods import FLOODS, MEGABYTE, Target
-from tests.inference.running import ServerProcess, free_port
 from tests.inference.protocols.test_fuzz import resident
+from tests.inference.running import ServerProcess, free_port
 from tests.inference.world import add_version, set_champion, world_settings
 
 PATIENCE = 2.0

@@ -14,8 +14,8 @@ from inference.settings import InferenceSettings
 from tests.features.online_servers import RedisServer
 from tests.inference.asking import Asking
 from tests.inference.outages import LockedDatabase, MovedAway, Outage, RegistryServer
-from tests.inference.running import ServerProcess, free_port, list_warnings, wait_until
 from tests.inference.prediction_log.test_crash import check_log
+from tests.inference.running import ServerProcess, free_port, list_warnings, wait_until
 from tests.inference.world import add_version, build_world, fill_online_store, set_champion
 
 BRIEF, LONG = 3.0, 30.0

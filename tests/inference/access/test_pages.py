@@ -10,10 +10,10 @@ import pytest
 
 from inference.access.path_scopes import HEALTH_PATHS
 from inference.settings import InferenceSettings
+from tests.inference.access.test_served import filled, operations
 from tests.inference.callers import bearer, new_key
 from tests.inference.parking import PROBLEM
 from tests.inference.running import running_server
-from tests.inference.access.test_served import filled, operations
 from tests.inference.world import add_version, instance, set_champion, world_settings
 
 PAGE = "http://page.example"

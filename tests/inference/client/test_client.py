@@ -24,9 +24,9 @@ from inference.client.errors import (
 from inference.client.instances import FieldValue
 from inference.prediction_log.reader import read_predictions
 from inference.settings import InferenceSettings
-from tests.inference.running import ROOT, ServerProcess, free_port, running_server
 from tests.inference.events.test_events import REPOSITORY as EVENTS_REPOSITORY
 from tests.inference.events.test_events import counted
+from tests.inference.running import ROOT, ServerProcess, free_port, running_server
 from tests.inference.world import NOON, add_version, instance, set_champion
 
 HEAVY = ("features", "training", "fastapi", "pydantic", "numpy", "onnxruntime", "mlflow", "opentelemetry")

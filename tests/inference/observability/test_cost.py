@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry
 from inference.observability.cost import HOUR, Prices, ResourceUse, cost_per_thousand
 from inference.observability.metrics import ServiceMetrics
 from inference.settings import InferenceSettings
-from tests.inference.running import running_server
 from tests.inference.observability.test_metrics import answer, exported, figures
+from tests.inference.running import running_server
 from tests.inference.world import instance
 
 PRICES = Prices(cpu_hour=0.36, gpu_hour=3.6, currency="USD")

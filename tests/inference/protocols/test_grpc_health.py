@@ -12,8 +12,8 @@ from tritonclient.grpc import service_pb2_grpc
 from inference.settings import InferenceSettings
 from tests.inference.callers import new_key
 from tests.inference.given_rows import expected
-from tests.inference.running import PATIENCE, ServerProcess, free_port, is_live, process_client, wait_until
 from tests.inference.protocols.test_grpc import ALONE, typed_request
+from tests.inference.running import PATIENCE, ServerProcess, free_port, is_live, process_client, wait_until
 from tests.inference.world import copy_served, world_settings
 
 

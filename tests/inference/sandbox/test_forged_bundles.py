@@ -32,9 +32,9 @@ from inference.settings import InferenceSettings
 from tests.inference import forgeries
 from tests.inference.bundles import LevelModel, write_level_bundle
 from tests.inference.forgeries import PICKLED, Damage, added, regraphed
+from tests.inference.model_loading.test_model_follower import Load
 from tests.inference.parking import PROBLEM
 from tests.inference.running import ServerProcess, list_warnings, wait_until
-from tests.inference.model_loading.test_model_follower import Load
 from tests.inference.world import add_version, bundle_folder, instance, set_champion, world_settings
 
 # A version that is forged is tried out first: a new process has to start.
