@@ -108,6 +108,11 @@ format: env ## Rewrite the code in the one style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+.PHONY: protos
+protos: env ## Compile the messages of the gRPC port again
+	@cd inference/protocols/open_inference && $(abspath $(BIN))/protoc --proto_path=. \
+		--descriptor_set_out=grpc_messages.binpb *.proto
+
 define LOCK_HEADER
 # The full lock for Python 3.11, written by `make lock` from pyproject.toml: edit that file, not this one.
 # Left out on purpose: CUDA packages, which pip takes as torch and xgboost ask for them on the machine at hand, and

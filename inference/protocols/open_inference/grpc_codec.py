@@ -83,7 +83,7 @@ def _wanted(message: Any, raw: bool) -> Sequence[WantedOutput]:
 
 def write_message(model: str, request: InferRequest, answers: Sequence[Answer]) -> Any:
     """The ModelInferResponse with the wanted outputs of these answers."""
-    message = message_classes()["ModelInferResponse"](
+    message = message_classes()["inference.ModelInferResponse"](
         model_name=model, model_version=one_version(answers) or "", id=request.id
     )
     message.parameters["degraded"].bool_param = any(answer.degraded for answer in answers)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
@@ -11,11 +11,14 @@ from inference.observability.call import Call
 from inference.protocols.inference_requests import read_questions
 from inference.protocols.open_inference.grpc_calls import Reply, Rpc, handler_of
 from inference.protocols.open_inference.grpc_codec import read_inference, write_message
-from inference.protocols.open_inference.grpc_messages import SERVICE, message_classes
+from inference.protocols.open_inference.grpc_messages import message_classes
 from inference.protocols.open_inference.infer_request import InferLimits
 from inference.protocols.open_inference.metadata import model_metadata, server_metadata
 from inference.protocols.served_name import Address, addressed_model, require_version, signatures_of
 from inference.rest.application_state import ApplicationState
+
+PACKAGE: Final = "inference"
+SERVICE: Final = f"{PACKAGE}.GRPCInferenceService"
 
 
 class OpenInferenceService:
@@ -46,26 +49,26 @@ class OpenInferenceService:
         scope: Scope | None = None,
         admitted: bool = False,
     ) -> Rpc:
-        request, response = self._messages[f"{name}Request"], self._messages[f"{name}Response"]
+        request, response = (self._messages[f"{PACKAGE}.{name}{kind}"] for kind in ("Request", "Response"))
         return Rpc(name, request, response, answer, scope, admitted)
 
     async def _server_live(self, _message: Any, _call: Call) -> Reply:
-        return Reply(self._messages["ServerLiveResponse"](live=True))
+        return Reply(self._messages[f"{PACKAGE}.ServerLiveResponse"](live=True))
 
     async def _server_ready(self, _message: Any, _call: Call) -> Reply:
         ready = self._state.follower.served is not None
-        return Reply(self._messages["ServerReadyResponse"](ready=ready))
+        return Reply(self._messages[f"{PACKAGE}.ServerReadyResponse"](ready=ready))
 
     async def _server_metadata(self, _message: Any, _call: Call) -> Reply:
-        return Reply(self._messages["ServerMetadataResponse"](**server_metadata()))
+        return Reply(self._messages[f"{PACKAGE}.ServerMetadataResponse"](**server_metadata()))
 
     async def _model_ready(self, message: Any, _call: Call) -> Reply:
         addressed_model(self._state, Address(message.name, message.version))
-        return Reply(self._messages["ModelReadyResponse"](ready=True))
+        return Reply(self._messages[f"{PACKAGE}.ModelReadyResponse"](ready=True))
 
     async def _model_metadata(self, message: Any, _call: Call) -> Reply:
         model = addressed_model(self._state, Address(message.name, message.version))
-        return Reply(self._messages["ModelMetadataResponse"](**model_metadata(model)))
+        return Reply(self._messages[f"{PACKAGE}.ModelMetadataResponse"](**model_metadata(model)))
 
     async def _model_infer(self, message: Any, call: Call) -> Reply:
         state = self._state

@@ -5,7 +5,7 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from inference.app import create_app
 from inference.errors import PortTakenError
 from inference.prediction_log.reader import read_predictions
-from inference.protocols.open_inference.grpc_messages import MESSAGES, message_classes
+from inference.protocols.open_inference.grpc_messages import COMPILED, message_classes
 from inference.server import take_port
 from inference.settings import InferenceSettings
 from tests.inference.commanded import commanded
@@ -234,12 +234,26 @@ def test_a_message_over_the_limit_and_one_that_is_none_are_refused(
 
 def test_the_messages_are_those_of_the_protocol() -> None:
     theirs = service_pb2.DESCRIPTOR.pool
+    ours = message_classes()["inference.ModelInferRequest"].DESCRIPTOR.file
 
-    for name in MESSAGES:
-        ours = message_classes()["ModelInferRequest"].DESCRIPTOR.file.pool.FindMessageTypeByName(
-            f"inference.{name}"
-        )
-        assert shape_of(ours) == shape_of(theirs.FindMessageTypeByName(f"inference.{name}"))
+    for message in all_messages(ours.message_types_by_name.values()):
+        assert shape_of(message) == shape_of(theirs.FindMessageTypeByName(message.full_name))
+
+
+def test_the_messages_are_those_of_the_proto_files(tmp_path: Path) -> None:
+    folder, compiled = COMPILED.parent, tmp_path / COMPILED.name
+    protoc = Path(sys.executable).with_name("protoc")
+
+    options = (f"--proto_path={folder}", f"--descriptor_set_out={compiled}")
+    subprocess.run([protoc, *options, *sorted(folder.glob("*.proto"))], check=True)
+
+    assert compiled.read_bytes() == COMPILED.read_bytes(), "run `make protos`"
+
+
+def all_messages(messages: Iterable[Any]) -> Iterator[Any]:
+    for message in messages:
+        yield message
+        yield from all_messages(message.nested_types)
 
 
 def shape_of(message: Any) -> Sequence[tuple[Any, ...]]:
