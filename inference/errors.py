@@ -3,37 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict
-
-
-class ErrorItem(BaseModel):
-    """One thing that is wrong with one instance; `index` counts from 0, `field` is null for the whole."""
-
-    model_config = ConfigDict(frozen=True)
-
-    index: int
-    field: str | None
-    code: str
-    message: str
-
-
-class ErrorBody(BaseModel):
-    """What went wrong, and what to do next."""
-
-    model_config = ConfigDict(frozen=True)
-
-    code: str
-    message: str
-    items: tuple[ErrorItem, ...] = ()
-
-
-class ErrorDocument(BaseModel):
-    """The body of every answer that is not a success."""
-
-    model_config = ConfigDict(frozen=True)
-
-    error: ErrorBody
-
+from inference.documents import ErrorBody, ErrorDocument, ErrorItem
 
 UNEXPECTED: Final = ErrorDocument(
     error=ErrorBody(code="internal", message="the service failed; nothing was answered, its own log says why")

@@ -4,12 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI
-from pydantic import BaseModel
 
 from inference.access.path_scopes import required_scope
 from inference.settings import InferenceSettings
 
-RefusalDocument = Callable[[str], type[BaseModel]]
+RefusalDocument = Callable[[str], type]
 Refusals = Mapping[str, tuple[str, str | None]]
 
 API_KEY_SCHEME: Final = "apiKey"

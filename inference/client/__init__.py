@@ -1,6 +1,5 @@
-"""A typed client of the service, for other programs: needs httpx and msgspec, and nothing of the service."""
+"""A typed client of the service, for other programs: needs httpx and msgspec, and of the service its documents alone."""
 
-from inference.client.answers import Model, Prediction, Predictions, Ready, Reason, Receipt
 from inference.client.async_client import AsyncRoundtripClient
 from inference.client.blocking_client import RoundtripClient
 from inference.client.errors import (
@@ -11,6 +10,7 @@ from inference.client.errors import (
 )
 from inference.client.instances import Instance
 from inference.client.retrying import RetryPolicy
+from inference.documents import Model, Prediction, Predictions, Ready, Reason, Receipt
 
 __all__ = [
     "AsyncRoundtripClient",

@@ -7,7 +7,6 @@ from typing import Self, TypeVar
 
 import httpx
 
-from inference.client.answers import Model, Prediction, Predictions, Ready, Receipt
 from inference.client.blocking_client import CONNECTIONS, TIMEOUT
 from inference.client.calls import (
     MODEL,
@@ -20,6 +19,7 @@ from inference.client.calls import (
 )
 from inference.client.instances import Asked
 from inference.client.retrying import NO_RETRIES, Outcome, RetryPolicy
+from inference.documents import Model, Prediction, Predictions, Ready, Receipt
 
 AsyncTokenProvider = Callable[[], Awaitable[str]]
 AnswerType = TypeVar("AnswerType")

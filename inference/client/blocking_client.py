@@ -7,7 +7,6 @@ from typing import Final, Self, TypeVar
 
 import httpx
 
-from inference.client.answers import Model, Prediction, Predictions, Ready, Receipt
 from inference.client.calls import (
     MODEL,
     READY,
@@ -19,6 +18,7 @@ from inference.client.calls import (
 )
 from inference.client.instances import Asked
 from inference.client.retrying import NO_RETRIES, Outcome, RetryPolicy
+from inference.documents import Model, Prediction, Predictions, Ready, Receipt
 
 TokenProvider = Callable[[], str]
 AnswerType = TypeVar("AnswerType")

@@ -9,10 +9,10 @@ from uuid import uuid4
 import httpx
 import msgspec
 
-from inference.client.answers import ErrorDocument
 from inference.client.errors import NoAnswerError, RefusedError, UnreadableAnswerError, error_class
 from inference.client.instances import Asked, encode_instances
 from inference.client.retrying import Outcome, retry_after
+from inference.documents import ErrorDocument
 
 PREDICT: Final = "/v1/predict"
 MODEL: Final = "/v1/model"

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from inference.client.answers import ErrorBody, ErrorItem
+from inference.documents import ErrorBody, ErrorItem
 
 
 class RoundtripError(Exception):

@@ -1,10 +1,8 @@
 """What a caller is told, and in which role a model told it."""
 
-from typing import Literal
-
 import msgspec
 
-Role = Literal["champion", "challenger", "shadow"]
+from inference.documents import Role
 
 
 class Reason(msgspec.Struct, frozen=True, gc=False):

@@ -16,7 +16,8 @@ from features.errors import (
     TooManyEventsError,
 )
 from features.streaming.loading import load_stream, read_definition
-from inference.errors import ErrorItem, InferenceError
+from inference.documents import ErrorItem
+from inference.errors import InferenceError
 from inference.events.errors import (
     EventIdConflictError,
     EventsUnavailableError,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from inference.core.answer import Role
+from inference.documents import Role
 
 if TYPE_CHECKING:
     from inference.model_loading.served_model import ServedModel

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from inference.core.answer import Role
-from inference.errors import ErrorItem, InvalidRequestError, LogUnavailableError, RequestIdConflictError
+from inference.documents import ErrorItem, Role
+from inference.errors import InvalidRequestError, LogUnavailableError, RequestIdConflictError
 from inference.model_loading.serving_set import ServingSet
 from inference.observability.call import Call
 from inference.validation.feature_rows import FeatureRow

@@ -14,9 +14,9 @@ from uuid import uuid4
 import msgspec
 
 from contracts.problem import FieldType
-from inference.core.answer import Role
 from inference.core.durable_names import sync_folder
 from inference.core.packed_numbers import NUMBER, packer
+from inference.documents import Role
 from inference.prediction_log.errors import CorruptLogError, LogWriteError, TornSegmentError
 from inference.prediction_log.schema import CATEGORICAL, check_version
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from inference.rest.responses import Document
+from pydantic import BaseModel, ConfigDict
 
 # What the doors refuse alike; 404 is each one's own.
 ROW_REFUSALS: Final = {
@@ -12,6 +12,12 @@ ROW_REFUSALS: Final = {
     415: "Another content type, or another content encoding than gzip.",
     503: "No model is loaded yet, or nothing can be looked up or logged.",
 }
+
+
+class Document(BaseModel):
+    """Base of the documents."""
+
+    model_config = ConfigDict(frozen=True)
 
 
 class ErrorTextDocument(Document):

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from inference.errors import ErrorDocument, InferenceError
+from inference.documents import ErrorDocument
+from inference.errors import InferenceError
 from inference.protocols.adapter import ProtocolAdapter
 from inference.protocols.documents import ErrorTextDocument, MlflowErrorDocument
 from inference.protocols.errors import UnknownPathError, UnroutableError, WrongMethodError
@@ -18,7 +18,7 @@ ROOTS: Final[dict[str, ProtocolAdapter]] = {"/v2": OPEN_INFERENCE, "/v1/models":
 PATHS: Final[dict[str, ProtocolAdapter]] = dict.fromkeys(
     ("/invocations", "/ping", "/health", "/version"), MLFLOW
 )
-DOCUMENTS: Final[dict[str, type[BaseModel]]] = {
+DOCUMENTS: Final[dict[str, type]] = {
     OPEN_INFERENCE.name: ErrorTextDocument,
     TENSORFLOW_SERVING.name: ErrorTextDocument,
     MLFLOW.name: MlflowErrorDocument,
@@ -31,7 +31,7 @@ def refusal_at(path: str, error: InferenceError) -> FastResponse:
     return adapter.refuse(error) if adapter else own_refusal(error)
 
 
-def refusal_document(path: str) -> type[BaseModel]:
+def refusal_document(path: str) -> type:
     """The document that `refusal_at` answers at this path."""
     adapter = _adapter_at(path)
     return DOCUMENTS[adapter.name] if adapter else ErrorDocument

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from pydantic_core import to_json
 
-from inference.errors import ErrorItem, InvalidRequestError
+from inference.documents import ErrorItem
+from inference.errors import InvalidRequestError
 from inference.protocols.signatures import GIVEN, Signatures
 from inference.protocols.table import NOT_SENT, Column, Table
 from inference.validation.limits import FEATURES, INSTANCES

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from inference.core.answer import Role
+from inference.documents import Role
 from inference.model_loading.served_model import ServedModel
 from inference.protocols.errors import UnknownModelError, VersionUndecidedError
 from inference.protocols.signatures import Signatures

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
+from inference.documents import ServiceWarning
 from inference.model_loading.served_model import ServedModel
 from inference.rest.application_state import ApplicationState
-from inference.rest.responses import WarningDocument
 
 NOT_FOLLOWED: Final = "the registry, or what it names, cannot be followed; the served model goes on"
 SENTENCES: Final = {
@@ -20,12 +20,10 @@ SENTENCES: Final = {
 }
 
 
-def list_warnings(
-    state: ApplicationState, served: ServedModel, detailed: bool
-) -> tuple[WarningDocument, ...]:
+def list_warnings(state: ApplicationState, served: ServedModel, detailed: bool) -> tuple[ServiceWarning, ...]:
     """The warnings; `detailed`: with reasons, which may name paths and statements."""
     return tuple(
-        WarningDocument(code=code, message=reason if detailed else SENTENCES[code])
+        ServiceWarning(code=code, message=reason if detailed else SENTENCES[code])
         for code, reason in _reasons(state, served)
         if reason
     )

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from contracts.problem import Problem
-from inference.errors import ErrorItem, InvalidRequestError
+from inference.documents import ErrorItem
+from inference.errors import InvalidRequestError
 from inference.validation.limits import FEATURES, LISTED_ERRORS, LONGEST_TEXT, PREDICTION_TIME, REQUEST_ID
 
 # The tags of the two kinds of instances, which stand in pydantic's locations.

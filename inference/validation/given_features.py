@@ -9,7 +9,7 @@ import numpy as np
 
 from contracts.matrix import MISSING_CATEGORY
 from features.schema.feature_column import FeatureColumn, FeatureKind
-from inference.errors import ErrorItem
+from inference.documents import ErrorItem
 from inference.validation.limits import FEATURES, LISTED_ERRORS, LONGEST_TEXT
 
 FeatureValue = str | float | None

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Discriminator, Field, Tag, TypeAdapter, Validati
 from pydantic_core import to_json
 
 from contracts.problem import Problem, ProblemError
-from inference.errors import ErrorItem, TooManyItemsError
+from inference.documents import ErrorItem
+from inference.errors import TooManyItemsError
 from inference.validation.feature_rows import ModelInputs
 from inference.validation.field_errors import explain_errors, keep_members, keep_wrong_features, wrong_fields
 from inference.validation.json_object import read_object

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from inference.errors import ErrorItem
+from inference.documents import ErrorItem
 from inference.protocols.errors import MalformedTensorError
 from inference.protocols.table import Column, require_rows
 

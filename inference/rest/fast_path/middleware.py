@@ -256,7 +256,7 @@ def own_refusal(error: InferenceError) -> FastResponse:
     headers = [
         (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in error.headers.items()
     ]
-    return FastResponse(error.status, error.document().model_dump_json().encode(), headers=headers)
+    return FastResponse(error.status, msgspec.json.encode(error.document()), headers=headers)
 
 
 def call_of(scope: Scope) -> Call:

@@ -7,13 +7,13 @@ from typing import Any, Final
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI, Request
 
-from inference.errors import ErrorDocument
+from inference.documents import ErrorDocument, Receipt
 from inference.events.intake import EventIntake
 from inference.prediction.bounded_threads import BoundedThreads
 from inference.rest.application_state import state_of
 from inference.rest.body import read_request_body
 from inference.rest.media_type import JSON_ONLY, require_media_type
-from inference.rest.responses import Document, describe_refusals
+from inference.rest.responses import describe_refusals
 
 REFUSALS: Final = {
     400: "The body is no JSON, or no gzip though it says so.",
@@ -38,13 +38,6 @@ BODY: Final[dict[str, Any]] = {
 }
 
 
-class ReceiptDocument(Document):
-    """What was taken in and is durable; a repetition of a known event counts as a duplicate."""
-
-    accepted: int
-    duplicates: int
-
-
 # Calls that take events in at once, and those that may wait for that.
 THREADS: Final = 4
 WAITING_CALLS: Final = 64
@@ -63,14 +56,14 @@ router = APIRouter(prefix="/v1/events", tags=["events"], lifespan=_lifespan)
 
 
 @router.post("", responses=RESPONSES, openapi_extra={"requestBody": BODY})
-async def create_events(request: Request) -> ReceiptDocument:
+async def create_events(request: Request) -> Receipt:
     """Take one or many events in, all or none. What is acknowledged survives the death of the service."""
     state, threads = state_of(request), request.app.state.event_threads
     require_media_type(request.scope["headers"], JSON_ONLY)
     body = await read_request_body(state, request.scope, request.receive)
     with state.admission.outside_turns(1):
         receipt = await threads.run(_intake(request).take, body)
-    return ReceiptDocument(accepted=receipt.accepted, duplicates=receipt.duplicates)
+    return Receipt(accepted=receipt.accepted, duplicates=receipt.duplicates)
 
 
 @router.get("/schema", responses={404: RESPONSES[404]})

@@ -2,25 +2,19 @@
 
 from fastapi import APIRouter, Request
 
-from inference.errors import ErrorDocument
+from inference.documents import ErrorDocument, FeatureColumn, Follower, Model, SchemaVersions, Window
 from inference.model_loading.model_follower import ModelFollower
 from inference.model_loading.served_model import ServedModel
 from inference.prediction_log.schema import SCHEMA_VERSION
 from inference.rest.application_state import state_of
 from inference.rest.health_warnings import NOT_FOLLOWED
-from inference.rest.responses import (
-    API_VERSION,
-    FollowerDocument,
-    ModelDocument,
-    SchemaVersions,
-    describe_refusals,
-)
+from inference.rest.responses import API_VERSION, describe_refusals
 
 router = APIRouter(prefix="/v1", tags=["model"])
 
 
 @router.get("/model", responses=describe_refusals(ErrorDocument, {503: "No model is loaded yet."}))
-async def get_model(request: Request) -> ModelDocument:
+async def get_model(request: Request) -> Model:
     """The served version with its contract, its card, and how following the registry goes."""
     state = state_of(request)
     served = state.follower.require_serving().champion
@@ -28,20 +22,20 @@ async def get_model(request: Request) -> ModelDocument:
     return describe_model(served, state.settings.alias, state.follower, detailed)
 
 
-def describe_model(served: ServedModel, alias: str, follower: ModelFollower, detailed: bool) -> ModelDocument:
+def describe_model(served: ServedModel, alias: str, follower: ModelFollower, detailed: bool) -> Model:
     """The document of a served model; `detailed`: with the reason why following fails."""
     contract = served.bundle.contract
     trouble = follower.trouble
-    return ModelDocument(
+    return Model(
         name=served.ref.name,
         version=served.version,
         alias=alias,
         since=served.since,
         family=contract.family,
         feature_service=contract.feature_service,
-        columns=contract.columns,
+        columns=tuple(FeatureColumn(name=column.name, kind=column.kind) for column in contract.columns),
         as_of=contract.as_of,
-        windows=contract.windows,
+        windows={name: Window(**dict(window)) for name, window in contract.windows.items()},
         metrics=contract.metrics,
         card=served.bundle.card,
         schemas=SchemaVersions(
@@ -50,7 +44,7 @@ def describe_model(served: ServedModel, alias: str, follower: ModelFollower, det
             prediction_log=SCHEMA_VERSION,
             problem=contract.problem_version,
         ),
-        follower=FollowerDocument(
+        follower=Follower(
             checked_at=follower.state.checked_at,
             error=NOT_FOLLOWED if trouble and not detailed else trouble,
             refused_version=follower.state.refused_version,

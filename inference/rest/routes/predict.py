@@ -12,14 +12,15 @@ from msgspec.structs import replace
 from starlette.types import Receive, Scope
 
 from inference.core.answer import Answer
-from inference.errors import ErrorDocument, ErrorItem, InvalidRequestError, TooManyItemsError
+from inference.documents import ErrorDocument, ErrorItem, Predictions
+from inference.errors import InvalidRequestError, TooManyItemsError
 from inference.model_loading.serving_set import ServingSet
 from inference.observability.call import Call
 from inference.prediction.micro_batching import Receiver
 from inference.rest.application_state import ApplicationState
 from inference.rest.body import read_request_body
 from inference.rest.fast_path.middleware import FastResponse, FastRoute, answer_through, call_of
-from inference.rest.responses import PredictionsDocument, Responses, describe_refusals
+from inference.rest.responses import Responses, describe_refusals
 from inference.validation.schema import Question
 
 router = APIRouter(prefix="/v1", tags=["predictions"])
@@ -35,7 +36,7 @@ REFUSALS: Final = {
     "answered soon; `Retry-After` says when to ask again, where that is known.",
 }
 RESPONSES: Final[Responses] = {
-    200: {"model": PredictionsDocument},
+    200: {"model": Predictions},
     **describe_refusals(ErrorDocument, REFUSALS),
 }
 FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}

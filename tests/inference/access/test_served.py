@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from inference.access.errors import AccessConfigurationError
@@ -13,7 +14,7 @@ from inference.access.key_file import remove_key
 from inference.access.path_scopes import DOCS_PARTS, OPEN_PATHS, required_scope
 from inference.access.rate_limit import Rate
 from inference.access.startup_check import require_guarded
-from inference.errors import ErrorDocument
+from inference.documents import ErrorDocument
 from inference.prediction_log.reader import read_predictions
 from inference.settings import InferenceSettings
 from tests.inference.callers import bearer, new_key
@@ -108,7 +109,7 @@ def test_a_key_predicts_and_is_challenged_in_typed_words(
     refused = client.post("/v1/predict", json=instance())
     answered = client.post("/v1/predict", json=instance(), headers={"X-API-Key": tokens["predict"]})
 
-    assert ErrorDocument.model_validate(refused.json()).error.code == "unauthenticated"
+    assert msgspec.json.decode(refused.content, type=ErrorDocument).error.code == "unauthenticated"
     assert refused.headers["www-authenticate"] == 'Bearer realm="roundtrip"'
     assert answered.status_code == 200, answered.text
 
@@ -146,7 +147,7 @@ def test_a_caller_is_told_when_to_ask_again(client: httpx.Client, tokens: dict[s
 
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert int(answers[-1].headers["retry-after"]) > 1
-    assert ErrorDocument.model_validate(answers[-1].json()).error.code == "rate_limited"
+    assert msgspec.json.decode(answers[-1].content, type=ErrorDocument).error.code == "rate_limited"
     assert client.post("/v1/predict", json=instance(), headers=bearer(tokens["predict"])).status_code == 200
 
 

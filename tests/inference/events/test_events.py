@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pandas as pd
 import pytest
 
 from features.apply import apply_repository
-from inference.errors import ErrorDocument
+from inference.documents import ErrorDocument
 from inference.settings import InferenceSettings
 from tests.inference.running import ServerProcess, running_server, wait_until
 from tests.inference.world import NOON, add_version, instance, set_champion, world_settings
@@ -31,7 +32,7 @@ def counted(event_id: str, /, cars: Any = 500, **changes: Any) -> dict[str, Any]
 
 def error_of(response: httpx.Response, status: int) -> Any:
     assert response.status_code == status, response.text
-    return ErrorDocument.model_validate(response.json()).error
+    return msgspec.json.decode(response.content, type=ErrorDocument).error
 
 
 def stored_cars(settings: InferenceSettings) -> list[float]:

@@ -5,9 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
-from inference.errors import ErrorDocument
+from inference.documents import ErrorDocument
 from inference.prediction_log.reader import read_predictions
 from inference.settings import InferenceSettings
 from inference.validation.limits import LISTED_ERRORS
@@ -40,7 +41,7 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str, str]] = [
 
 def error_of(response: httpx.Response, status: int) -> Any:
     assert response.status_code == status, response.text
-    return ErrorDocument.model_validate(response.json()).error
+    return msgspec.json.decode(response.content, type=ErrorDocument).error
 
 
 @pytest.mark.parametrize(("changes", "field", "code"), WRONG_FIELDS)

@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from inference.errors import ErrorDocument
+from inference.documents import ErrorDocument
 from inference.prediction_log.reader import read_predictions
 from inference.settings import InferenceSettings
 from inference.validation.given_features import LARGEST
@@ -112,7 +113,7 @@ def test_features_that_the_model_does_not_read_so_are_named(
         response = shared_service.post("/v1/predict", json=document)
 
         assert response.status_code == 422, response.text
-        (item,) = ErrorDocument.model_validate(response.json()).error.items
+        (item,) = msgspec.json.decode(response.content, type=ErrorDocument).error.items
         assert (item.index, item.field) == (index, field)
         assert item.code in (code, "wrong_type")
         assert item.message

@@ -1,5 +1,10 @@
-"""What the service answers, as its OpenAPI document describes it; a test compares the two field by field."""
+"""What the service says as JSON: the documents that its routes answer with and that its client reads.
 
+Plain dataclasses, which pydantic describes in OpenAPI and msgspec decodes in the client, who has nothing else
+of the service. Predictions are written from `inference.core.answer`, whose fields are the same.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -9,11 +14,8 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Role = Literal["champion", "challenger", "shadow"]
 
 
-class Document(msgspec.Struct, frozen=True):
-    """Base of the answers. What a newer service adds is ignored."""
-
-
-class Reason(Document, frozen=True):
+@dataclass(frozen=True, kw_only=True)
+class Reason:
     """What one feature contributed to the prediction, and the same in words."""
 
     feature: str
@@ -22,7 +24,8 @@ class Reason(Document, frozen=True):
     text: str
 
 
-class Prediction(Document, frozen=True):
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
     """One answer; `missing` and `stale` name features that had no value, or only an expired one.
 
     `degraded`: features could not be read, and those in `defaulted` have the values declared for that.
@@ -40,21 +43,24 @@ class Prediction(Document, frozen=True):
     reasons: tuple[Reason, ...] | None = None
 
 
-class Predictions(Document, frozen=True):
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
     """The answers, in the order of the instances; `degraded` when any of them is."""
 
     predictions: tuple[Prediction, ...]
     degraded: bool
 
 
-class FeatureColumn(Document, frozen=True):
+@dataclass(frozen=True, kw_only=True)
+class FeatureColumn:
     """One input of the model."""
 
     name: str
     kind: Literal["numeric", "categorical"]
 
 
-class Window(Document, frozen=True):
+@dataclass(frozen=True, kw_only=True)
+class Window:
     """The time, and the number of rows in it, that the model was fitted or measured on."""
 
     start: Moment
@@ -62,8 +68,9 @@ class Window(Document, frozen=True):
     rows: int
 
 
-class Versions(Document, frozen=True):
-    """The versions of what crosses the service's doors."""
+@dataclass(frozen=True, kw_only=True)
+class SchemaVersions:
+    """The versions of what others read or write of the service."""
 
     api: str
     bundle: int
@@ -71,7 +78,8 @@ class Versions(Document, frozen=True):
     problem: int
 
 
-class Follower(Document, frozen=True):
+@dataclass(frozen=True, kw_only=True)
+class Follower:
     """How following the registry goes; `error` says that it fails, and to `admin` why."""
 
     checked_at: Moment | None
@@ -80,7 +88,8 @@ class Follower(Document, frozen=True):
     failures: int
 
 
-class Model(Document, frozen=True):
+@dataclass(frozen=True, kw_only=True)
+class Model:
     """What is served. `metrics` were measured on the `gate` window; `card` is Markdown."""
 
     name: str
@@ -94,33 +103,44 @@ class Model(Document, frozen=True):
     windows: dict[str, Window]
     metrics: dict[str, float]
     card: str
-    schemas: Versions
+    schemas: SchemaVersions
     follower: Follower
 
 
-class ServiceWarning(Document, frozen=True):
+@dataclass(frozen=True, kw_only=True)
+class Live:
+    """The process runs."""
+
+    status: Literal["live"] = "live"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceWarning:
     """One thing that does not work while the service answers; `message` gives the reason to `admin` only."""
 
     code: str
     message: str
 
 
-class Ready(Document, frozen=True):
+@dataclass(frozen=True, kw_only=True)
+class Ready:
     """A model is loaded and warmed; `warnings` say what does not work meanwhile."""
 
+    status: Literal["ready"] = "ready"
     model_version: str
     warnings: tuple[ServiceWarning, ...]
-    status: Literal["ready"] = "ready"
 
 
-class Receipt(Document, frozen=True):
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
     """What was taken in and is durable; a repetition of a known event counts as a duplicate."""
 
     accepted: int
     duplicates: int
 
 
-class ErrorItem(Document, frozen=True):
+@dataclass(frozen=True, kw_only=True)
+class ErrorItem:
     """One thing that is wrong with one instance; `index` counts from 0, `field` is null for the whole."""
 
     index: int
@@ -129,7 +149,8 @@ class ErrorItem(Document, frozen=True):
     message: str
 
 
-class ErrorBody(Document, frozen=True):
+@dataclass(frozen=True, kw_only=True)
+class ErrorBody:
     """What went wrong, and what to do next."""
 
     code: str
@@ -137,7 +158,8 @@ class ErrorBody(Document, frozen=True):
     items: tuple[ErrorItem, ...] = ()
 
 
-class ErrorDocument(Document, frozen=True):
+@dataclass(frozen=True, kw_only=True)
+class ErrorDocument:
     """The body of every answer that is not a success."""
 
     error: ErrorBody
