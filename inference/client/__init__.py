@@ -1,4 +1,4 @@
-"""A typed client of the service, for other programs: needs httpx and msgspec, and of the service its documents alone."""
+"""A typed client for other programs: needs httpx and msgspec, and of the service its documents alone."""
 
 from inference.client.async_client import AsyncRoundtripClient
 from inference.client.blocking_client import RoundtripClient

@@ -20,7 +20,6 @@ from contracts.bundle.contract import NATIVE_FILE, NATIVE_FOLDER
 from contracts.encoders.calibration import Calibration
 from contracts.encoders.numeric_scaling import finite
 from contracts.encoders.vocabulary import Vocabulary
-from inference.errors import ExplanationUnavailableError
 from inference.explanation.contributions import Contributions
 from inference.explanation.tree_file import parse_trees
 from inference.explanation.tree_paths import TreePaths
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from contracts.matrix import FeatureMatrix, Floats, Numbers
 
 TREES_FILE = "trees.json"
-FORMER_TREES_FILE = "trees.ubj"
 # As many as stay in a processor's cache: more at once is slower.
 CELLS_AT_ONCE = 100_000
 
@@ -51,13 +49,7 @@ class TreeAttribution:
 
         Raises:
             BundleSchemaError: the trees cannot be parsed.
-            ExplanationUnavailableError: they are in the format of former releases.
         """
-        if f"{NATIVE_FOLDER}/{FORMER_TREES_FILE}" in bundle.contract.files:
-            raise ExplanationUnavailableError(
-                f"this version's trees are in a format that is no longer read ({FORMER_TREES_FILE}); "
-                "ask without explain, or train again"
-            )
         return cls.parse(*(bundle.read(f"{NATIVE_FOLDER}/{name}") for name in (NATIVE_FILE, TREES_FILE)))
 
     @classmethod

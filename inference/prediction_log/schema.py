@@ -12,9 +12,7 @@ from features.schema.feature_column import FeatureColumn
 from features.settings import FeatureSettings
 from inference.prediction_log.errors import UnknownLogVersionError
 
-# The second says who asked.
-KNOWN_VERSIONS: Final = (1, 2)
-SCHEMA_VERSION: Final = KNOWN_VERSIONS[-1]
+SCHEMA_VERSION: Final = 2
 VERSION_KEY: Final = b"roundtrip.prediction_log.schema_version"
 # What `status.*` says; answers name the features with any of the others.
 PRESENT: Final = "present"
@@ -83,14 +81,14 @@ def feature_types(columns: Sequence[FeatureColumn]) -> tuple[tuple[str, str], ..
     return tuple((column.name, column.kind) for column in columns)
 
 
-def check_version(version: object, where: str, known: Sequence[int] = KNOWN_VERSIONS) -> None:
-    """Refuse a part of the log that was written under a schema version that is not known.
+def check_version(version: object, where: str, known: int = SCHEMA_VERSION) -> None:
+    """Refuse a part of the log that was written under another schema version than the `known` one.
 
     Raises:
-        UnknownLogVersionError: it is none of the `known`; the message names `where` and what to do.
+        UnknownLogVersionError: it was; the message names `where` and what to do.
     """
-    if str(version) not in map(str, known):
-        raise UnknownLogVersionError(where, str(version), str(known[-1]))
+    if str(version) != str(known):
+        raise UnknownLogVersionError(where, str(version), str(known))
 
 
 def _feature_type(kind: str) -> pa.DataType:

@@ -23,10 +23,7 @@ from inference.prediction_log.schema import CATEGORICAL, check_version
 logger = logging.getLogger(__name__)
 
 JOURNAL = "journal"
-# Since the second, a line may leave out statuses and ages that are all the same; since the third, its numbers
-# are packed; since the fourth, it says who asked, and whether its time was asked for.
-VERSIONS: Final = (1, 2, 3, 4)
-PACKED_SINCE: Final = 3
+VERSION: Final = 4
 SUFFIX = ".jsonl"
 TORN: Final = ".torn"
 # How a segment's name begins: with when it was opened, in UTC, so that names sort by age.
@@ -54,10 +51,13 @@ class Header(msgspec.Struct, frozen=True):
     layout: Layout
 
 
-class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What every version's line begins with. `keys` follow the segment's layout; times are UTC.
+class LoggedPrediction(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One line; times are UTC. `keys`, `statuses` and `ages` follow the segment's layout.
 
-    A timestamp among `keys` is an ISO 8601 string.
+    A timestamp among `keys` is an ISO 8601 string. `texts` are the categorical features, `None` where
+    missing, and `numbers` the others, packed: in the line, as Base64. `ages` are seconds. Without `statuses`
+    every feature is present; without `ages` none is known. `caller` as `Call` has it; `is_timed`: the caller
+    gave the prediction time.
     """
 
     request_id: str
@@ -69,36 +69,12 @@ class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
     prediction: float
     latency_ms: float | None
     keys: tuple[Scalar, ...]
-
-
-class LoggedPrediction(Line, frozen=True, array_like=True, gc=False):
-    """One line. `statuses` and `ages` follow the segment's layout.
-
-    `texts` are its categorical features, `None` where missing, and `numbers` the others, packed: in the line,
-    as Base64. `ages` are seconds. Without `statuses` every feature is present; without `ages` none is known.
-    `caller` as `Call` has it; `is_timed`: the caller gave the prediction time.
-    """
-
     texts: tuple[str | None, ...]
     numbers: bytes
     statuses: tuple[str, ...]
     ages: tuple[float | None, ...]
     caller: str | None = None
     is_timed: bool = False
-
-
-class UnpackedPrediction(Line, frozen=True, array_like=True, gc=False):
-    """A line before numbers were packed: `values` are all features, in the order of the layout."""
-
-    values: tuple[str | float | None, ...]
-    statuses: tuple[str, ...]
-    ages: tuple[float | None, ...]
-
-    def packed(self, layout: Layout) -> LoggedPrediction:
-        """The same line as it is written now. Raises `ValueError` if it does not follow the layout."""
-        texts, numbers = divide_values(layout, self.values)
-        begun: dict[str, Any] = {name: getattr(self, name) for name in Line.__struct_fields__}
-        return LoggedPrediction(**begun, texts=texts, numbers=numbers, statuses=self.statuses, ages=self.ages)
 
 
 def divide_values(layout: Layout, values: Sequence[Any]) -> tuple[tuple[str | None, ...], bytes]:
@@ -115,7 +91,6 @@ def divide_values(layout: Layout, values: Sequence[Any]) -> tuple[tuple[str | No
 _encoder = msgspec.json.Encoder()
 _header_decoder = msgspec.json.Decoder(Header)
 _line_decoder = msgspec.json.Decoder(LoggedPrediction)
-_unpacked_decoder = msgspec.json.Decoder(UnpackedPrediction)
 
 
 class Unsynced(NamedTuple):
@@ -159,7 +134,7 @@ class Segment:
         segment = cls(path, descriptor, layout)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            segment._write(_encoder.encode(Header(VERSIONS[-1], layout)) + b"\n")
+            segment._write(_encoder.encode(Header(VERSION, layout)) + b"\n")
             draft.rename(path)
         except (LogWriteError, OSError):
             segment.close()
@@ -249,19 +224,17 @@ def read_segment(path: Path) -> tuple[Layout, list[LoggedPrediction]]:
         raise TornSegmentError(str(path))
     first, _, lines = whole.partition(b"\n")
     try:
-        check_version(msgspec.json.decode(first)["schema_version"], str(path), VERSIONS)
+        check_version(msgspec.json.decode(first)["schema_version"], str(path), VERSION)
         header = _header_decoder.decode(first)
-        return header.layout, _read_lines(header, lines)
+        return header.layout, _read_lines(header.layout, lines)
     except (msgspec.DecodeError, KeyError, TypeError, IndexError, ValueError) as error:
         raise CorruptLogError(str(path), str(error)) from error
 
 
-def _read_lines(header: Header, lines: bytes) -> list[LoggedPrediction]:
-    if header.schema_version < PACKED_SINCE:
-        return [line.packed(header.layout) for line in _unpacked_decoder.decode_lines(lines)]
+def _read_lines(layout: Layout, lines: bytes) -> list[LoggedPrediction]:
     read = _line_decoder.decode_lines(lines)
-    texts = [kind for _, kind in header.layout.features].count(CATEGORICAL)
-    size = (len(header.layout.features) - texts) * NUMBER.itemsize
+    texts = [kind for _, kind in layout.features].count(CATEGORICAL)
+    size = (len(layout.features) - texts) * NUMBER.itemsize
     if any(len(line.texts) != texts or len(line.numbers) != size for line in read):
         raise ValueError("a line has more or fewer features than its header says")
     return read

@@ -17,7 +17,6 @@ LEADS: Final[dict[str, tuple[int, tuple[bytes, ...]]]] = {
     ".json": (0, tuple(bytes([byte]) for byte in b'{["-0123456789tfn')),
     ".parquet": (0, (b"PAR1",)),
     ".safetensors": (8, (b"{",)),
-    ".ubj": (0, (b"{",)),  # former releases' trees
     ".skops": (0, (b"PK\x03\x04",)),
 }
 TEXTS: Final = frozenset({".md", ".txt"})

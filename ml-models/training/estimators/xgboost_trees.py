@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from features.schema.feature_column import FeatureColumn
 
 TREES_FILE = "trees.json"
-# What former releases wrote.
-FORMER_TREES_FILE = "trees.ubj"
 # The hessian of the log loss in a row whose class is one in nine: p(1 - p).
 COMMON_ROW = 0.1
 
@@ -188,7 +186,6 @@ def _inputs(matrix: FeatureMatrix, vocabulary: Vocabulary) -> Numbers:
 def load_core(folder: Path, family: str, saved: Mapping[str, Any]) -> BoostedTreesCore:  # noqa: ARG001
     """Read the core back."""
     booster = xgboost.Booster()
-    written = folder / TREES_FILE
-    booster.load_model(written if written.is_file() else folder / FORMER_TREES_FILE)
+    booster.load_model(folder / TREES_FILE)
     vocabulary = Vocabulary(tuple(tuple(known) for known in saved["known"]))
     return BoostedTreesCore(booster, vocabulary, saved["base"], saved["width"], saved["chosen"])

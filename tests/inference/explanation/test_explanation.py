@@ -266,16 +266,6 @@ def test_what_is_no_tree_is_refused(changes: dict[str, object], said: str) -> No
         parse_trees(json.dumps(whole).encode(), len(COLUMNS))
 
 
-def test_trees_of_former_releases_are_scored_but_not_explained(
-    bundles: dict[tuple[str, Task], Bundle], tmp_path: Path
-) -> None:
-    former = with_file(bundles["trees", "binary"], tmp_path / "bundle", "native/trees.ubj", b"{}")
-
-    assert np.isfinite(former.scorer().score_matrix(ROWS)).all()
-    with pytest.raises(ExplanationUnavailableError, match="train again"):
-        explainer_of(former, fitted_problem("binary"))
-
-
 def test_an_answer_carries_its_reasons_when_they_are_asked_for(shared_service: httpx.Client) -> None:
     asked = shared_service.post("/v1/predict", params={"explain": True}, json=instance()).json()
     plain = shared_service.post("/v1/predict", json=instance()).json()

@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,7 +28,6 @@ from inference.prediction_log.schema import (
 )
 from inference.prediction_log.segment import (
     GIVEN,
-    VERSIONS,
     Layout,
     Segment,
     read_segment,
@@ -93,31 +91,6 @@ def test_statuses_and_ages_that_are_left_out_are_read_back(
     answers = [answer_of(line, LAYOUT) for line in lines]
     assert (answers[0].missing, answers[0].stale, answers[0].degraded) == ((), (), False)
     assert answers[1].missing == ("trend",)
-
-
-@pytest.mark.parametrize("version", [1, 2])
-def test_a_segment_of_an_earlier_version_is_read(settings: FeatureSettings, version: int) -> None:
-    # given: all features of a line in one list, as texts and numbers
-    log = open_log(settings)
-    log.append([entry("a")], LAYOUT)
-    (segment,) = segments(log_folder(settings))
-    now = segment.read_bytes().splitlines()
-    line = msgspec.json.decode(now[1])
-    line[9:11] = [VALUES]
-    if version > 1:
-        line[10:] = [[], []]
-    header = now[0].replace(f'"schema_version":{VERSIONS[-1]}'.encode(), b'"schema_version":%d' % version)
-    segment.write_bytes(header + b"\n" + msgspec.json.encode(line) + b"\n")
-    # then
-    rows = read_predictions(settings, DAY, DAY + timedelta(days=1))
-    names = [f"feature.{name}" for name, _ in LAYOUT.features]
-    assert rows["request_id"].tolist() == ["a"]
-    assert rows[names].astype(object).where(rows[names].notna(), None).values.tolist() == [list(VALUES)]
-    assert rows["status.trend"].tolist() == ["missing" if version == 1 else "present"]
-    # when: it is sealed
-    log.close()
-    # then
-    pd.testing.assert_frame_equal(read_predictions(settings, DAY, DAY + timedelta(days=1)), rows)
 
 
 def test_the_window_is_half_open(settings: FeatureSettings) -> None:
