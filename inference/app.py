@@ -18,7 +18,7 @@ from inference.protocols.error_responses import refusal_at, refusal_document, ro
 from inference.rest.application_state import start_state
 from inference.rest.fast_path.middleware import FastPathMiddleware, FastPaths, to_response
 from inference.rest.head_requests import HeadRequests
-from inference.rest.openapi import describe_requests
+from inference.rest.openapi import describe_events, describe_requests
 from inference.rest.responses import API_VERSION
 from inference.rest.routes import events, health, metrics, model, predict
 from inference.settings import InferenceSettings
@@ -57,6 +57,7 @@ def create_app(settings: InferenceSettings) -> FastAPI:
     app.add_exception_handler(InferenceError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     describe_access(app, settings, refusal_document)
+    describe_events(app, settings, settings.max_items)
     describe_requests(app, schema)
     return app
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from features.flight_delay.events.leg_events import LEG_EVENTS
 from features.flight_delay.events.leg_processor import KEPT_DAYS, LegProcessor
+from features.streaming.definition import StreamDefinition
 from features.streaming.event import Event
-from features.streaming.stream import StreamDefinition
 
 
 def _replay(raw_dir: Path | None, start: datetime, end: datetime) -> Iterable[Event]:

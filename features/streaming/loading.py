@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from features.declarations import read_declared
 from features.errors import NoStreamError
 from features.settings import FeatureSettings
+from features.streaming.definition import StreamDefinition
 
 if TYPE_CHECKING:
-    from features.streaming.stream import EventStream, StreamDefinition
+    from features.streaming.stream import EventStream
 
 STREAM_FILE = "stream.py"
 
@@ -25,7 +26,7 @@ def load_stream(settings: FeatureSettings) -> "EventStream":
     return EventStream(settings, read_definition(settings))
 
 
-def read_definition(settings: FeatureSettings) -> "StreamDefinition":
+def read_definition(settings: FeatureSettings) -> StreamDefinition:
     """Return what `stream.py` declares; opens nothing.
 
     Raises:
@@ -35,6 +36,4 @@ def read_definition(settings: FeatureSettings) -> "StreamDefinition":
     path = settings.feature_repo / STREAM_FILE
     if not path.is_file():
         raise NoStreamError(f"this feature repository takes no events: it has no {STREAM_FILE}")
-    from features.streaming.stream import StreamDefinition
-
     return read_declared(path, "STREAM", StreamDefinition)

@@ -6,7 +6,10 @@ from typing import Any, Final
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
+from features.errors import FeatureError
 from features.schema.feature_column import FeatureColumn
+from features.settings import FeatureSettings
+from features.streaming.loading import read_definition
 from inference.rest.application_state import ApplicationState
 from inference.validation.given_features import LARGEST
 from inference.validation.limits import FEATURES, INSTANCES, LONGEST_TEXT, REQUEST_ID
@@ -14,7 +17,9 @@ from inference.validation.request_models import FEATURES_TEXT
 from inference.validation.schema import RequestSchema, example_instance
 
 REFERENCE = "#/components/schemas/{model}"
-PREDICT = "/v1/predict"
+# Events' types have names of their own: a repository may call one as the service calls a document.
+EVENT_REFERENCE = "#/components/schemas/event.{model}"
+PREDICT, EVENTS = "/v1/predict", "/v1/events"
 VALUES: Final[dict[str, dict[str, Any]]] = {
     "categorical": {"type": ["string", "null"], "maxLength": LONGEST_TEXT},
     "numeric": {"type": ["number", "null"], "minimum": -LARGEST, "maximum": LARGEST},
@@ -42,6 +47,35 @@ def describe_requests(app: FastAPI, schema: RequestSchema) -> None:
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def describe_events(app: FastAPI, settings: FeatureSettings, most: int) -> None:
+    """Have `app.openapi()` carry the events that the feature repository declares; `most` may come at once."""
+    build = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            _add_events(build(), settings, most)
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _add_events(document: dict[str, Any], settings: FeatureSettings, most: int) -> None:
+    try:
+        events = read_definition(settings).events.json_schema(ref_template=EVENT_REFERENCE)
+    except FeatureError:
+        return  # there are none; whoever sends one is told why
+    definitions = events.pop("$defs", {})
+    document["components"]["schemas"] |= {f"event.{name}": schema for name, schema in definitions.items()}
+    many = {
+        "type": "object",
+        "properties": {"events": {**events, "minItems": 1, "maxItems": most}},
+        "required": ["events"],
+        "additionalProperties": False,
+    }
+    content = document["paths"][EVENTS]["post"]["requestBody"]["content"]["application/json"]
+    content["schema"] = {"anyOf": [events["items"], many]}
 
 
 def _served_columns(app: FastAPI) -> Sequence[FeatureColumn]:

@@ -31,7 +31,7 @@ BODY: Final[dict[str, Any]] = {
         "application/json": {
             "schema": {
                 "type": "object",
-                "description": "One event, or many as `events`; `/v1/events/schema` says what each may be.",
+                "description": "One event, or many as `events`, where the feature repository takes any.",
             }
         }
     },

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema
 import msgspec
 import pandas as pd
 import pytest
@@ -168,8 +169,16 @@ def test_a_repository_without_events_says_so(shared_service: httpx.Client) -> No
 
 def test_the_schema_says_what_may_be_sent(counter: httpx.Client) -> None:
     schema = counter.get("/v1/events/schema").json()
+    described = counter.get("/openapi.json").json()
+    body = described["paths"]["/v1/events"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    resolved = {"components": described["components"], **body}
+
     assert {"Counted", "Closed"} <= set(schema["$defs"])
-    assert "/v1/events" in counter.get("/openapi.json").json()["paths"]
+    for taken in (counted("one"), {"events": [counted("two"), counted("three")]}):
+        jsonschema.validate(taken, resolved)
+    wrong: list[dict[str, Any]] = [counted("four", cars="many"), {"events": []}, {"events": [{}]}]
+    for refused in wrong:
+        assert not jsonschema.Draft202012Validator(resolved).is_valid(refused)
 
 
 def test_only_one_service_takes_events_in(counter: httpx.Client, shared_counting: InferenceSettings) -> None:

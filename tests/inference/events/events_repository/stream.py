@@ -8,8 +8,8 @@ import pandas as pd
 from pydantic import Field, TypeAdapter
 
 from features.errors import Refusal
+from features.streaming.definition import StreamDefinition
 from features.streaming.event import Event, Instant
-from features.streaming.stream import StreamDefinition
 
 COLUMNS = {"site": "object", "cars": "float64", "trend": "float64", "event_timestamp": "datetime64[us, UTC]"}
 
