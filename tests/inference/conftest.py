@@ -1,8 +1,11 @@
 """A world built once in a run, copied for each test that changes it."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
+from typing import Final
 
 import httpx
 import pytest
@@ -11,6 +14,8 @@ from inference.settings import InferenceSettings
 from tests.built_once import build_once
 from tests.inference.running import running_server
 from tests.inference.world import add_version, build_world, set_champion, world_settings
+
+GATEWAY: Final = ("access", "protocols", "rest", "validation")
 
 
 @pytest.fixture(scope="session")
@@ -43,11 +48,34 @@ def service(settings: InferenceSettings, champion: str) -> Iterator[httpx.Client
 
 
 @pytest.fixture(scope="session")
-def shared_service(built_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def shared_services(
+    built_world: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[bool], httpx.Client]]:
+    """What gives a running service for tests that only ask, with or without the fast path."""
+    with ExitStack() as running:
+
+        @cache
+        def start(fast_path: bool) -> httpx.Client:
+            var = tmp_path_factory.mktemp("shared") / "var"
+            shutil.copytree(built_world, var)
+            settings = world_settings(var)
+            set_champion(settings, add_version(settings, 1.0))
+            return running.enter_context(running_server(settings.model_copy(update={"fast_path": fast_path})))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def shared_service(
+    request: pytest.FixtureRequest, shared_services: Callable[[bool], httpx.Client]
+) -> httpx.Client:
     """A running service for tests that only ask."""
-    var = tmp_path_factory.mktemp("shared") / "var"
-    shutil.copytree(built_world, var)
-    settings = world_settings(var)
-    set_champion(settings, add_version(settings, 1.0))
-    with running_server(settings) as client:
-        yield client
+    return shared_services(getattr(request, "param", True))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Ask what is the gateway's both ways: on the fast path, and by ASGI alone."""
+    if "shared_service" in metafunc.fixturenames and metafunc.definition.path.parent.name in GATEWAY:
+        metafunc.parametrize(
+            "shared_service", [True, False], ids=["fast-path", "asgi"], indirect=True, scope="session"
+        )
