@@ -4,19 +4,20 @@ import os
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     Field,
     ModelWrapValidatorHandler,
     SecretStr,
     ValidationError,
-    field_validator,
     model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -51,8 +52,11 @@ def default_problem() -> str:
     return problem
 
 
-class FeatureSettings(BaseSettings):
-    """Folders and the problem's address; every value comes from `ROUNDTRIP_<NAME>`, `.env`, or its default.
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: (REPOSITORY / path.expanduser()).resolve())]
+
+
+class Settings(BaseSettings):
+    """What every room's settings have; every value comes from `ROUNDTRIP_<NAME>`, `.env`, or its default.
 
     Everything that a run produces lies under `var`, which may be moved. Relative paths are taken from the
     repository's root, so that a command means the same from any working directory.
@@ -63,23 +67,50 @@ class FeatureSettings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="ROUNDTRIP_",
-        env_file=REPOSITORY / ".env",
         env_ignore_empty=True,
-        extra="ignore",
+        dotenv_filtering="only_existing",
+        extra="forbid",
         frozen=True,
         validate_default=True,
     )
 
-    var: Path = Field(default=REPOSITORY / "var", description="Everything that runs produce.")
+    var: AbsolutePath = Field(default=REPOSITORY / "var", description="Everything that runs produce.")
     problem: str = Field(
         default_factory=default_problem,
         description="The Problem, as package.module:NAME; that of pyproject.toml if not set.",
     )
-    feature_repo: Path = Field(
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_replaced: Any,
+        **_and_replaced: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment, then `.env` or the file that `ROUNDTRIP_ENV_FILE` names in place of it."""
+        name = os.environ.get(ENV_FILE, ".env")
+        file = DotEnvSettingsSource(settings_cls, env_file=REPOSITORY / name if name else None)
+        return init_settings, EnvSettingsSource(settings_cls), file
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _say_what_cannot_be_read(cls, values: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return read(values)
+        except ValidationError as error:
+            wrong = "; ".join(_name_setting(cls, found) for found in error.errors())
+            raise UnreadableSettingError(f"{wrong}. Correct it, or unset it to have its default") from None
+
+
+class FeatureSettings(Settings):
+    """Folders of the features, their online store, Spark, lineage and events."""
+
+    feature_repo: AbsolutePath = Field(
         default_factory=lambda given: repository_of(given["problem"]),
         description="The Feast repository's folder; the one named after the problem if not set.",
     )
-    raw_dir: Path | None = Field(
+    raw_dir: AbsolutePath | None = Field(
         default=None, description="Raw files; those that the repository's build finds if not set."
     )
     online_store: SecretStr | None = Field(
@@ -103,35 +134,6 @@ class FeatureSettings(BaseSettings):
     event_flush_seconds: float = Field(
         default=300.0, gt=0, description="How long rows made of events may wait for the offline store."
     )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read the file that `ROUNDTRIP_ENV_FILE` names in place of `.env`."""
-        file = os.environ.get(ENV_FILE)
-        if file is not None:
-            dotenv_settings = DotEnvSettingsSource(settings_cls, env_file=REPOSITORY / file if file else None)
-        return init_settings, env_settings, dotenv_settings, file_secret_settings
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _say_what_cannot_be_read(cls, values: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
-        try:
-            return read(values)
-        except ValidationError as error:
-            wrong = "; ".join(_name_setting(cls, found) for found in error.errors())
-            raise UnreadableSettingError(f"{wrong}. Correct it, or unset it to have its default") from None
-
-    @field_validator("var", "feature_repo", "raw_dir")
-    @classmethod
-    def _absolute(cls, value: Path | None) -> Path | None:
-        return None if value is None else (REPOSITORY / value.expanduser()).resolve()
 
     @property
     def features_dir(self) -> Path:

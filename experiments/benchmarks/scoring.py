@@ -17,7 +17,7 @@ from contracts.matrix import FeatureMatrix
 from experiments.replay.console import new_table
 from features.command_line import run_commands
 from features.schema.feature_column import FeatureColumn
-from features.settings import FeatureSettings
+from features.settings import Settings
 from training.estimators.base import Dataset
 from training.estimators.xgboost_trees import BoostedTreesCore, BoostedTreesEstimator
 
@@ -34,7 +34,7 @@ def main() -> None:
     figures: dict[str, float] = {}
     for rows in BATCHES:
         figures |= measure(contestants, draw_dataset(rows).matrix, rows)
-    write_report(Console(), figures, FeatureSettings().var / "bench" / "scoring.json")
+    write_report(Console(), figures, Settings().var / "bench" / "scoring.json")
 
 
 def draw_dataset(rows: int) -> Dataset:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.exact_frame import exact_frame
-from features.settings import FeatureSettings
+from features.settings import Settings
 from inference.prediction_log.compaction import to_table
 from inference.prediction_log.errors import CorruptLogError, TornSegmentError
 from inference.prediction_log.schema import (
@@ -31,7 +31,7 @@ SHADOW: Final = "shadow"
 REQUEST: Final = ("caller", "request_id")
 
 
-def read_predictions(settings: FeatureSettings, start: datetime, end: datetime) -> pd.DataFrame:
+def read_predictions(settings: Settings, start: datetime, end: datetime) -> pd.DataFrame:
     """Return every logged answer with `start <= prediction_time < end`, one per `caller` and `request_id`.
 
     Answers are the champion's and a challenger's; what was only scored along is read by `read_shadows`.
@@ -52,7 +52,7 @@ def read_predictions(settings: FeatureSettings, start: datetime, end: datetime) 
     return _first_of_each(answers, [], start)
 
 
-def read_shadows(settings: FeatureSettings, start: datetime, end: datetime) -> pd.DataFrame:
+def read_shadows(settings: Settings, start: datetime, end: datetime) -> pd.DataFrame:
     """Return what a model version scored unseen, one per `caller`, `request_id` and `model_version`.
 
     Columns, order and errors as of `read_predictions`, which has the answer to the same request.

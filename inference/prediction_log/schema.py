@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from contracts.problem import FieldType, Problem, RequestField
 from features.schema.feature_column import FeatureColumn
-from features.settings import FeatureSettings
+from features.settings import Settings
 from inference.prediction_log.errors import UnknownLogVersionError
 
 SCHEMA_VERSION: Final = 2
@@ -43,7 +43,7 @@ FIELD_TYPES: Final[dict[FieldType, pa.DataType]] = {
 }
 
 
-def log_folder(settings: FeatureSettings) -> Path:
+def log_folder(settings: Settings) -> Path:
     """Where the log lies: `journal/` (being written) and `date=YYYY-MM-DD/` (sealed, by prediction date)."""
     return settings.var / "predictions"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from features.settings import FeatureSettings
+from features.settings import Settings
 from inference.prediction_log.reader import read_predictions
 from inference.prediction_log.schema import (
     feature_types,
@@ -58,16 +58,16 @@ def with_features(
     return replace(line, texts=texts, numbers=numbers)
 
 
-def open_log(settings: FeatureSettings, seal_rows: int = 10_000, remember: int = 100) -> PredictionLog:
+def open_log(settings: Settings, seal_rows: int = 10_000, remember: int = 100) -> PredictionLog:
     """A log that seals only when told, or when there is much."""
     return PredictionLog(log_folder(settings), seal_rows, NEVER, remember)
 
 
-def read_ids(settings: FeatureSettings, start: datetime = DAY, days: int = 1) -> list[str]:
+def read_ids(settings: Settings, start: datetime = DAY, days: int = 1) -> list[str]:
     """The request ids read back, in order."""
     return read_predictions(settings, start, start + timedelta(days=days))["request_id"].tolist()
 
 
-def sealed_files(settings: FeatureSettings) -> list[Path]:
+def sealed_files(settings: Settings) -> list[Path]:
     """The sealed Parquet files."""
     return sorted(log_folder(settings).glob("date=*/*.parquet"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from features.settings import FeatureSettings
+from features.settings import Settings
 from inference.model_loading.model_follower import ModelFollower
 from inference.model_loading.served_model import ServedModel
 from inference.prediction_log.background_compaction import BackgroundCompaction
@@ -53,7 +53,7 @@ def test_more_callers_than_descriptors_keep_the_service_from_nothing(
 
 def test_sealing_goes_on_after_an_error_that_nobody_expected(tmp_path: Path) -> None:
     # given a segment that is due, and something that fails once in a way that sealing knows nothing of
-    settings = FeatureSettings(var=tmp_path)
+    settings = Settings(var=tmp_path)
     segment = Segment.create(log_folder(settings), LAYOUT)
     segment.append([entry("a")])
     segment.close()

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.settings import FeatureSettings
+from features.settings import Settings
 from inference.prediction_log.errors import (
     CorruptLogError,
     LogWriteError,
@@ -29,11 +29,11 @@ SHORT = Layout(LAYOUT.keys, LAYOUT.features[:1])
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> FeatureSettings:
-    return FeatureSettings(var=tmp_path)
+def settings(tmp_path: Path) -> Settings:
+    return Settings(var=tmp_path)
 
 
-def test_a_full_disk_leaves_the_segment_whole(settings: FeatureSettings) -> None:
+def test_a_full_disk_leaves_the_segment_whole(settings: Settings) -> None:
     segment = Segment.create(log_folder(settings), LAYOUT)
     segment.append([entry("a")])
     broken = os.open("/dev/full", os.O_WRONLY)
@@ -46,7 +46,7 @@ def test_a_full_disk_leaves_the_segment_whole(settings: FeatureSettings) -> None
     assert read_ids(settings) == ["a"]
 
 
-def test_a_segment_that_cannot_be_written_is_followed_by_another(settings: FeatureSettings) -> None:
+def test_a_segment_that_cannot_be_written_is_followed_by_another(settings: Settings) -> None:
     log = open_log(settings)
     log.append([entry("a")], LAYOUT)
     (segment,) = log._segments._places[0].segments._open
@@ -60,7 +60,7 @@ def test_a_segment_that_cannot_be_written_is_followed_by_another(settings: Featu
     assert len({path.stem for path in written}) == 2
 
 
-def test_an_unknown_schema_version_is_refused(settings: FeatureSettings) -> None:
+def test_an_unknown_schema_version_is_refused(settings: Settings) -> None:
     open_log(settings).append([entry("a")], LAYOUT)
     (segment,) = segments(log_folder(settings))
     known, unknown = (f'"schema_version":{version}' for version in (VERSION, VERSION + 1))
@@ -70,7 +70,7 @@ def test_an_unknown_schema_version_is_refused(settings: FeatureSettings) -> None
         read_ids(settings)
 
 
-def test_an_unknown_schema_version_of_a_sealed_file_is_refused(settings: FeatureSettings) -> None:
+def test_an_unknown_schema_version_of_a_sealed_file_is_refused(settings: Settings) -> None:
     log = open_log(settings)
     log.append([entry("a")], LAYOUT)
     log.close()
@@ -83,9 +83,7 @@ def test_an_unknown_schema_version_of_a_sealed_file_is_refused(settings: Feature
 
 
 @pytest.mark.parametrize("content", [b"not a header\n", b'{"schema_version":%d}\n' % VERSION, b"\n"])
-def test_a_corrupt_segment_is_named_and_does_not_stop_the_writer(
-    settings: FeatureSettings, content: bytes
-) -> None:
+def test_a_corrupt_segment_is_named_and_does_not_stop_the_writer(settings: Settings, content: bytes) -> None:
     log = open_log(settings)
     log.append([entry("a")], LAYOUT)
     log.close()
@@ -102,7 +100,7 @@ def test_a_corrupt_segment_is_named_and_does_not_stop_the_writer(
     assert corrupt.exists()
 
 
-def test_a_line_of_another_layout_is_named(settings: FeatureSettings) -> None:
+def test_a_line_of_another_layout_is_named(settings: Settings) -> None:
     Segment.create(log_folder(settings), LAYOUT).append([with_features(entry("a"), (1.0,), SHORT)])
     (segment,) = segments(log_folder(settings))
 
@@ -110,7 +108,7 @@ def test_a_line_of_another_layout_is_named(settings: FeatureSettings) -> None:
         read_ids(settings)
 
 
-def test_a_truncated_sealed_file_is_named(settings: FeatureSettings) -> None:
+def test_a_truncated_sealed_file_is_named(settings: Settings) -> None:
     log = open_log(settings)
     log.append([entry("a")], LAYOUT)
     log.close()
@@ -121,7 +119,7 @@ def test_a_truncated_sealed_file_is_named(settings: FeatureSettings) -> None:
         read_ids(settings)
 
 
-def test_a_column_that_changed_its_type_is_named(settings: FeatureSettings) -> None:
+def test_a_column_that_changed_its_type_is_named(settings: Settings) -> None:
     log = open_log(settings)
     log.append([entry("a")], LAYOUT)
     log.close()

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from msgspec.structs import replace
 
-from features.settings import FeatureSettings
+from features.settings import Settings
 from inference.prediction_log.errors import RequestIdReusedError
 from inference.prediction_log.reader import read_predictions
 from inference.prediction_log.retention import retained
@@ -31,8 +31,8 @@ ANN, BOB = "key:ann", "key:bob"
 
 
 @pytest.fixture
-def log_settings(tmp_path: Path) -> FeatureSettings:
-    return FeatureSettings(var=tmp_path)
+def log_settings(tmp_path: Path) -> Settings:
+    return Settings(var=tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_the_same_id_at_another_prediction_time_is_another_request(
         assert ask(client, ann, request_id="timed", prediction_time=moment).status_code == 409
 
 
-def test_numbers_that_python_hashes_alike_are_told_apart(log_settings: FeatureSettings) -> None:
+def test_numbers_that_python_hashes_alike_are_told_apart(log_settings: Settings) -> None:
     log = open_log(log_settings)
     line = entry("a")
     one, two = (replace(line, keys=(*line.keys[:2], number, None)) for number in (-1, -2))
@@ -105,7 +105,7 @@ def test_numbers_that_python_hashes_alike_are_told_apart(log_settings: FeatureSe
 
 
 def test_a_retry_of_given_features_is_recognised_by_a_model_that_reads_them_in_another_order(
-    log_settings: FeatureSettings,
+    log_settings: Settings,
 ) -> None:
     turned = Layout(LAYOUT.keys, LAYOUT.features[::-1])
     values = (1.0, 2.0, 3.0, "hill", 4.0, 5.0)
@@ -121,7 +121,7 @@ def test_a_retry_of_given_features_is_recognised_by_a_model_that_reads_them_in_a
         )
 
 
-def test_what_was_answered_is_known_after_a_clean_restart(log_settings: FeatureSettings) -> None:
+def test_what_was_answered_is_known_after_a_clean_restart(log_settings: Settings) -> None:
     log = open_log(log_settings)
     answers_of(log, asked_by(ANN, "a", value=0.1), asked_by(BOB, "a", value=0.2))
     log.close()
@@ -136,7 +136,7 @@ def test_what_was_answered_is_known_after_a_clean_restart(log_settings: FeatureS
     assert read_ids(log_settings) == ["a", "a"]
 
 
-def test_no_more_is_retained_than_is_remembered(log_settings: FeatureSettings) -> None:
+def test_no_more_is_retained_than_is_remembered(log_settings: Settings) -> None:
     folder = log_folder(log_settings)
     log = open_log(log_settings, seal_rows=2, remember=3)
     for number in range(4):
@@ -150,7 +150,7 @@ def test_no_more_is_retained_than_is_remembered(log_settings: FeatureSettings) -
     again.close()
 
 
-def test_an_example_scored_in_bulk_and_by_a_caller_counts_once(log_settings: FeatureSettings) -> None:
+def test_an_example_scored_in_bulk_and_by_a_caller_counts_once(log_settings: Settings) -> None:
     log = open_log(log_settings)
     log.append([asked_by(ANN, "a", value=0.1)], LAYOUT)
     bulk = pd.DataFrame({

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from features.settings import FeatureSettings
+from features.settings import Settings
 from inference.prediction_log import log_folders
 from inference.prediction_log.errors import LogWriteError
 from inference.prediction_log.reader import read_predictions
@@ -20,7 +20,7 @@ from tests.inference.running import wait_until
 class LogFolder:
     """The log's folder, to be taken away and brought back with what is in it."""
 
-    def __init__(self, settings: FeatureSettings) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.path = log_folder(settings)
         self._kept = self.path.with_name("kept")
 
@@ -39,12 +39,12 @@ class LogFolder:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> FeatureSettings:
-    return FeatureSettings(var=tmp_path / "var")
+def settings(tmp_path: Path) -> Settings:
+    return Settings(var=tmp_path / "var")
 
 
 @pytest.fixture
-def folder(settings: FeatureSettings) -> LogFolder:
+def folder(settings: Settings) -> LogFolder:
     settings.var.mkdir()
     return LogFolder(settings)
 
@@ -59,12 +59,12 @@ def _try_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_folders, "RETRY_SECONDS", 0.0)
 
 
-def open_log(settings: FeatureSettings, fallback: Path | None = None, seal: float = NEVER) -> PredictionLog:
+def open_log(settings: Settings, fallback: Path | None = None, seal: float = NEVER) -> PredictionLog:
     return PredictionLog(log_folder(settings), 10_000, seal, 100, fallback=fallback)
 
 
 def test_without_a_fallback_nothing_is_logged_until_the_folder_is_back(
-    settings: FeatureSettings, folder: LogFolder
+    settings: Settings, folder: LogFolder
 ) -> None:
     folder.take_away()
     log = open_log(settings)
@@ -80,7 +80,7 @@ def test_without_a_fallback_nothing_is_logged_until_the_folder_is_back(
 
 
 def test_lines_go_to_the_fallback_and_are_sealed_into_the_log(
-    settings: FeatureSettings, folder: LogFolder, fallback: Path
+    settings: Settings, folder: LogFolder, fallback: Path
 ) -> None:
     # given
     log = open_log(settings, fallback, seal=0.2)
@@ -103,7 +103,7 @@ def test_lines_go_to_the_fallback_and_are_sealed_into_the_log(
 
 
 def test_what_the_fallback_holds_outlives_the_process(
-    settings: FeatureSettings, folder: LogFolder, fallback: Path
+    settings: Settings, folder: LogFolder, fallback: Path
 ) -> None:
     # given: a process that ends while the log is away
     folder.take_away()
@@ -122,7 +122,7 @@ def test_what_the_fallback_holds_outlives_the_process(
     assert read_predictions(settings, DAY, DAY + timedelta(days=1))["prediction"].tolist() == [0.1]
 
 
-def test_a_folder_that_was_deleted_is_made_again(settings: FeatureSettings) -> None:
+def test_a_folder_that_was_deleted_is_made_again(settings: Settings) -> None:
     log = open_log(settings)
     log.append([entry("deleted")], LAYOUT)
 
@@ -134,7 +134,7 @@ def test_a_folder_that_was_deleted_is_made_again(settings: FeatureSettings) -> N
 
 
 def test_a_segment_that_was_away_is_sealed_when_it_is_back(
-    settings: FeatureSettings, folder: LogFolder, fallback: Path
+    settings: Settings, folder: LogFolder, fallback: Path
 ) -> None:
     # given: a segment whose time to be sealed comes while it is away
     log = open_log(settings, fallback, seal=0.2)

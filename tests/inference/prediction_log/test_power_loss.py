@@ -10,7 +10,7 @@ from threading import Event
 import httpx
 import pytest
 
-from features.settings import FeatureSettings
+from features.settings import Settings
 from inference.prediction_log.errors import LogWriteError, TornSegmentError
 from inference.prediction_log.schema import log_folder
 from inference.prediction_log.segment import Segment, read_segment, segments
@@ -56,11 +56,11 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
 
 
 @pytest.fixture
-def log_settings(tmp_path: Path) -> FeatureSettings:
-    return FeatureSettings(var=tmp_path)
+def log_settings(tmp_path: Path) -> Settings:
+    return Settings(var=tmp_path)
 
 
-def open_durable(settings: FeatureSettings, fallback: Path | None = None) -> PredictionLog:
+def open_durable(settings: Settings, fallback: Path | None = None) -> PredictionLog:
     return PredictionLog(log_folder(settings), 10_000, NEVER, 100, fallback=fallback, durability="power")
 
 
@@ -89,7 +89,7 @@ def _ask(client: httpx.Client, number: int) -> httpx.Response:
     return client.post("/v1/predict", json=instance(request_id=f"r{number}"))
 
 
-def test_every_line_is_synced_before_it_is_acknowledged(log_settings: FeatureSettings, disk: Disk) -> None:
+def test_every_line_is_synced_before_it_is_acknowledged(log_settings: Settings, disk: Disk) -> None:
     log = open_durable(log_settings)
     for name in ("a", "b"):
         log.append([entry(name)], LAYOUT)
@@ -101,7 +101,7 @@ def test_every_line_is_synced_before_it_is_acknowledged(log_settings: FeatureSet
 
 
 def test_what_could_not_be_synced_is_not_acknowledged_nor_is_its_retry(
-    log_settings: FeatureSettings, disk: Disk
+    log_settings: Settings, disk: Disk
 ) -> None:
     log = open_durable(log_settings)
     log.append([entry("safe")], LAYOUT)
@@ -126,7 +126,7 @@ def _is_taken(log: PredictionLog) -> bool:
         return False
 
 
-def test_every_prefix_of_a_segment_gives_its_whole_lines(log_settings: FeatureSettings) -> None:
+def test_every_prefix_of_a_segment_gives_its_whole_lines(log_settings: Settings) -> None:
     segment = Segment.create(log_folder(log_settings), LAYOUT)
     for name in ("a", "b", "c"):
         segment.append([entry(name)])
@@ -145,9 +145,7 @@ def test_every_prefix_of_a_segment_gives_its_whole_lines(log_settings: FeatureSe
 
 
 @pytest.mark.parametrize("content", [b"", b'{"schema_ver', bytes(4_096)])
-def test_a_torn_segment_is_read_around_set_aside_and_counted(
-    log_settings: FeatureSettings, content: bytes
-) -> None:
+def test_a_torn_segment_is_read_around_set_aside_and_counted(log_settings: Settings, content: bytes) -> None:
     log = open_log(log_settings)
     log.append([entry("a")], LAYOUT)
     torn = log_folder(log_settings) / "journal" / "20240501T000000000000-cafe.jsonl"

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from features.schema.feature_column import FeatureColumn
-from features.settings import FeatureSettings
+from features.settings import Settings
 from inference.prediction_log.background_compaction import SMALL_BYTES
 from inference.prediction_log.compaction import to_table, write_parts
 from inference.prediction_log.errors import (
@@ -50,11 +50,11 @@ from tests.inference.running import wait_until
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> FeatureSettings:
-    return FeatureSettings(var=tmp_path)
+def settings(tmp_path: Path) -> Settings:
+    return Settings(var=tmp_path)
 
 
-def test_an_appended_prediction_is_read_before_and_after_sealing(settings: FeatureSettings) -> None:
+def test_an_appended_prediction_is_read_before_and_after_sealing(settings: Settings) -> None:
     log = open_log(settings)
     log.append([entry("a"), entry("b", DAY + timedelta(days=1))], LAYOUT)
 
@@ -73,9 +73,7 @@ def test_an_appended_prediction_is_read_before_and_after_sealing(settings: Featu
 
 
 @pytest.mark.parametrize("is_sealed", [False, True])
-def test_statuses_and_ages_that_are_left_out_are_read_back(
-    settings: FeatureSettings, is_sealed: bool
-) -> None:
+def test_statuses_and_ages_that_are_left_out_are_read_back(settings: Settings, is_sealed: bool) -> None:
     log = open_log(settings)
     whole = with_features(entry("whole"), (1.0, 2.0, 3.0, "hill", 4.0, 5.0))
     whole = replace(whole, statuses=(), ages=())
@@ -93,21 +91,21 @@ def test_statuses_and_ages_that_are_left_out_are_read_back(
     assert answers[1].missing == ("trend",)
 
 
-def test_the_window_is_half_open(settings: FeatureSettings) -> None:
+def test_the_window_is_half_open(settings: Settings) -> None:
     open_log(settings).append([entry("in", DAY), entry("out", DAY + timedelta(days=1))], LAYOUT)
 
     assert read_ids(settings) == ["in"]
     assert read_ids(settings, DAY - timedelta(days=1)) == []
 
 
-def test_an_empty_log_has_the_fixed_columns(settings: FeatureSettings) -> None:
+def test_an_empty_log_has_the_fixed_columns(settings: Settings) -> None:
     empty = read_predictions(settings, DAY, DAY + timedelta(days=1))
 
     assert empty.empty
     assert {"request_id", "prediction", "model_version"} <= set(empty.columns)
 
 
-def test_a_retry_gets_the_answer_that_stands_and_is_logged_once(settings: FeatureSettings) -> None:
+def test_a_retry_gets_the_answer_that_stands_and_is_logged_once(settings: Settings) -> None:
     log = open_log(settings)
     (first,) = log.append([entry("a", value=0.1)], LAYOUT)
     again, twin = log.append([entry("a", value=0.9), entry("b")], LAYOUT)
@@ -119,7 +117,7 @@ def test_a_retry_gets_the_answer_that_stands_and_is_logged_once(settings: Featur
 
 
 def test_after_a_new_version_took_over_a_retry_is_its_own_answer_and_the_first_counts(
-    settings: FeatureSettings,
+    settings: Settings,
 ) -> None:
     log = open_log(settings)
     log.append([entry("a", value=0.1)], LAYOUT)
@@ -130,7 +128,7 @@ def test_after_a_new_version_took_over_a_retry_is_its_own_answer_and_the_first_c
     assert (row.model_version, row.prediction) == ("1", 0.1)
 
 
-def test_another_question_under_the_same_id_writes_nothing(settings: FeatureSettings) -> None:
+def test_another_question_under_the_same_id_writes_nothing(settings: Settings) -> None:
     log = open_log(settings)
     log.append([entry("a")], LAYOUT)
 
@@ -141,7 +139,7 @@ def test_another_question_under_the_same_id_writes_nothing(settings: FeatureSett
 
 
 def test_only_the_last_answers_are_remembered_and_the_reader_still_counts_the_first(
-    settings: FeatureSettings,
+    settings: Settings,
 ) -> None:
     log = open_log(settings, remember=2)
     log.append([entry("a", value=0.1), entry("b"), entry("c")], LAYOUT)
@@ -152,7 +150,7 @@ def test_only_the_last_answers_are_remembered_and_the_reader_still_counts_the_fi
     assert logged.loc["a", "prediction"] == 0.1
 
 
-def test_a_retry_across_midnight_counts_on_the_first_day_only(settings: FeatureSettings) -> None:
+def test_a_retry_across_midnight_counts_on_the_first_day_only(settings: Settings) -> None:
     log = open_log(settings, remember=1)
     log.append([entry("a"), entry("b")], LAYOUT)
     log.append([entry("a", DAY + RETRY_WINDOW - timedelta(hours=1) + timedelta(hours=1))], LAYOUT)
@@ -161,7 +159,7 @@ def test_a_retry_across_midnight_counts_on_the_first_day_only(settings: FeatureS
     assert read_ids(settings, DAY + timedelta(days=1)) == []
 
 
-def test_a_restart_adopts_what_a_dead_process_left(settings: FeatureSettings) -> None:
+def test_a_restart_adopts_what_a_dead_process_left(settings: Settings) -> None:
     dead = Segment.create(log_folder(settings), LAYOUT)
     dead.append([entry("a", value=0.1)])
     os.write(dead._descriptor, b'["b","2024-05-01T00:00')  # killed while writing: "b" was never answered
@@ -176,7 +174,7 @@ def test_a_restart_adopts_what_a_dead_process_left(settings: FeatureSettings) ->
     assert segments(log_folder(settings)) == []
 
 
-def test_a_living_process_s_segment_is_left_alone(settings: FeatureSettings) -> None:
+def test_a_living_process_s_segment_is_left_alone(settings: Settings) -> None:
     first, second = open_log(settings), open_log(settings)
     first.append([entry("a")], LAYOUT)
     third = open_log(settings)
@@ -187,7 +185,7 @@ def test_a_living_process_s_segment_is_left_alone(settings: FeatureSettings) -> 
     assert read_ids(settings) == ["a", "b"]
 
 
-def test_a_crash_between_sealing_and_deleting_doubles_nothing(settings: FeatureSettings) -> None:
+def test_a_crash_between_sealing_and_deleting_doubles_nothing(settings: Settings) -> None:
     segment = Segment.create(log_folder(settings), LAYOUT)
     segment.append([entry("a"), entry("b")])
     segment.close()
@@ -200,7 +198,7 @@ def test_a_crash_between_sealing_and_deleting_doubles_nothing(settings: FeatureS
     assert len(sealed_files(settings)) == 1
 
 
-def test_rows_are_sealed_when_there_are_enough(settings: FeatureSettings) -> None:
+def test_rows_are_sealed_when_there_are_enough(settings: Settings) -> None:
     log = open_log(settings, seal_rows=10)
     for number in range(25):
         log.append([entry(f"{number:02}")], LAYOUT)
@@ -213,7 +211,7 @@ def test_rows_are_sealed_when_there_are_enough(settings: FeatureSettings) -> Non
 
 
 def test_large_segments_are_sealed_in_a_process_of_their_own_whatever_lies_beside_them(
-    settings: FeatureSettings,
+    settings: Settings,
 ) -> None:
     whole, corrupt = (Segment.create(log_folder(settings), LAYOUT) for _ in range(2))
     while whole.path.stat().st_size <= SMALL_BYTES:
@@ -233,7 +231,7 @@ def test_large_segments_are_sealed_in_a_process_of_their_own_whatever_lies_besid
     assert len(read_ids(settings)) == whole.rows
 
 
-def test_a_model_with_other_inputs_gets_a_segment_of_its_own(settings: FeatureSettings) -> None:
+def test_a_model_with_other_inputs_gets_a_segment_of_its_own(settings: Settings) -> None:
     columns = (FeatureColumn(name="weekday", kind="numeric"),)
     other = Layout(LAYOUT.keys, feature_types(columns))
     changed = replace(with_features(entry("b"), (3.0,), other), statuses=("present",), ages=(None,))
@@ -248,7 +246,7 @@ def test_a_model_with_other_inputs_gets_a_segment_of_its_own(settings: FeatureSe
     assert np.isnan(logged.loc["b", "feature.cars"])
 
 
-def test_models_that_serve_together_write_a_segment_each(settings: FeatureSettings) -> None:
+def test_models_that_serve_together_write_a_segment_each(settings: Settings) -> None:
     other = Layout(LAYOUT.keys, LAYOUT.features[:-1])
     log = open_log(settings)
     for number in range(3):
@@ -269,7 +267,7 @@ def test_models_that_serve_together_write_a_segment_each(settings: FeatureSettin
     assert len(read_ids(settings)) == 6
 
 
-def test_a_shadow_has_its_request_s_id_and_is_no_answer_to_it(settings: FeatureSettings) -> None:
+def test_a_shadow_has_its_request_s_id_and_is_no_answer_to_it(settings: Settings) -> None:
     log = open_log(settings)
     log.append_shadows([replace(entry("a", version="2", value=0.2), role="shadow")], LAYOUT)
     (answer,) = log.append([entry("a", value=0.1)], LAYOUT)
@@ -281,7 +279,7 @@ def test_a_shadow_has_its_request_s_id_and_is_no_answer_to_it(settings: FeatureS
 
 
 def test_other_features_under_the_same_id_are_another_question_if_they_were_given(
-    settings: FeatureSettings,
+    settings: Settings,
 ) -> None:
     log = open_log(settings)
     given = replace(entry("a"), source=GIVEN, keys=(None,) * len(LAYOUT.keys))
@@ -295,7 +293,7 @@ def test_other_features_under_the_same_id_are_another_question_if_they_were_give
     assert log.lines == 2
 
 
-def test_bulk_predictions_are_read_beside_online_ones(settings: FeatureSettings) -> None:
+def test_bulk_predictions_are_read_beside_online_ones(settings: Settings) -> None:
     log = open_log(settings)
     log.append([entry("a")], LAYOUT)
     bulk = pd.DataFrame({
@@ -308,7 +306,7 @@ def test_bulk_predictions_are_read_beside_online_ones(settings: FeatureSettings)
     assert logged["source"].to_dict() == {"a": "online", "b": "batch"}
 
 
-def test_one_request_sent_twice_at_once_has_one_answer(settings: FeatureSettings) -> None:
+def test_one_request_sent_twice_at_once_has_one_answer(settings: Settings) -> None:
     log = open_log(settings)
     asked = [[entry("a", value=number / 10)] for number in range(8)]
 

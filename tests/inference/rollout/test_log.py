@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from features.settings import FeatureSettings
+from features.settings import Settings
 from inference.prediction_log.reader import read_predictions, read_shadows
 from inference.prediction_log.schema import log_folder
 from inference.prediction_log.writer import PredictionLog
@@ -17,14 +17,12 @@ REMEMBERED = 100
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> FeatureSettings:
-    return FeatureSettings(var=tmp_path)
+def settings(tmp_path: Path) -> Settings:
+    return Settings(var=tmp_path)
 
 
 @pytest.mark.parametrize("shadow_first", [False, True])
-def test_answer_and_shadow_of_one_request_are_read_apart(
-    settings: FeatureSettings, shadow_first: bool
-) -> None:
+def test_answer_and_shadow_of_one_request_are_read_apart(settings: Settings, shadow_first: bool) -> None:
     log = PredictionLog(log_folder(settings), 10_000, NEVER, REMEMBERED)
     answer = entry("a", version="1", value=0.5)
     shadow = msgspec.structs.replace(entry("a", version="2", value=0.7), role="shadow")
@@ -41,7 +39,7 @@ def test_answer_and_shadow_of_one_request_are_read_apart(
         log.close()
 
 
-def test_a_retry_gets_its_answer_again_after_a_shadow_was_scored(settings: FeatureSettings) -> None:
+def test_a_retry_gets_its_answer_again_after_a_shadow_was_scored(settings: Settings) -> None:
     log = PredictionLog(log_folder(settings), 10_000, NEVER, REMEMBERED)
     log.append([entry("a", version="1", value=0.5)], LAYOUT)
     log.append_shadows([msgspec.structs.replace(entry("a", version="2", value=0.7), role="shadow")], LAYOUT)
@@ -53,7 +51,7 @@ def test_a_retry_gets_its_answer_again_after_a_shadow_was_scored(settings: Featu
     log.close()
 
 
-def test_what_a_challenger_answers_is_an_answer(settings: FeatureSettings) -> None:
+def test_what_a_challenger_answers_is_an_answer(settings: Settings) -> None:
     log = PredictionLog(log_folder(settings), 10_000, NEVER, REMEMBERED)
     log.append([msgspec.structs.replace(entry("a", version="2"), role="challenger")], LAYOUT)
 
