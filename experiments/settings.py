@@ -1,14 +1,27 @@
-"""Settings of the experiments, above those of the rooms they drive."""
+"""Settings of the experiments, with those of the rooms they drive."""
 
 from datetime import date, timedelta
 
 from pydantic import Field
 
+from contracts.settings import RegistrySettings
+from features.settings import FeatureSettings, Settings, part
+from inference.settings import InferenceSettings
 from monitoring.ml.settings import MonitoringSettings
+from training.settings import TrainingSettings
 
 
-class ReplaySettings(MonitoringSettings):
-    """What the replay relives. Environment variables start with `ROUNDTRIP_REPLAY_`."""
+class ReplaySettings(Settings):
+    """What the replay relives. Environment variables start with `ROUNDTRIP_REPLAY_`.
+
+    It holds the settings of every process that it starts, so that a wrong one is found before hours of work.
+    """
+
+    features: FeatureSettings = part(FeatureSettings)
+    registry: RegistrySettings = part(RegistrySettings)
+    training: TrainingSettings = part(TrainingSettings)
+    inference: InferenceSettings = part(InferenceSettings)
+    monitoring: MonitoringSettings = part(MonitoringSettings)
 
     replay_seed: int = Field(
         2013, description="Draws the hours that are served online, before anything is scored."

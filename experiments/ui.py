@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import typer
 from rich.console import Console
 
+from contracts.settings import RegistrySettings
 from experiments.errors import ExperimentError, NothingToShowError
 from experiments.processes import Service, Supervisor, free_port, stop_on_signals
 from experiments.replay.services import Services
@@ -38,11 +39,12 @@ def show(settings: MonitoringSettings, console: Console) -> None:
         NothingToShowError: the folder holds no run.
         ProcessFailedError: a server ended by itself or never answered.
     """
-    if settings.tracking_db is not None and not settings.tracking_db.is_file():
+    database = settings.registry.tracking_db
+    if database is not None and not database.is_file():
         raise NothingToShowError(settings.var)
     with Supervisor(settings.var / "logs" / "ui") as supervisor:
         console.print(f"Starting the servers on {settings.var}")
-        rooms = Services(supervisor, settings)
+        rooms = Services(supervisor, settings.features)
         services = start_servers(supervisor, settings, rooms)
         for service, page in services:
             service.wait_for_answer(page, _READY_SECONDS)
@@ -57,14 +59,14 @@ def start_servers(
 ) -> list[tuple[Service, str]]:
     """Start all four at once; each with the page that shows it is ready."""
     return [
-        (start_tracking_ui(supervisor, settings, rooms), "/"),
+        (start_tracking_ui(supervisor, settings.registry, rooms), "/"),
         (start_report_ui(supervisor, settings, rooms), "/"),
         (rooms.start_service(), "/docs"),
         (rooms.start_orchestrator(), "/"),
     ]
 
 
-def start_tracking_ui(supervisor: Supervisor, settings: MonitoringSettings, rooms: Services) -> Service:
+def start_tracking_ui(supervisor: Supervisor, settings: RegistrySettings, rooms: Services) -> Service:
     """MLflow: experiments, runs, registered versions and their aliases."""
     options = [
         "--backend-store-uri",

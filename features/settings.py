@@ -4,7 +4,7 @@ import os
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -14,6 +14,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -55,11 +56,32 @@ def default_problem() -> str:
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: (REPOSITORY / path.expanduser()).resolve())]
 
 
+def is_part(field: FieldInfo) -> bool:
+    """Tell whether a field holds the settings of another room, which are no setting themselves."""
+    return isinstance(field.annotation, type) and issubclass(field.annotation, Settings)
+
+
+class _Environment(EnvSettingsSource):
+    """Variables for the settings of one class; its parts read their own."""
+
+    def prepare_field_value(
+        self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool
+    ) -> Any:
+        if is_part(field):
+            return None
+        return super().prepare_field_value(field_name, field, value, value_is_complex)
+
+
+class _EnvironmentFile(_Environment, DotEnvSettingsSource):
+    """The same from a file."""
+
+
 class Settings(BaseSettings):
     """What every room's settings have; every value comes from `ROUNDTRIP_<NAME>`, `.env`, or its default.
 
     Everything that a run produces lies under `var`, which may be moved. Relative paths are taken from the
-    repository's root, so that a command means the same from any working directory.
+    repository's root, so that a command means the same from any working directory. A room that needs another
+    room's settings holds them as a `part`.
 
     Raises:
         UnreadableSettingError: a variable holds what its setting cannot be.
@@ -90,8 +112,8 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the environment, then `.env` or the file that `ROUNDTRIP_ENV_FILE` names in place of it."""
         name = os.environ.get(ENV_FILE, ".env")
-        file = DotEnvSettingsSource(settings_cls, env_file=REPOSITORY / name if name else None)
-        return init_settings, EnvSettingsSource(settings_cls), file
+        file = _EnvironmentFile(settings_cls, env_file=REPOSITORY / name if name else None)
+        return init_settings, _Environment(settings_cls), file
 
     @model_validator(mode="wrap")
     @classmethod
@@ -101,6 +123,22 @@ class Settings(BaseSettings):
         except ValidationError as error:
             wrong = "; ".join(_name_setting(cls, found) for found in error.errors())
             raise UnreadableSettingError(f"{wrong}. Correct it, or unset it to have its default") from None
+
+
+Part = TypeVar("Part", bound=Settings)
+
+
+def part(settings: type[Part]) -> Part:
+    """Declare a field that holds another room's settings: of the same `var` and `problem` unless given.
+
+    Parts that were declared before it and that it holds too are handed on: there is one of each.
+    """
+
+    def make(given: dict[str, Any]) -> Part:
+        return settings(**{name: value for name, value in given.items() if name in settings.model_fields})
+
+    made: Part = Field(default_factory=make)
+    return made
 
 
 class FeatureSettings(Settings):

@@ -7,14 +7,17 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from contracts.registry import Alias
-from contracts.settings import TrainingSettings
-from features.settings import REPOSITORY
+from contracts.settings import RegistrySettings
+from features.settings import REPOSITORY, FeatureSettings, Settings, part
 
 HostName = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9._-]+|[0-9A-Fa-f:]+)$")]
 
 
-class InferenceSettings(TrainingSettings):
-    """Adds serving to the training room's settings; each is `ROUNDTRIP_<NAME>` or its default."""
+class InferenceSettings(Settings):
+    """Serving, with the features and the registry it reads; each is `ROUNDTRIP_<NAME>` or its default."""
+
+    features: FeatureSettings = part(FeatureSettings)
+    registry: RegistrySettings = part(RegistrySettings)
 
     serve_host: str = Field(default="127.0.0.1", description="The address the service listens on.")
     serve_port: int = Field(default=8000, ge=0, le=65_535, description="Its port; 0 takes a free one.")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import httpx
 import pandas as pd
@@ -16,16 +17,19 @@ from features.contract import read_examples
 from features.offline.historical import historical_features
 from features.online.feed import OnlineFeed
 from features.repository.feature_store import open_store
+from features.settings import FeatureSettings
 from inference.prediction_log.reader import read_predictions
+from inference.settings import InferenceSettings
 from monitoring.ml.decisions.record import Decision
 from monitoring.ml.monitor import Monitor
 from monitoring.ml.settings import MonitoringSettings
 from tests.inference.running import running_server, wait_until
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.tables import SHIFT
-from tests.second_problem.world import PROBLEM_PATH, REPOSITORY, build_docks
+from tests.second_problem.world import PROBLEM_PATH, build_docks, dock_settings
 from training.outcome import TrainingOutcome, TrainingRequest
 from training.pipeline import train
+from training.settings import TrainingSettings
 
 WEEK = PROBLEM.drift.window
 OPENING = SHIFT - WEEK
@@ -49,38 +53,34 @@ class Lived:
 def settings(tmp_path_factory: pytest.TempPathFactory) -> MonitoringSettings:
     var = tmp_path_factory.mktemp("second") / "var"
     build_docks(var)
-    return MonitoringSettings(
-        var=var,
-        problem=PROBLEM_PATH,
-        feature_repo=REPOSITORY,
-        replay=True,
-        poll_seconds=0.2,
-        serve_port=0,
-    )
+    docks: dict[str, Any] = {"var": var, "problem": PROBLEM_PATH, "features": dock_settings(var).features}
+    serving = InferenceSettings(**docks, replay=True, poll_seconds=0.2, serve_port=0)
+    return MonitoringSettings(**docks, inference=serving)
 
 
 @pytest.fixture(scope="module")
 def lived(settings: MonitoringSettings) -> Lived:
-    first = run_training(settings, OPENING, "the first model")
+    trained_by = dock_settings(settings.var)
+    first = run_training(trained_by, OPENING, "the first model")
     monitor = Monitor(settings)
-    with running_server(settings) as client:
+    with running_server(settings.inference) as client:
         answers, decisions = dict[str, float](), list[Decision]()
         for start in (OPENING, SHIFT):
-            answers |= serve_week(settings, client, start)
+            answers |= serve_week(settings.features, client, start)
             decisions.append(monitor.evaluate(start + WEEK))
-        second = run_training(settings, CLOSING, "; ".join(decisions[-1].reasons))
+        second = run_training(trained_by, CLOSING, "; ".join(decisions[-1].reasons))
         after_training = wait_for(client, second.version)
-        rollback(settings, PROBLEM.name, "to see the way back")
+        rollback(settings.registry, PROBLEM.name, "to see the way back")
         after_rollback = wait_for(client, first.version)
     monitor.close()
     return Lived(settings, first, answers, decisions, second, after_training, after_rollback)
 
 
-def run_training(settings: MonitoringSettings, as_of: datetime, reason: str) -> TrainingOutcome:
+def run_training(settings: TrainingSettings, as_of: datetime, reason: str) -> TrainingOutcome:
     return train(settings, PROBLEM, TrainingRequest(as_of=as_of, reason=reason))
 
 
-def serve_week(settings: MonitoringSettings, client: httpx.Client, start: datetime) -> dict[str, float]:
+def serve_week(settings: FeatureSettings, client: httpx.Client, start: datetime) -> dict[str, float]:
     """Ask for every dock hour of the week at its own instant; answers by request id."""
     examples = read_examples(settings.tables, start, start + WEEK)
     feed = OnlineFeed(settings, PROBLEM.feature_service, examples)
@@ -122,9 +122,10 @@ def test_the_gate_accepts_a_regression_that_beats_its_mean(lived: Lived) -> None
 def test_every_answer_is_the_bundles_on_history(lived: Lived) -> None:
     # given the same dock hours, their features retrieved historically
     settings = lived.settings
-    examples = read_examples(settings.tables, OPENING, CLOSING)
-    features = historical_features(open_store(settings), PROBLEM.feature_service, examples)
-    bundle = read_bundle(fetch_bundle(settings, version_ref(settings, PROBLEM.name, lived.first.version)))
+    examples = read_examples(settings.features.tables, OPENING, CLOSING)
+    features = historical_features(open_store(settings.features), PROBLEM.feature_service, examples)
+    ref = version_ref(settings.registry, PROBLEM.name, lived.first.version)
+    bundle = read_bundle(fetch_bundle(settings.registry, ref))
     expected = bundle.scorer(threads=2).score_matrix(to_matrix(features, bundle.contract.columns))
     # then what was served over HTTP is what the bundle answers to them
     assert set(lived.answers) == set(examples["example_id"])

@@ -19,6 +19,7 @@ from contracts.matrix import FeatureMatrix, Floats
 from experiments.benchmarks.bulk.world import COLUMNS, write_model, write_rows
 from experiments.replay.console import new_table
 from features.command_line import run_commands
+from features.settings import Settings
 from inference.batch.inputs import find_inputs
 from inference.batch.job import PREDICTION, plan_job
 from inference.batch.part_scoring import PIECE_ROWS
@@ -69,7 +70,7 @@ class Bench:
 def main() -> None:
     """Measure, print a table, write the figures."""
     figures = measure_batch()
-    write_report(Console(), figures, InferenceSettings().var / "bench" / "bulk_scoring.json")
+    write_report(Console(), figures, Settings().var / "bench" / "bulk_scoring.json")
 
 
 def measure_batch() -> dict[str, float]:
@@ -78,7 +79,7 @@ def measure_batch() -> dict[str, float]:
     Raises:
         RuntimeError: some contestant answers otherwise.
     """
-    bench = prepare(InferenceSettings())
+    bench = prepare(Settings())
     contestants = make_contestants(bench)
     require_equal(contestants)
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
@@ -97,12 +98,12 @@ def time_run(run: Run) -> tuple[float, float]:
     return perf_counter() - started, process_time() - worked
 
 
-def prepare(settings: InferenceSettings) -> Bench:
+def prepare(settings: Settings) -> Bench:
     """Fit the model and write the file, anew each time."""
     folder = settings.var / "bench" / "bulk_scoring"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    apart = settings.model_copy(update={"var": folder / "var", "problem": PROBLEM})
+    apart = InferenceSettings(var=folder / "var", problem=PROBLEM)
     source = write_rows(folder / "in.parquet", ROWS)
     names = [column.name for column in COLUMNS]
     pieces = pq.ParquetFile(source).iter_batches(PIECE_ROWS, columns=names)

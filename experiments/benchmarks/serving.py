@@ -47,9 +47,10 @@ from experiments.benchmarks.http_serving.wire import Columns
 from experiments.benchmarks.http_serving.world import ServingWorld, prepare_world, score_rows
 from experiments.replay.console import WIDTH
 from features.command_line import run_commands
+from features.settings import Settings
 from inference.access.api_keys import ApiKey
 from inference.access.key_file import add_key
-from inference.settings import InferenceSettings
+from training.settings import TrainingSettings
 
 ROUNDS, SECONDS = 5, 3.0
 BATCHES = (1, 32, 256)
@@ -65,7 +66,7 @@ def main(
     peer: Annotated[list[str], typer.Option(help="A server to measure against; all if none is named.")] = ALL,
 ) -> None:
     """Measure everything in turn, print a table, draw a chart, write the figures."""
-    bench = InferenceSettings().var / "bench"
+    bench = Settings().var / "bench"
     measured = measure(bench / "serving", rounds, seconds, peer)
     figures = make_figures(measured)
     console = Console(width=WIDTH)
@@ -83,7 +84,7 @@ def measure(folder: Path, rounds: int, seconds: float, names: Sequence[str]) -> 
     Raises:
         AnswersDifferError: they do not answer the same rows alike.
     """
-    world = prepare_world(InferenceSettings(var=folder / "world"))
+    world = prepare_world(TrainingSettings(var=folder / "world"))
     key, keys_file = make_key(folder)
     others = peers(world, folder, names)
     contestants = [ours(world, key, keys_file), *others, plain_fastapi(world), echo(world)]

@@ -49,7 +49,7 @@ def open_loop(settings: ReplaySettings, progress: ReplayProgress) -> Iterator[Lo
     problem = load_problem(settings.problem)
     start_clean(settings.var)
     with Supervisor(settings.var / "logs") as supervisor:
-        services = Services(supervisor, settings)
+        services = Services(supervisor, settings.features)
         with talking_to(services.environment):
             running = _start(services, settings, progress)
             plan, examples = _prepare(settings, problem, progress)
@@ -84,7 +84,7 @@ def _prepare(
     settings: ReplaySettings, problem: Problem, progress: ReplayProgress
 ) -> tuple[Plan, pd.DataFrame]:
     """Draw the plan, then retrieve the features of every example that it relives, point-in-time."""
-    examples = read_examples(settings.tables, BEGINNING, END.to_pydatetime())
+    examples = read_examples(settings.features.tables, BEGINNING, END.to_pydatetime())
     plan = make_plan(
         examples["event_timestamp"],
         settings.replay_warm_up,
@@ -99,7 +99,7 @@ def _prepare(
         f"{share:.1%} of all are drawn to be served online"
     )
     progress.step("Retrieving point-in-time features for the bulk")
-    store = open_store(settings)
+    store = open_store(settings.features)
     frame = historical_features(store, problem.feature_service, examples[relived].reset_index(drop=True))
     return plan, frame
 
@@ -109,7 +109,7 @@ def _prepare_feed(
 ) -> OnlineFeed:
     """Find, for every example that is served online, the rows that were known at its instant."""
     online = examples[plan.online(examples["event_timestamp"])]
-    return OnlineFeed(settings, problem.feature_service, online)
+    return OnlineFeed(settings.features, problem.feature_service, online)
 
 
 def _train_first(problem: Problem, plan: Plan, running: Running, progress: ReplayProgress) -> None:

@@ -69,7 +69,7 @@ class Loop:
     def _score_in_bulk(self, examples: pd.DataFrame, version: str) -> None:
         bundle = self._bundle(version)
         predictions = score_frame(bundle, examples)
-        log_scored(self.settings, self.problem, bundle, examples, predictions, version)
+        log_scored(self.settings.inference, self.problem, bundle, examples, predictions, version)
         self.record.add_bulk(examples["example_id"], predictions, version)
         self.progress.advance(len(examples))
 
@@ -123,18 +123,18 @@ class Loop:
 
     def score_frozen(self) -> npt.NDArray[np.float64]:
         """What the first champion would have answered to every example, shape (N,)."""
-        first = version_ref(self.settings, self.problem.name, FIRST_VERSION)
-        return score_frame(read_bundle(fetch_bundle(self.settings, first)), self.examples)
+        first = version_ref(self.settings.registry, self.problem.name, FIRST_VERSION)
+        return score_frame(read_bundle(fetch_bundle(self.settings.registry, first)), self.examples)
 
     def trained_by(self, flow_run_id: str) -> ModelVersionRef:
         """The version that a run of the training deployment registered."""
-        version = version_of_flow_run(self.settings, self.problem.name, flow_run_id)
+        version = version_of_flow_run(self.settings.registry, self.problem.name, flow_run_id)
         if version is None:
             raise ReplayError(f"training run {flow_run_id} registered no version; see {self.trainer.log}")
         return version
 
     def _champion(self) -> ModelVersionRef:
-        champion = current(self.settings, self.problem.name)
+        champion = current(self.settings.registry, self.problem.name)
         if champion is None:
             raise ReplayError(f"the registry has no champion for {self.problem.name}")
         return champion
@@ -143,7 +143,7 @@ class Loop:
         champion = self._champion()
         if champion.version != version:
             raise ReplayError(f"version {version} answers but the champion is version {champion.version}")
-        return read_bundle(fetch_bundle(self.settings, champion))
+        return read_bundle(fetch_bundle(self.settings.registry, champion))
 
 
 def ask_monitor(monitor: Service, as_of: pd.Timestamp) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def run_replay(settings: ReplaySettings, console: Console) -> Path:
 def score_frame_of(loop: Loop, record: Record) -> pd.DataFrame:
     """One row per labelled example, with all that `score_months` and the chart need."""
     problem = loop.problem
-    labels = read_labels(loop.settings.tables, problem.label, END.to_pydatetime())
+    labels = read_labels(loop.settings.features.tables, problem.label, END.to_pydatetime())
     starts = pd.Series([week.start for week in loop.plan.weeks])
     base_rates = running_base_rate(labels, problem.label.name, starts)
     scored = loop.examples[["example_id", "event_timestamp"]].assign(frozen=loop.score_frozen())

@@ -21,7 +21,7 @@ class HistoricalReader:
         from features.repository.feature_store import open_store  # imports Feast, which takes seconds
 
         self._job, self._lock = job, Lock()
-        self._store: Any = open_store(job.settings)
+        self._store: Any = open_store(job.settings.features)
 
     def add(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """The same rows in the same order, the job's features after their own columns.

@@ -106,8 +106,8 @@ def _score(job: BatchJob, waiting: Sequence[Part], options: BatchOptions) -> Ite
 
 def _served(settings: InferenceSettings, pinned: str | None) -> tuple[str, Bundle]:
     """The version of the alias, or the one that an interrupted run began with."""
-    name, alias = load_problem(settings.problem).name, settings.alias
-    ref = current(settings, name, alias) if pinned is None else version_ref(settings, name, pinned)
+    registry, name, alias = settings.registry, load_problem(settings.problem).name, settings.alias
+    ref = current(registry, name, alias) if pinned is None else version_ref(registry, name, pinned)
     if ref is None:
         raise NoModelError(f"model {name!r} has no {alias}; train one first")
-    return ref.version, read_bundle(fetch_bundle(settings, ref), ref.digest)
+    return ref.version, read_bundle(fetch_bundle(registry, ref), ref.digest)

@@ -47,11 +47,11 @@ def export_version(settings: InferenceSettings, output: Path, version: str | Non
         UnknownVersionError, BundleError: the version cannot be read.
     """
     problem = load_problem(settings.problem)
-    alias = settings.alias
-    ref = version_ref(settings, problem.name, version) if version else current(settings, problem.name, alias)
+    registry, alias = settings.registry, settings.alias
+    ref = version_ref(registry, problem.name, version) if version else current(registry, problem.name, alias)
     if ref is None:
         raise NoModelError(f"model {problem.name!r} has no {alias}; train one first, or name a --version")
-    return export_bundle(read_bundle(fetch_bundle(settings, ref), ref.digest), ref.version, problem, output)
+    return export_bundle(read_bundle(fetch_bundle(registry, ref), ref.digest), ref.version, problem, output)
 
 
 def export_bundle(bundle: Bundle, version: str, problem: Problem, output: Path) -> EdgeManifest:

@@ -64,7 +64,7 @@ class EventIntake:
             NoEventsError: the repository takes none.
         """
         with _answered():
-            return read_definition(self._settings).schema
+            return read_definition(self._settings.features).schema
 
     def take(self, body: bytes) -> "Receipt":
         """Take a body's events in: once this returns they survive the death of the service.
@@ -94,7 +94,7 @@ class EventIntake:
             if self._closed.is_set():
                 raise EventsUnavailableError("the service is stopping; send the events again")
             if self._stream is None:
-                self._stream = load_stream(self._settings)
+                self._stream = load_stream(self._settings.features)
                 for work in (self._publish, self._flush):
                     self._threads.append(threading.Thread(target=work, args=(self._stream,), daemon=True))
                     self._threads[-1].start()
@@ -108,7 +108,7 @@ class EventIntake:
                 stream.publish(None if self._settings.replay else datetime.now(UTC))
 
     def _flush(self, stream: "EventStream") -> None:
-        while not self._closed.wait(self._settings.event_flush_seconds):
+        while not self._closed.wait(self._settings.features.event_flush_seconds):
             with _tried_again():
                 stream.flush()
 

@@ -83,7 +83,7 @@ class ChallengerFollower:
         self.trouble = reason
         logger.warning("The rollout is stopped: %s", reason)
         try:
-            end(self._settings, self._problem.name, rollout, "stop", reason)
+            end(self._settings.registry, self._problem.name, rollout, "stop", reason)
         except NoRolloutError:
             return  # another server has stopped it
         except Exception as error:  # serving goes on; tried again at the next look

@@ -31,7 +31,7 @@ class LastDeployment:
 
     def __init__(self, settings: InferenceSettings, model: str) -> None:
         self._path = settings.var / "deployments" / f"{model}-{settings.alias}.json"
-        self._registry = sha256(settings.tracking_uri.encode()).hexdigest()
+        self._registry = sha256(settings.registry.tracking_uri.encode()).hexdigest()
         self._kept: Deployment | None = None
 
     @property

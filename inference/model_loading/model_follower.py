@@ -51,7 +51,7 @@ class ModelFollower:
         self._challengers = ChallengerFollower(settings, problem)
         self._last = LastDeployment(settings, problem.name)
         self._looked: Deployment | None = None
-        self._changes = RegistryChanges(settings.tracking_db)
+        self._changes = RegistryChanges(settings.registry.tracking_db)
         self.serving: ServingSet | None = None
         self.state = FollowerState()
         self._refused_ref: tuple[str, str] | None = None
@@ -114,7 +114,7 @@ class ModelFollower:
         try:
             if self._changes.unchanged() and last is not None:
                 return last
-            return deployed(self._settings, self._problem.name, self._settings.alias, last)
+            return deployed(self._settings.registry, self._problem.name, self._settings.alias, last)
         finally:
             self._asked_at = None
 

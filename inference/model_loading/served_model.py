@@ -90,13 +90,14 @@ def load_model(settings: InferenceSettings, problem: Problem, ref: ModelVersionR
         ModelRefusedError: the bundle is for another problem, the feature service lacks its inputs, or it
             takes more memory or time than it may.
     """
-    bundle = read_bundle(fetch_bundle(settings, ref), ref.digest)
+    bundle = read_bundle(fetch_bundle(settings.registry, ref), ref.digest)
     contract = bundle.contract
     if contract.problem != problem.name:
         raise ModelRefusedError(
             f"version {ref.version} predicts {contract.problem!r}, not {problem.name!r}; roll back"
         )
-    reader = CachedOnlineReader(OnlineReader(settings, contract.feature_service), settings.fresh_seconds)
+    online = OnlineReader(settings.features, contract.feature_service)
+    reader = CachedOnlineReader(online, settings.fresh_seconds)
     require_columns(contract.columns, reader.columns, contract.feature_service)
     require_bounded(settings, bundle, ref.digest)
     layout = Layout(key_types(problem.fields), feature_types(contract.columns))

@@ -3,13 +3,13 @@
 from contracts.problem import Problem
 from contracts.promotion import history as promotion_history
 from contracts.registry import deployed, list_versions
+from contracts.settings import RegistrySettings
 from inference.rollout.actions import start
 from inference.rollout.defaults import draft_policy
 from inference.rollout.record import Rollout, read_history
-from inference.settings import InferenceSettings
 
 
-def waiting_version(settings: InferenceSettings, name: str) -> str | None:
+def waiting_version(settings: RegistrySettings, name: str) -> str | None:
     """The newest accepted version that came after every version that has served or was rolled out."""
     deployment = deployed(settings, name)
     if deployment.serving is None:
@@ -24,7 +24,7 @@ def waiting_version(settings: InferenceSettings, name: str) -> str | None:
     return str(waiting) if waiting > newest else None
 
 
-def start_waiting(settings: InferenceSettings, problem: Problem) -> Rollout | None:
+def start_waiting(settings: RegistrySettings, problem: Problem) -> Rollout | None:
     """Start the rollout that `settings.promotion` names of the version that waits; None when none does.
 
     Raises:

@@ -6,7 +6,7 @@ from contracts.bundle.reader import read_bundle
 from contracts.errors import StaleChampionError
 from contracts.promotion import recover
 from contracts.registry import Deployment, deployed, fetch_bundle, version_ref
-from contracts.settings import TrainingSettings
+from contracts.settings import RegistrySettings
 from inference.rollout.errors import ChallengerError, NoRolloutError, RolloutRunningError
 from inference.rollout.intent import carry_out, locked, plan, settled
 from inference.rollout.policy import RolloutPolicy
@@ -22,7 +22,7 @@ from inference.rollout.record import (
 
 
 def start(
-    settings: TrainingSettings,
+    settings: RegistrySettings,
     name: str,
     challenger: str,
     policy: RolloutPolicy,
@@ -62,7 +62,7 @@ def start(
         return rollout
 
 
-def advance(settings: TrainingSettings, name: str, rollout: Rollout, reason: str, figures: Figures) -> Entry:
+def advance(settings: RegistrySettings, name: str, rollout: Rollout, reason: str, figures: Figures) -> Entry:
     """Go to the next step of a canary.
 
     Raises:
@@ -74,7 +74,7 @@ def advance(settings: TrainingSettings, name: str, rollout: Rollout, reason: str
 
 
 def end(
-    settings: TrainingSettings,
+    settings: RegistrySettings,
     name: str,
     rollout: Rollout,
     action: Action,
@@ -91,19 +91,19 @@ def end(
     return _decide(settings, name, rollout, action, reason, figures, None)
 
 
-def under_way(settings: TrainingSettings, name: str) -> Rollout | None:
+def under_way(settings: RegistrySettings, name: str) -> Rollout | None:
     """The rollout under way, after finishing or recording what others left; None when there is none."""
     with locked(settings, name):
         return current_rollout(settled(settings, name))
 
 
-def history(settings: TrainingSettings, name: str) -> list[Entry]:
+def history(settings: RegistrySettings, name: str) -> list[Entry]:
     """Every decision about rollouts of `name`, oldest first."""
     return read_history(deployed(settings, name))
 
 
 def _decide(
-    settings: TrainingSettings,
+    settings: RegistrySettings,
     name: str,
     rollout: Rollout,
     action: Action,

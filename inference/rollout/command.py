@@ -45,8 +45,8 @@ def start_command(
     with _reporting():
         settings, problem = _configuration()
         chosen = {"steps": parse_steps(step or ()), "share": share, "key": key, **parse_fields(field or ())}
-        policy = draft_policy(settings, problem, mode, **chosen)
-        rollout = start(settings, problem.name, version, policy, reason, expected_champion)
+        policy = draft_policy(settings.registry, problem, mode, **chosen)
+        rollout = start(settings.registry, problem.name, version, policy, reason, expected_champion)
     typer.echo(show_rollout(problem.name, rollout))
 
 
@@ -60,7 +60,7 @@ def show_command(as_of: AsOf = None) -> None:
     with _reporting():
         settings, problem = _configuration()
         seen = look(settings, problem, _moment(as_of))
-        entries = history(settings, problem.name)
+        entries = history(settings.registry, problem.name)
     typer.echo("no rollout is under way" if seen is None else show_look(problem.name, seen))
     typer.echo(show_history(entries))
 
@@ -82,7 +82,7 @@ def judge_command(
         settings, problem = _configuration()
         if once or as_of is not None:
             seen = look(settings, problem, _moment(as_of))
-            done = None if seen is None else act(settings, problem, seen)
+            done = None if seen is None else act(settings.registry, problem, seen)
             typer.echo("no rollout is under way" if seen is None else show_look(problem.name, seen))
             if done is not None:
                 typer.echo(show_entry(done))
@@ -102,10 +102,10 @@ def abort_command(reason: Annotated[str, typer.Option(help="Why; kept in the reg
 
     with _reporting():
         settings, problem = _configuration()
-        rollout = under_way(settings, problem.name)
+        rollout = under_way(settings.registry, problem.name)
         if rollout is None:
             raise NoRolloutError(f"no rollout of {problem.name} is under way; there is nothing to abort")
-        entry = end(settings, problem.name, rollout, "abort", reason)
+        entry = end(settings.registry, problem.name, rollout, "abort", reason)
     typer.echo(show_entry(entry))
 
 

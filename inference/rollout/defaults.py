@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from contracts.bundle.reader import read_bundle
 from contracts.problem import Problem
 from contracts.registry import current, fetch_bundle
-from contracts.settings import TrainingSettings
+from contracts.settings import RegistrySettings
 from inference.rollout.errors import BadPolicyError, ChallengerError
 from inference.rollout.losses import cap_of, metric_of
 from inference.rollout.policy import DEFAULT_STEPS, CanaryStep, RolloutPolicy
@@ -18,7 +18,7 @@ from inference.rollout.split import REQUEST_ID, Mode
 DEFAULT_SHARE = 0.5
 
 
-def draft_policy(settings: TrainingSettings, problem: Problem, mode: Mode, **chosen: Any) -> RolloutPolicy:
+def draft_policy(settings: RegistrySettings, problem: Problem, mode: Mode, **chosen: Any) -> RolloutPolicy:
     """The policy with these fields chosen; others follow from problem and champion, or are defaults.
 
     Raises:
@@ -80,7 +80,7 @@ def _require_key(problem: Problem, key: str) -> None:
         )
 
 
-def _champion_metrics(settings: TrainingSettings, problem: Problem) -> dict[str, float]:
+def _champion_metrics(settings: RegistrySettings, problem: Problem) -> dict[str, float]:
     champion = current(settings, problem.name)
     if champion is None:
         raise ChallengerError(f"{problem.name} has no champion; `python -m training promote` makes one")

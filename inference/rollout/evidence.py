@@ -12,6 +12,7 @@ from pandas.api.types import is_float_dtype
 from contracts.problem import Problem
 from features.contract import INGESTED_AT, read_ingested_labels
 from features.errors import ContradictionError, TableMissingError
+from features.settings import FeatureSettings
 from inference.prediction_log.label_join import KNOWN_AT, LABEL, join_labels
 from inference.prediction_log.reader import read_predictions, read_shadows
 from inference.prediction_log.segment import BATCH
@@ -51,14 +52,14 @@ def gather_evidence(
     start = EARLIEST if settings.replay else rollout.steps_began[0]  # in replay, time is the callers'
     answers = _counted(read_predictions(settings, start, as_of), rollout, now)
     shadows = _counted(read_shadows(settings, start, as_of), rollout, now)
-    labelled = join_labels(answers, _read_labels(settings, problem, as_of), problem.label)
+    labelled = join_labels(answers, _read_labels(settings.features, problem, as_of), problem.label)
     assigned = assign_arms(labelled.assign(**{KNOWABLE_AT: _knowable_at(labelled)}), rollout)
     if rollout.policy.mode == "shadow":
         return Evidence(_since_first(assigned, shadows, rollout), shadows)
     return Evidence(since_settled(assigned, rollout), shadows)
 
 
-def _read_labels(settings: InferenceSettings, problem: Problem, as_of: datetime) -> pd.DataFrame:
+def _read_labels(settings: FeatureSettings, problem: Problem, as_of: datetime) -> pd.DataFrame:
     try:
         return read_ingested_labels(settings.tables, problem.label, as_of)
     except TableMissingError:  # no outcome has been recorded yet

@@ -19,7 +19,7 @@ from contracts.errors import PromotionError, RegistryUnavailableError
 from contracts.promotion import history as promotion_history
 from contracts.promotion import promote, recover
 from contracts.registry import Deployment, deployed, open_client
-from contracts.settings import TrainingSettings
+from contracts.settings import RegistrySettings
 from contracts.write_lock import write_lock
 from inference.rollout.archive import archive_entry
 from inference.rollout.errors import RolloutBusyError
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def locked(settings: TrainingSettings, name: str) -> Iterator[None]:
+def locked(settings: RegistrySettings, name: str) -> Iterator[None]:
     """Keep other writers of the model's rollouts out.
 
     Raises:
@@ -61,7 +61,7 @@ def locked(settings: TrainingSettings, name: str) -> Iterator[None]:
         ) from error
 
 
-def settled(settings: TrainingSettings, name: str) -> Deployment:
+def settled(settings: RegistrySettings, name: str) -> Deployment:
     """The registry's state once a crash is finished and a promotion by others is recorded."""
     deployment = deployed(settings, name)
     pending = pending_intent(deployment)
@@ -76,7 +76,7 @@ def settled(settings: TrainingSettings, name: str) -> Deployment:
     return deployment
 
 
-def _why_superseded(settings: TrainingSettings, name: str, rollout: Rollout) -> str:
+def _why_superseded(settings: RegistrySettings, name: str, rollout: Rollout) -> str:
     later = promotion_history(settings, name)[rollout.promotions :]
     if not later:
         return "an alias of the model was moved by hand"
@@ -84,7 +84,7 @@ def _why_superseded(settings: TrainingSettings, name: str, rollout: Rollout) -> 
     return f"the champion was moved meanwhile ({later[0].action} {moved}: {later[0].reason})"
 
 
-def carry_out(settings: TrainingSettings, name: str, intent: Intent) -> Entry:
+def carry_out(settings: RegistrySettings, name: str, intent: Intent) -> Entry:
     """Do what the intent says; every call in here may be repeated."""
     client = open_client(settings)
     client.set_registered_model_tag(name, INTENT_TAG, intent.model_dump_json())
@@ -108,7 +108,7 @@ def _point(client: "MlflowClient", name: str, rollout: Rollout | None) -> None:
         client.delete_registered_model_alias(name, "challenger")
 
 
-def _promoted(settings: TrainingSettings, name: str, entry: Entry) -> Entry:
+def _promoted(settings: RegistrySettings, name: str, entry: Entry) -> Entry:
     recover(settings, name)  # a crash may have left this very promotion half done
     serving = deployed(settings, name).serving
     if serving is not None and serving.version == entry.challenger:

@@ -10,6 +10,7 @@ from typing import Final
 from contracts.bundle.errors import BundleError
 from contracts.errors import RegistryUnavailableError
 from contracts.problem import Problem
+from contracts.settings import RegistrySettings
 from inference.prediction_log.errors import PredictionLogError
 from inference.rollout.accepted_versions import start_waiting
 from inference.rollout.actions import advance, end, under_way
@@ -40,7 +41,7 @@ def look(settings: InferenceSettings, problem: Problem, as_of: datetime | None =
     Raises:
         RegistryUnavailableError, RolloutBusyError, PredictionLogError: it cannot be weighed now.
     """
-    rollout = under_way(settings, problem.name)
+    rollout = under_way(settings.registry, problem.name)
     if rollout is None:
         return None
     now = datetime.now(UTC)
@@ -49,7 +50,7 @@ def look(settings: InferenceSettings, problem: Problem, as_of: datetime | None =
     return Look(rollout, figures, judge(rollout, figures))
 
 
-def act(settings: InferenceSettings, problem: Problem, seen: Look) -> Entry | None:
+def act(settings: RegistrySettings, problem: Problem, seen: Look) -> Entry | None:
     """Carry a verdict out; None when it is to wait, or when the rollout has moved on meanwhile."""
     verdict, rollout = seen.verdict, seen.rollout
     try:
@@ -75,11 +76,11 @@ def watch(
         try:
             seen = look(settings, problem)
             if seen is not None:
-                yield seen, act(settings, problem, seen)
+                yield seen, act(settings.registry, problem, seen)
             elif not forever:
                 return
             else:
-                start_waiting(settings, problem)
+                start_waiting(settings.registry, problem)
         except PASSING as error:
             logger.warning("Nothing was decided, the next look is in %g s: %s", seconds, error)
         sleep(seconds)

@@ -45,8 +45,9 @@ def require_bounded(settings: InferenceSettings, bundle: Bundle, digest: str) ->
     outcome = kept_outcome(settings, digest)
     if outcome.has_passed():
         return
-    settings.locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(settings.locks / "sandbox.lock"):  # each may take all of the memory, so one at a time
+    locks = settings.registry.locks
+    locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(locks / "sandbox.lock"):  # each may take all of the memory, so one at a time
         if outcome.has_passed():  # another worker was quicker
             return
         try:

@@ -20,7 +20,7 @@ from contracts.errors import (
     UnknownVersionError,
 )
 from contracts.registry import fetch_bundle, open_client, version_ref
-from contracts.settings import TrainingSettings
+from contracts.settings import RegistrySettings
 from contracts.write_lock import write_lock
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class _Registered(BaseModel):
 
 
 def promote(
-    settings: TrainingSettings, name: str, version: str, reason: str, expected_champion: str | None
+    settings: RegistrySettings, name: str, version: str, reason: str, expected_champion: str | None
 ) -> HistoryEntry:
     """Make `version` the champion; the present champion, which must be `expected_champion`, becomes previous.
 
@@ -91,7 +91,7 @@ def promote(
         return _move(settings, client, name, _intent(state, "promote", version, reason))
 
 
-def rollback(settings: TrainingSettings, name: str, reason: str) -> HistoryEntry:
+def rollback(settings: RegistrySettings, name: str, reason: str) -> HistoryEntry:
     """Make the previous version the champion again; the present champion becomes previous.
 
     Raises:
@@ -110,7 +110,7 @@ def rollback(settings: TrainingSettings, name: str, reason: str) -> HistoryEntry
         return _move(settings, client, name, _intent(state, "rollback", state.previous, reason))
 
 
-def recover(settings: TrainingSettings, name: str) -> HistoryEntry | None:
+def recover(settings: RegistrySettings, name: str) -> HistoryEntry | None:
     """Finish or undo what a crashed promotion left; None when there was nothing to do.
 
     It is finished when the version that it was moving to still has a usable bundle, and undone otherwise.
@@ -119,12 +119,12 @@ def recover(settings: TrainingSettings, name: str) -> HistoryEntry | None:
         return _recover(settings, open_client(settings), name)
 
 
-def history(settings: TrainingSettings, name: str) -> list[HistoryEntry]:
+def history(settings: RegistrySettings, name: str) -> list[HistoryEntry]:
     """Return every promotion and rollback of `name`, oldest first."""
     return _read(open_client(settings), name).history
 
 
-def _recover(settings: TrainingSettings, client: "MlflowClient", name: str) -> HistoryEntry | None:
+def _recover(settings: RegistrySettings, client: "MlflowClient", name: str) -> HistoryEntry | None:
     state = _read(client, name)
     intent = state.intent
     if intent is None:
@@ -136,7 +136,7 @@ def _recover(settings: TrainingSettings, client: "MlflowClient", name: str) -> H
     return _undo(client, name, intent)
 
 
-def _move(settings: TrainingSettings, client: "MlflowClient", name: str, intent: Intent) -> HistoryEntry:
+def _move(settings: RegistrySettings, client: "MlflowClient", name: str, intent: Intent) -> HistoryEntry:
     if intent.to_version == intent.from_version:
         raise PromotionError(f"version {intent.to_version} of {name} is the champion already")
     read_bundle(fetch_bundle(settings, version_ref(settings, name, intent.to_version)))
@@ -191,7 +191,7 @@ def _require_champion(state: _Registered, expected: str | None, name: str) -> No
         )
 
 
-def _is_usable(settings: TrainingSettings, name: str, version: str) -> bool:
+def _is_usable(settings: RegistrySettings, name: str, version: str) -> bool:
     try:
         read_bundle(fetch_bundle(settings, version_ref(settings, name, version)))
     except (BundleError, UnknownVersionError):
@@ -212,5 +212,5 @@ def _read(client: "MlflowClient", name: str) -> _Registered:
     return _Registered(champion=versions.get("champion"), previous=versions.get("previous"), tags=model.tags)
 
 
-def _locked(settings: TrainingSettings, name: str) -> AbstractContextManager[None]:
+def _locked(settings: RegistrySettings, name: str) -> AbstractContextManager[None]:
     return write_lock(settings, "promotion", name, PromotionBusyError)

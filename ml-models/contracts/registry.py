@@ -15,7 +15,7 @@ from contracts.bundle.contract import CONTRACT_FILE, file_digest
 from contracts.bundle.errors import BundleDigestError, BundleMissingError, BundleUnsafeError
 from contracts.errors import RegistryUnavailableError, UnknownVersionError
 from contracts.registry_file import holds_registry
-from contracts.settings import TrainingSettings, sqlite_uri
+from contracts.settings import RegistrySettings, sqlite_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -65,7 +65,7 @@ class Deployment(BaseModel):
         return next((ref for ref in (self.serving, self.challenger) if ref and ref.version == version), None)
 
 
-def open_client(settings: TrainingSettings, create: bool = False) -> "MlflowClient":
+def open_client(settings: RegistrySettings, create: bool = False) -> "MlflowClient":
     """Open the tracking and registry client; with `create`, make the SQLite database where there is none.
 
     Raises:
@@ -96,7 +96,7 @@ def silence_mlflow() -> None:
     os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
 
 
-def current(settings: TrainingSettings, name: str, alias: Alias = "champion") -> ModelVersionRef | None:
+def current(settings: RegistrySettings, name: str, alias: Alias = "champion") -> ModelVersionRef | None:
     """Return the version that `alias` of model `name` points at; None when there is none yet.
 
     Raises:
@@ -108,7 +108,7 @@ def current(settings: TrainingSettings, name: str, alias: Alias = "champion") ->
 
 
 def deployed(
-    settings: TrainingSettings, name: str, alias: Alias = "champion", last: Deployment | None = None
+    settings: RegistrySettings, name: str, alias: Alias = "champion", last: Deployment | None = None
 ) -> Deployment:
     """Return the version that `alias` points at, the challenger and the tags, as they were at one moment.
 
@@ -137,7 +137,7 @@ def deployed(
     return Deployment(serving=serving, challenger=challenger, tags=tags, changed_at=changed_at)
 
 
-def version_ref(settings: TrainingSettings, name: str, version: str) -> ModelVersionRef:
+def version_ref(settings: RegistrySettings, name: str, version: str) -> ModelVersionRef:
     """Return one registered version.
 
     Raises:
@@ -151,7 +151,7 @@ def version_ref(settings: TrainingSettings, name: str, version: str) -> ModelVer
     return _ref(found)
 
 
-def version_of_flow_run(settings: TrainingSettings, name: str, flow_run_id: str) -> ModelVersionRef | None:
+def version_of_flow_run(settings: RegistrySettings, name: str, flow_run_id: str) -> ModelVersionRef | None:
     """Return the version that an orchestrated run registered, accepted or not; None while there is none.
 
     Raises:
@@ -161,7 +161,7 @@ def version_of_flow_run(settings: TrainingSettings, name: str, flow_run_id: str)
     return next((ref for ref in reversed(versions) if ref.tags.get(FLOW_RUN_TAG) == flow_run_id), None)
 
 
-def list_versions(settings: TrainingSettings, name: str) -> list[ModelVersionRef]:
+def list_versions(settings: RegistrySettings, name: str) -> list[ModelVersionRef]:
     """Return every version of model `name`, oldest first; empty when the model is not registered.
 
     Raises:
@@ -174,7 +174,7 @@ def list_versions(settings: TrainingSettings, name: str) -> list[ModelVersionRef
     return sorted(refs, key=lambda ref: int(ref.version))
 
 
-def fetch_bundle(settings: TrainingSettings, ref: ModelVersionRef) -> Path:
+def fetch_bundle(settings: RegistrySettings, ref: ModelVersionRef) -> Path:
     """Return the local folder of the version's bundle, after checking the digest of its contract.
 
     The folder is found under `settings.artifact_root`; where it is not and the registry is a server, the
@@ -217,7 +217,7 @@ def bundle_location(source: str | None) -> str:
     return (source or "").removeprefix(ARTIFACT_SCHEME).lstrip("/")
 
 
-def _create_database(settings: TrainingSettings, database: Path) -> None:
+def _create_database(settings: RegistrySettings, database: Path) -> None:
     """Lay the database out under another name and put it in place whole.
 
     MLflow lays out whatever database it opens: a server that finds half of one would do it a second time.
@@ -251,7 +251,7 @@ def _connect(uri: str) -> "MlflowClient":
         ) from None
 
 
-def _answer(call: Callable[[], Answer], settings: TrainingSettings) -> Answer | None:
+def _answer(call: Callable[[], Answer], settings: RegistrySettings) -> Answer | None:
     from mlflow.exceptions import MlflowException
 
     try:
@@ -270,7 +270,7 @@ def _without_password(text: str, uri: str) -> str:
     return text.replace(password, "***") if password else text
 
 
-def _aliases(client: "MlflowClient", name: str, settings: TrainingSettings) -> dict[str, tuple[str, ...]]:
+def _aliases(client: "MlflowClient", name: str, settings: RegistrySettings) -> dict[str, tuple[str, ...]]:
     model = _answer(lambda: client.get_registered_model(name), settings)
     pointing: dict[str, tuple[str, ...]] = {}
     for alias, version in sorted((model.aliases if model else {}).items()):
@@ -291,7 +291,7 @@ def _ref(version: "ModelVersion", aliases: tuple[str, ...] | None = None) -> Mod
     )
 
 
-def _download(settings: TrainingSettings, ref: ModelVersionRef) -> Path:
+def _download(settings: RegistrySettings, ref: ModelVersionRef) -> Path:
     """Download into a folder of this process, then put it in place whole: other processes share the place."""
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException

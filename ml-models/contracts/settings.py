@@ -1,13 +1,13 @@
-"""Where runs, models and the registry live: the training room's configuration, read when used."""
+"""Where runs, models and the registry live: configuration of all who read or write it, read when used."""
 
 import re
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from features.settings import REPOSITORY, FeatureSettings
+from features.settings import AbsolutePath, Settings
 
 SQLITE = re.compile(r"sqlite(\+\w+)?:///")
 
@@ -31,8 +31,8 @@ def _default_artifact_root(values: dict[str, Any]) -> Path:
     return Path(values["var"] / "mlflow" / "artifacts")
 
 
-class TrainingSettings(FeatureSettings):
-    """Adds the tracking server and the artifacts to the feature room's settings.
+class RegistrySettings(Settings):
+    """The tracking server, the artifacts, and how an accepted version takes over.
 
     With the defaults both lie under `var`. With a tracking URI that is not SQLite, artifacts travel through
     that server.
@@ -41,20 +41,14 @@ class TrainingSettings(FeatureSettings):
     tracking_uri: str = Field(
         default_factory=_default_tracking_uri, description="MLflow's address; SQLite under var if not set."
     )
-    artifact_root: Path = Field(
+    artifact_root: AbsolutePath = Field(
         default_factory=_default_artifact_root,
         description="The folder that artifact locations are relative to; under var if not set.",
     )
-    seed: int = Field(default=2013, ge=0, description="The seed of every fit.")
     promotion: Literal["direct", "shadow", "canary"] = Field(
         default="direct",
         description="How an accepted version replaces a champion: at once, or by such a rollout.",
     )
-
-    @field_validator("artifact_root")
-    @classmethod
-    def _absolute_root(cls, value: Path) -> Path:
-        return (REPOSITORY / value.expanduser()).resolve()
 
     @property
     def tracking_db(self) -> Path | None:

@@ -5,13 +5,13 @@ from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
 
-from contracts.settings import TrainingSettings
+from contracts.settings import RegistrySettings
 
 LOCK_TIMEOUT = 60.0
 
 
 @contextmanager
-def write_lock(settings: TrainingSettings, journal: str, name: str, busy: type[Exception]) -> Iterator[None]:
+def write_lock(settings: RegistrySettings, journal: str, name: str, busy: type[Exception]) -> Iterator[None]:
     """Keep other writers of a journal of model `name` out.
 
     Raises:

@@ -11,9 +11,9 @@ import typer
 from contracts.bundle.errors import BundleError
 from contracts.errors import ContractError
 from contracts.problem import Problem, ProblemError, load_problem
-from contracts.settings import TrainingSettings
 from features.command_line import parse_moment
 from features.errors import FeatureError
+from training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from contracts.promotion import HistoryEntry
@@ -59,10 +59,10 @@ def promote(version: str, reason: Reason) -> None:
 
     with reporting():
         settings, problem = configuration()
-        recover(settings, problem.name)
-        champion = current(settings, problem.name)
+        recover(settings.registry, problem.name)
+        champion = current(settings.registry, problem.name)
         expected = None if champion is None else champion.version
-        entry = promote_version(settings, problem.name, version, reason, expected)
+        entry = promote_version(settings.registry, problem.name, version, reason, expected)
     typer.echo(describe_entry(entry))
 
 
@@ -73,7 +73,7 @@ def rollback(reason: Reason) -> None:
 
     with reporting():
         settings, problem = configuration()
-        entry = roll_back(settings, problem.name, reason)
+        entry = roll_back(settings.registry, problem.name, reason)
     typer.echo(describe_entry(entry))
 
 
@@ -84,7 +84,7 @@ def list_models() -> None:
 
     with reporting():
         settings, problem = configuration()
-        typer.echo(list_registry(settings, problem))
+        typer.echo(list_registry(settings.registry, problem))
 
 
 @app.command("rank")

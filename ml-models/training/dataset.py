@@ -11,10 +11,10 @@ import pandera.pandas as pa
 from contracts.matrix import to_matrix
 from contracts.metrics import Floats
 from contracts.problem import Problem
-from contracts.settings import TrainingSettings
 from features.contract import read_examples, read_labels
 from features.schema.feature_column import FeatureColumn
 from features.schema.service_columns import feature_columns
+from features.settings import FeatureSettings
 from training.errors import DatasetError, EmptyWindowError, SingleClassError
 from training.splits import window_ranges
 
@@ -49,7 +49,7 @@ class TrainingSet:
 
 
 def build_training_set(
-    settings: TrainingSettings, problem: Problem, as_of: datetime, start: datetime | None = None
+    settings: FeatureSettings, problem: Problem, as_of: datetime, start: datetime | None = None
 ) -> TrainingSet:
     """Read examples, labels known by `as_of` and historical features, from `start` on.
 
@@ -155,7 +155,7 @@ def fingerprint(frame: pd.DataFrame, columns: tuple[FeatureColumn, ...], label: 
 
 
 def _with_features(
-    settings: TrainingSettings, problem: Problem, labelled: pd.DataFrame
+    settings: FeatureSettings, problem: Problem, labelled: pd.DataFrame
 ) -> tuple[pd.DataFrame, tuple[FeatureColumn, ...]]:
     from features.offline.historical import historical_features  # imports Feast, which takes seconds
     from features.repository.feature_store import open_store

@@ -13,9 +13,9 @@ from prefect.utilities.annotations import quote
 
 from contracts.deployment_name import FLOW_NAME
 from contracts.problem import load_problem
-from contracts.settings import TrainingSettings
 from training.outcome import TrainingOutcome, TrainingRequest
 from training.pipeline import train
+from training.settings import TrainingSettings
 
 Inputs = TypeVarTuple("Inputs")
 Answer = TypeVar("Answer")

@@ -3,12 +3,12 @@
 from contracts.problem import Problem
 from contracts.promotion import HistoryEntry, history, recover
 from contracts.registry import ModelVersionRef, list_versions
-from contracts.settings import TrainingSettings
+from contracts.settings import RegistrySettings
 
 HEAD = ("version", "aliases", "family", "as of", "gate", "reason")
 
 
-def list_registry(settings: TrainingSettings, problem: Problem) -> str:
+def list_registry(settings: RegistrySettings, problem: Problem) -> str:
     """Return the table of versions, newest last, and the history; recovers a crashed promotion first."""
     recovered = recover(settings, problem.name)
     versions = list_versions(settings, problem.name)

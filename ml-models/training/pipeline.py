@@ -11,7 +11,7 @@ from contracts.bundle.contract import CONTRACT_FILE, Contract, file_digest
 from contracts.problem import Problem
 from contracts.promotion import promote, recover
 from contracts.registry import BUNDLE_ARTIFACT, DIGEST_TAG, FLOW_RUN_TAG, current, open_client
-from contracts.settings import TrainingSettings
+from contracts.settings import RegistrySettings
 from training.dataset import TrainingSet, build_training_set, validate_training_set
 from training.estimators.base import Estimator
 from training.fitting import (
@@ -29,6 +29,7 @@ from training.lineage import TrainingRecord, recorded_training
 from training.outcome import TrainingOutcome, TrainingRequest
 from training.packaging import package_bundle
 from training.provenance import LOCK_FILE, code_version, environment
+from training.settings import TrainingSettings
 from training.tracking import RunLog, open_nested, open_run, register
 from training.validation import (
     Challenge,
@@ -96,19 +97,19 @@ def train(
 ) -> TrainingOutcome:
     """Train as of the requested moment; promote the challenger when the gate accepts it.
 
-    Where `settings.promotion` names a rollout, an accepted challenger is left to wait for it, unless there is
-    no champion to run against. What a crashed promotion left is recovered first. The challenger is registered
-    either way.
+    Where `settings.registry.promotion` names a rollout, an accepted challenger is left to wait for it, unless
+    there is no champion to run against. What a crashed promotion left is recovered first. The challenger is
+    registered either way.
 
     Raises:
         ContractError: the data, a model or the registry stands in the way; the message says what to do.
     """
-    open_client(settings, create=True)
-    recover(settings, problem.name)
+    open_client(settings.registry, create=True)
+    recover(settings.registry, problem.name)
     version = code_version()
     with (
-        open_run(settings, problem, f"train {request.as_of:%Y-%m-%d}", version) as log,
-        recorded_training(settings, problem, request, log.run_id, version) as record,
+        open_run(settings.registry, problem, f"train {request.as_of:%Y-%m-%d}", version) as log,
+        recorded_training(settings.features, problem, request, log.run_id, version) as record,
     ):
         return _run(Training(settings, problem, request, version, Stopwatch(step), log, record))
 
@@ -121,13 +122,14 @@ def _run(training: Training) -> TrainingOutcome:
     candidates = [_fit(training, windowed, it) for it in load_candidates(training.problem.candidates)]
     ranked = run("evaluate", rank_candidates, candidates, training.problem)
     exported = run("export", _export, training, ranked, windowed)
-    champion = open_champion(training.settings, current(training.settings, training.problem.name))
+    registry = training.settings.registry
+    champion = open_champion(registry, current(registry, training.problem.name))
     challenge = run("gate", hold_gate, training.problem, windowed, exported, champion)
     return _deliver(training, windowed, exported, challenge, champion, candidates)
 
 
 def _build(training: Training) -> TrainingSet:
-    return build_training_set(training.settings, training.problem, training.request.as_of)
+    return build_training_set(training.settings.features, training.problem, training.request.as_of)
 
 
 def _validate(training: Training, training_set: TrainingSet) -> WindowedData:
@@ -172,7 +174,7 @@ def _deliver(
     training.record.version = version
     training.record.tags["gate"] = "accepted" if verdict.accepted else "refused"
     require_comparison(champion, challenge, version)
-    promoted = verdict.accepted and not _waits_for_rollout(training.settings, champion)
+    promoted = verdict.accepted and not _waits_for_rollout(training.settings.registry, champion)
     if promoted:
         run("promote", _promote, training, version, champion)
     training.log.log_metrics(run.seconds, "seconds/")
@@ -269,13 +271,13 @@ def _register(training: Training, bundle: Path, exported: Exported, challenge: C
     return register(training.log, training.problem, uri, tags)
 
 
-def _waits_for_rollout(settings: TrainingSettings, champion: Champion | None) -> bool:
+def _waits_for_rollout(settings: RegistrySettings, champion: Champion | None) -> bool:
     return settings.promotion != "direct" and champion is not None
 
 
 def _promote(training: Training, version: str, champion: Champion | None) -> None:
     expected = None if champion is None else champion.ref.version
-    promote(training.settings, training.problem.name, version, training.request.reason, expected)
+    promote(training.settings.registry, training.problem.name, version, training.request.reason, expected)
 
 
 def _primary_metrics(candidates: list[Candidate], problem: Problem) -> Mapping[str, float]:

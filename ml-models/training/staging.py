@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from contracts.settings import TrainingSettings
+from contracts.settings import RegistrySettings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def staging_folder(settings: TrainingSettings, name: str) -> Iterator[Path]:
+def staging_folder(settings: RegistrySettings, name: str) -> Iterator[Path]:
     """A folder for one run of model `name`, deleted at its end; its name is the run's `STAGING_TAG`.
 
     It is locked while this process lives, which the operating system sees to however the process ends.
@@ -38,7 +38,7 @@ def staging_folder(settings: TrainingSettings, name: str) -> Iterator[Path]:
 
 
 def end_abandoned_runs(
-    settings: TrainingSettings, client: "MlflowClient", experiment_id: str, name: str
+    settings: RegistrySettings, client: "MlflowClient", experiment_id: str, name: str
 ) -> None:
     """End what killed processes of this `var` left of model `name`: open runs as KILLED, staging folders.
 
@@ -61,7 +61,7 @@ def _end_runs(client: "MlflowClient", experiment_id: str, claim: str) -> None:
         client.set_terminated(run.info.run_id, status="KILLED")
 
 
-def _lock(settings: TrainingSettings, folder: Path) -> FileLock:
+def _lock(settings: RegistrySettings, folder: Path) -> FileLock:
     settings.locks.mkdir(parents=True, exist_ok=True)
     return FileLock(settings.locks / f"staging-{folder.name}.lock")
 

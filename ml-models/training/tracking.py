@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from contracts.evaluate import Evaluation
 from contracts.problem import Problem
 from contracts.registry import ARTIFACT_SCHEME, bundle_location, open_client
-from contracts.settings import TrainingSettings
+from contracts.settings import RegistrySettings
 from training.dataset import TrainingSet
 from training.errors import TrainingError
 from training.staging import STAGING_TAG, end_abandoned_runs, staging_folder
@@ -35,7 +35,7 @@ class RunLog:
     """An open run: where its values and files go; `staging` is a folder that is gone when it has ended."""
 
     client: "MlflowClient"
-    settings: TrainingSettings
+    settings: RegistrySettings
     experiment_id: str
     run_id: str
     artifact_uri: str
@@ -106,7 +106,7 @@ class RunLog:
 
 
 @contextmanager
-def open_run(settings: TrainingSettings, problem: Problem, name: str, code_version: str) -> Iterator[RunLog]:
+def open_run(settings: RegistrySettings, problem: Problem, name: str, code_version: str) -> Iterator[RunLog]:
     """Open the run of one training; it ends FINISHED, or FAILED when the body raises.
 
     Runs that killed processes left open are ended first.
@@ -148,7 +148,7 @@ def _ensure_model(client: "MlflowClient", problem: Problem) -> None:
             raise
 
 
-def _experiment(client: "MlflowClient", settings: TrainingSettings, name: str) -> str:
+def _experiment(client: "MlflowClient", settings: RegistrySettings, name: str) -> str:
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
@@ -164,7 +164,7 @@ def _experiment(client: "MlflowClient", settings: TrainingSettings, name: str) -
         return first.experiment_id  # another process was first
 
 
-def _usable(location: str, experiment_id: str, name: str, settings: TrainingSettings) -> str:
+def _usable(location: str, experiment_id: str, name: str, settings: RegistrySettings) -> str:
     if settings.tracking_db is not None and not location.startswith(ARTIFACT_SCHEME):
         raise TrainingError(
             f"experiment {name} keeps its artifacts at {location}, which would not survive moving them; "
@@ -175,7 +175,7 @@ def _usable(location: str, experiment_id: str, name: str, settings: TrainingSett
 
 def _start(
     client: "MlflowClient",
-    settings: TrainingSettings,
+    settings: RegistrySettings,
     experiment: str,
     name: str,
     staging: Path,

@@ -25,7 +25,7 @@ from contracts.parity import (
 )
 from contracts.problem import Problem
 from contracts.registry import ModelVersionRef, fetch_bundle
-from contracts.settings import TrainingSettings
+from contracts.settings import RegistrySettings
 from training.errors import ParityError
 from training.estimators.base import FittedModel
 from training.estimators.base_rate import BaseRateEstimator
@@ -105,7 +105,7 @@ def export_model(model: FittedModel, problem: Problem, windowed: WindowedData, s
     return Exported(model, graph.SerializeToString(), error, len(rows))
 
 
-def open_champion(settings: TrainingSettings, ref: ModelVersionRef | None) -> Champion | None:
+def open_champion(settings: RegistrySettings, ref: ModelVersionRef | None) -> Champion | None:
     """Open the champion's bundle; None when there is no champion, which one that is away for now is not."""
     if ref is None:
         return None

@@ -77,7 +77,7 @@ def feature_drift_command(
     settings, first, last = MonitoringSettings(), _parse(start), _parse(end)
     try:
         problem = load_problem(settings.problem)
-        drift = measure_weekly_drift(settings, problem, first, last, reference_weeks, rows)
+        drift = measure_weekly_drift(settings.features, problem, first, last, reference_weeks, rows)
         paths = write_weekly_drift(drift, settings.feature_drift_dir)
     except KNOWN_ERRORS as error:
         _fail(error)

@@ -49,7 +49,7 @@ def observe(
     window = Window.ending(as_of, problem.drift.window)
     span = span_to_read(window, problem.label)
     predictions = read_predictions(settings, span.start, span.end)
-    labels = read_labels(settings.tables, problem.label, as_of)
+    labels = read_labels(settings.features.tables, problem.label, as_of)
     return measure(settings, problem, champion, window, join_labels(predictions, labels, problem.label))
 
 

@@ -4,16 +4,22 @@ from pathlib import Path
 
 from pydantic import Field
 
+from contracts.settings import RegistrySettings
+from features.settings import FeatureSettings, Settings, part
 from inference.settings import InferenceSettings
 
 MAXIMUM_REPORT_ROWS = 5_000
 
 
-class MonitoringSettings(InferenceSettings):
-    """Adds monitoring to the inference room's settings; every value is `ROUNDTRIP_<NAME>` or its default.
+class MonitoringSettings(Settings):
+    """Monitoring, with the rooms that it watches; every value is `ROUNDTRIP_<NAME>` or its default.
 
     The orchestrator's address is Prefect's own `PREFECT_API_URL`.
     """
+
+    features: FeatureSettings = part(FeatureSettings)
+    registry: RegistrySettings = part(RegistrySettings)
+    inference: InferenceSettings = part(InferenceSettings)
 
     monitor_host: str = Field(default="127.0.0.1", description="The address the monitor listens on.")
     monitor_port: int = Field(default=8010, ge=0, le=65_535, description="Its port; 0 takes a free one.")

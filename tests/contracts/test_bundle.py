@@ -19,7 +19,7 @@ from contracts.bundle.errors import (
 from contracts.bundle.reader import read_bundle
 from contracts.parity import PARITY_LIMIT, PARITY_ROWS
 from contracts.registry import fetch_bundle, version_ref
-from contracts.settings import TrainingSettings
+from contracts.settings import RegistrySettings
 from tests.second_problem.problem import PROBLEM
 from tests.training.conftest import TrainedWorld
 from training.bundle_writer import digests
@@ -29,7 +29,7 @@ from training.splits import WINDOW_NAMES
 Damage = Callable[[Path], object]
 
 
-def first_bundle(settings: TrainingSettings) -> Path:
+def first_bundle(settings: RegistrySettings) -> Path:
     return fetch_bundle(settings, version_ref(settings, PROBLEM.name, "1"))
 
 
@@ -50,7 +50,7 @@ def add_file(folder: Path, name: str, content: bytes) -> None:
 
 
 def test_the_contract_describes_the_model(world: TrainedWorld) -> None:
-    contract = read_bundle(first_bundle(world.settings)).contract
+    contract = read_bundle(first_bundle(world.settings.registry)).contract
     assert contract.schema_version == SCHEMA_VERSION
     assert contract.problem == PROBLEM.name
     assert contract.feature_service == PROBLEM.feature_service
@@ -66,7 +66,7 @@ def test_the_contract_describes_the_model(world: TrainedWorld) -> None:
 
 
 def test_the_parts_belong_to_each_other(world: TrainedWorld) -> None:
-    bundle = read_bundle(first_bundle(world.settings))
+    bundle = read_bundle(first_bundle(world.settings.registry))
     reference = pd.read_parquet(bundle.reference)
     recent = sum(bundle.contract.windows[name].rows for name in WINDOW_NAMES if name != "fit")
     assert bundle.profile.rows == recent
@@ -108,7 +108,7 @@ def truncate(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_bundle_is_refused(settings: TrainingSettings, damage: str) -> None:
+def test_a_damaged_bundle_is_refused(settings: RegistrySettings, damage: str) -> None:
     # given a bundle that reads, damaged afterwards
     folder = first_bundle(settings)
     read_bundle(folder)
@@ -124,7 +124,7 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
         read_bundle(tmp_path / "nowhere")
 
 
-def test_a_forged_contract_is_not_the_registered_one(settings: TrainingSettings) -> None:
+def test_a_forged_contract_is_not_the_registered_one(settings: RegistrySettings) -> None:
     # given a bundle that agrees with itself but not with the registry
     folder = first_bundle(settings)
     rewrite_contract(folder, code_version="forged")
@@ -135,7 +135,7 @@ def test_a_forged_contract_is_not_the_registered_one(settings: TrainingSettings)
 
 
 def test_a_damaged_profile_has_a_type(world: TrainedWorld, tmp_path: Path) -> None:
-    bundle = read_bundle(first_bundle(world.settings))
+    bundle = read_bundle(first_bundle(world.settings.registry))
     (tmp_path / "profile.json").write_text("{}")
     forged = bundle.contract.model_copy(update={"files": digests(tmp_path)})
     with pytest.raises(BundleSchemaError):
@@ -143,5 +143,5 @@ def test_a_damaged_profile_has_a_type(world: TrainedWorld, tmp_path: Path) -> No
 
 
 def test_a_contract_survives_its_own_text(world: TrainedWorld) -> None:
-    contract = read_bundle(first_bundle(world.settings)).contract
+    contract = read_bundle(first_bundle(world.settings.registry)).contract
     assert Contract.parse(contract.model_dump_json()) == contract

@@ -18,14 +18,14 @@ from contracts.errors import (
 )
 from contracts.promotion import INTENT_TAG, HistoryEntry, Intent, history, promote, recover, rollback
 from contracts.registry import current, fetch_bundle, open_client, version_ref
-from contracts.settings import TrainingSettings
+from contracts.settings import RegistrySettings
 from tests.second_problem.problem import PROBLEM
 from tests.training.dying_client import DyingClient, ProcessDiedError
 
 NAME = PROBLEM.name
 
 
-def aliases(settings: TrainingSettings) -> tuple[str | None, str | None]:
+def aliases(settings: RegistrySettings) -> tuple[str | None, str | None]:
     champion, previous = current(settings, NAME), current(settings, NAME, "previous")
     return (
         None if champion is None else champion.version,
@@ -33,11 +33,11 @@ def aliases(settings: TrainingSettings) -> tuple[str | None, str | None]:
     )
 
 
-def pending(settings: TrainingSettings) -> bool:
+def pending(settings: RegistrySettings) -> bool:
     return INTENT_TAG in open_client(settings).get_registered_model(NAME).tags
 
 
-def write_intent(settings: TrainingSettings, to: str, **changes: object) -> Intent:
+def write_intent(settings: RegistrySettings, to: str, **changes: object) -> Intent:
     fields = {
         "id": len(history(settings, NAME)) + 1,
         "action": "promote",
@@ -52,12 +52,12 @@ def write_intent(settings: TrainingSettings, to: str, **changes: object) -> Inte
     return intent
 
 
-def damage(settings: TrainingSettings, version: str) -> None:
+def damage(settings: RegistrySettings, version: str) -> None:
     folder = fetch_bundle(settings, version_ref(settings, NAME, version))
     (folder / "model.onnx").write_bytes(b"\x08 damaged")
 
 
-def test_promotion_moves_both_aliases_and_keeps_the_reason(settings: TrainingSettings) -> None:
+def test_promotion_moves_both_aliases_and_keeps_the_reason(settings: RegistrySettings) -> None:
     assert aliases(settings) == ("3", "1")
     entry = promote(settings, NAME, "2", "by hand", expected_champion="3")
     assert aliases(settings) == ("2", "3")
@@ -66,7 +66,7 @@ def test_promotion_moves_both_aliases_and_keeps_the_reason(settings: TrainingSet
     assert not pending(settings)
 
 
-def test_rollback_swaps_champion_and_previous(settings: TrainingSettings) -> None:
+def test_rollback_swaps_champion_and_previous(settings: RegistrySettings) -> None:
     rollback(settings, NAME, "worse than it looked")
     assert aliases(settings) == ("1", "3")
     rollback(settings, NAME, "it was not")
@@ -75,14 +75,14 @@ def test_rollback_swaps_champion_and_previous(settings: TrainingSettings) -> Non
 
 
 @pytest.mark.parametrize("expected", ["1", None])
-def test_a_stale_expectation_changes_nothing(settings: TrainingSettings, expected: str | None) -> None:
+def test_a_stale_expectation_changes_nothing(settings: RegistrySettings, expected: str | None) -> None:
     with pytest.raises(StaleChampionError, match="version 3"):
         promote(settings, NAME, "2", "too slow", expected_champion=expected)
     assert aliases(settings) == ("3", "1")
     assert not pending(settings)
 
 
-def test_what_cannot_serve_is_not_promoted(settings: TrainingSettings) -> None:
+def test_what_cannot_serve_is_not_promoted(settings: RegistrySettings) -> None:
     damage(settings, "2")
     with pytest.raises(BundleDigestError):
         promote(settings, NAME, "2", "damaged", expected_champion="3")
@@ -94,13 +94,13 @@ def test_what_cannot_serve_is_not_promoted(settings: TrainingSettings) -> None:
     assert not pending(settings)
 
 
-def test_without_a_previous_version_there_is_no_way_back(settings: TrainingSettings) -> None:
+def test_without_a_previous_version_there_is_no_way_back(settings: RegistrySettings) -> None:
     open_client(settings).delete_registered_model_alias(NAME, "previous")
     with pytest.raises(NoPreviousVersionError):
         rollback(settings, NAME, "to what?")
 
 
-def test_nothing_to_recover_is_no_event(settings: TrainingSettings) -> None:
+def test_nothing_to_recover_is_no_event(settings: RegistrySettings) -> None:
     before = history(settings, NAME)
     assert recover(settings, NAME) is None
     assert recover(settings, "never_registered") is None
@@ -108,7 +108,7 @@ def test_nothing_to_recover_is_no_event(settings: TrainingSettings) -> None:
 
 
 @pytest.mark.parametrize("written", ["intent", "previous", "champion", "history"])
-def test_a_crash_after_any_write_is_finished(settings: TrainingSettings, written: str) -> None:
+def test_a_crash_after_any_write_is_finished(settings: RegistrySettings, written: str) -> None:
     # given a promotion that stopped after `written`
     client = open_client(settings)
     intent = write_intent(settings, to="2")
@@ -131,7 +131,7 @@ def test_a_crash_after_any_write_is_finished(settings: TrainingSettings, written
 
 
 @pytest.mark.parametrize("moved", [False, True])
-def test_a_promotion_to_a_damaged_bundle_is_undone(settings: TrainingSettings, moved: bool) -> None:
+def test_a_promotion_to_a_damaged_bundle_is_undone(settings: RegistrySettings, moved: bool) -> None:
     client = open_client(settings)
     write_intent(settings, to="2")
     client.set_registered_model_alias(NAME, "previous", "3")
@@ -144,7 +144,7 @@ def test_a_promotion_to_a_damaged_bundle_is_undone(settings: TrainingSettings, m
     assert aliases(settings) == ("3", "1")
 
 
-def test_undoing_the_first_promotion_leaves_no_champion(settings: TrainingSettings) -> None:
+def test_undoing_the_first_promotion_leaves_no_champion(settings: RegistrySettings) -> None:
     client = open_client(settings)
     write_intent(settings, to="2", from_version=None, previous_before=None)
     for alias in ("champion", "previous"):
@@ -154,7 +154,7 @@ def test_undoing_the_first_promotion_leaves_no_champion(settings: TrainingSettin
     assert aliases(settings) == (None, None)
 
 
-def test_a_champion_moved_by_hand_stands(settings: TrainingSettings) -> None:
+def test_a_champion_moved_by_hand_stands(settings: RegistrySettings) -> None:
     write_intent(settings, to="2", from_version="1", previous_before=None)
     entry = recover(settings, NAME)
     assert entry is not None
@@ -168,7 +168,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_two_writers_do_not_meet(settings: TrainingSettings) -> None:
+def test_two_writers_do_not_meet(settings: RegistrySettings) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -188,7 +188,7 @@ def test_two_writers_do_not_meet(settings: TrainingSettings) -> None:
     assert aliases(settings) == ("3", "1")
 
 
-def test_the_champion_reads_after_everything(settings: TrainingSettings) -> None:
+def test_the_champion_reads_after_everything(settings: RegistrySettings) -> None:
     shutil.rmtree(settings.locks)
     rollback(settings, NAME, "the lock's folder is made again")
     champion = current(settings, NAME)
@@ -198,7 +198,7 @@ def test_the_champion_reads_after_everything(settings: TrainingSettings) -> None
 
 @pytest.mark.parametrize("writes", [0, 1, 2])
 def test_nothing_is_moved_before_the_journal_says_so(
-    settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch, writes: int
+    settings: RegistrySettings, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
     before = history(settings, NAME)
     with monkeypatch.context() as patch:

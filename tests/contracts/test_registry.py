@@ -22,7 +22,7 @@ from contracts.registry import (
     version_of_flow_run,
     version_ref,
 )
-from contracts.settings import TrainingSettings
+from contracts.settings import RegistrySettings
 from features.settings import REPOSITORY
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.world import dock_settings
@@ -34,30 +34,30 @@ HEAVY = ("sklearn", "torch", "xgboost", "prefect", "evidently", "matplotlib", "f
 
 
 def test_aliases_name_versions(world: TrainedWorld) -> None:
-    champion = current(world.settings, PROBLEM.name)
-    previous = current(world.settings, PROBLEM.name, "previous")
+    champion = current(world.settings.registry, PROBLEM.name)
+    previous = current(world.settings.registry, PROBLEM.name, "previous")
     assert champion is not None
     assert previous is not None
     assert champion.version == world.second.version
     assert previous.version == world.first.version
-    assert current(world.settings, PROBLEM.name, "challenger") is None
-    assert current(world.settings, "another_problem") is None
+    assert current(world.settings.registry, PROBLEM.name, "challenger") is None
+    assert current(world.settings.registry, "another_problem") is None
 
 
 def test_refused_versions_are_listed_too(world: TrainedWorld) -> None:
-    versions = list_versions(world.settings, PROBLEM.name)
+    versions = list_versions(world.settings.registry, PROBLEM.name)
     assert [ref.version for ref in versions] == ["1", "2", "3"]
     assert [ref.tags["gate"] for ref in versions] == ["accepted", "refused", "accepted"]
     assert [ref.aliases for ref in versions] == [("previous",), (), ("champion",)]
     assert versions[0].tags["family"] == world.first.family
-    assert list_versions(world.settings, "another_problem") == []
+    assert list_versions(world.settings.registry, "another_problem") == []
 
 
 def test_a_look_asks_again_only_for_what_may_have_changed(world: TrainedWorld) -> None:
-    first = deployed(world.settings, PROBLEM.name)
-    again = deployed(world.settings, PROBLEM.name, last=first)
+    first = deployed(world.settings.registry, PROBLEM.name)
+    again = deployed(world.settings.registry, PROBLEM.name, last=first)
     older = first.model_copy(update={"changed_at": (0, 0)})
-    anew = deployed(world.settings, PROBLEM.name, last=older)
+    anew = deployed(world.settings.registry, PROBLEM.name, last=older)
 
     assert first.serving is not None
     assert first.serving.version == world.second.version
@@ -66,9 +66,9 @@ def test_a_look_asks_again_only_for_what_may_have_changed(world: TrainedWorld) -
     assert anew.serving is not first.serving
 
 
-def test_moving_var_moves_everything(settings: TrainingSettings, world: TrainedWorld, tmp_path: Path) -> None:
+def test_moving_var_moves_everything(settings: RegistrySettings, world: TrainedWorld, tmp_path: Path) -> None:
     # given a copy of var, moved once more
-    moved = dock_settings(tmp_path / "and again")
+    moved = dock_settings(tmp_path / "and again").registry
     shutil.move(settings.var, moved.var)
     # when its champion is opened
     champion = current(moved, PROBLEM.name)
@@ -83,7 +83,7 @@ def test_moving_var_moves_everything(settings: TrainingSettings, world: TrainedW
 
 def test_the_registry_lies_in_a_folder_of_any_name(tmp_path: Path) -> None:
     # given
-    settings = TrainingSettings(var=tmp_path / "data [2024] a*b what?%41 #1")
+    settings = RegistrySettings(var=tmp_path / "data [2024] a*b what?%41 #1")
     # when
     open_client(settings, create=True).create_registered_model("kept")
     # then: it is where the settings say, and nothing was made beside
@@ -92,7 +92,7 @@ def test_the_registry_lies_in_a_folder_of_any_name(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [settings.var]
 
 
-def dump(settings: TrainingSettings) -> str:
+def dump(settings: RegistrySettings) -> str:
     assert settings.tracking_db is not None
     with sqlite3.connect(settings.tracking_db) as connection:
         return "\n".join(connection.iterdump())
@@ -100,10 +100,10 @@ def dump(settings: TrainingSettings) -> str:
 
 def test_an_unknown_version_is_typed(world: TrainedWorld) -> None:
     with pytest.raises(UnknownVersionError, match="python -m training list"):
-        version_ref(world.settings, PROBLEM.name, "99")
+        version_ref(world.settings.registry, PROBLEM.name, "99")
 
 
-def test_a_version_is_found_by_its_flow_run(settings: TrainingSettings) -> None:
+def test_a_version_is_found_by_its_flow_run(settings: RegistrySettings) -> None:
     open_client(settings).set_model_version_tag(PROBLEM.name, "2", FLOW_RUN_TAG, "run-7")
     found = version_of_flow_run(settings, PROBLEM.name, "run-7")
     assert found is not None
@@ -111,7 +111,7 @@ def test_a_version_is_found_by_its_flow_run(settings: TrainingSettings) -> None:
     assert version_of_flow_run(settings, PROBLEM.name, "run-8") is None
 
 
-def test_a_missing_bundle_is_typed(settings: TrainingSettings) -> None:
+def test_a_missing_bundle_is_typed(settings: RegistrySettings) -> None:
     champion = current(settings, PROBLEM.name)
     assert champion is not None
     shutil.rmtree(settings.artifact_root / champion.bundle)
@@ -119,7 +119,7 @@ def test_a_missing_bundle_is_typed(settings: TrainingSettings) -> None:
         fetch_bundle(settings, champion)
 
 
-def test_a_deleted_database_is_typed_and_comes_back(settings: TrainingSettings) -> None:
+def test_a_deleted_database_is_typed_and_comes_back(settings: RegistrySettings) -> None:
     # given a registry that was read once, then deleted
     assert current(settings, PROBLEM.name) is not None
     database = settings.tracking_db
@@ -134,7 +134,7 @@ def test_a_deleted_database_is_typed_and_comes_back(settings: TrainingSettings) 
     assert current(settings, PROBLEM.name) is not None
 
 
-def test_a_damaged_database_is_typed(settings: TrainingSettings) -> None:
+def test_a_damaged_database_is_typed(settings: RegistrySettings) -> None:
     database = settings.tracking_db
     assert database is not None
     database.write_bytes(b"not a database" * 1000)
@@ -148,7 +148,7 @@ def test_reading_the_registry_needs_no_training_library() -> None:
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True, timeout=60)
 
 
-def is_absent_or_empty(settings: TrainingSettings) -> bool:
+def is_absent_or_empty(settings: RegistrySettings) -> bool:
     try:
         return current(settings, PROBLEM.name) is None
     except RegistryUnavailableError as error:
@@ -156,7 +156,7 @@ def is_absent_or_empty(settings: TrainingSettings) -> bool:
 
 
 def test_a_registry_that_is_being_made_is_absent_or_whole(tmp_path: Path) -> None:
-    settings = TrainingSettings(var=tmp_path)
+    settings = RegistrySettings(var=tmp_path)
     with ThreadPoolExecutor(1) as creator:
         made = creator.submit(open_client, settings, True)
         while wait([made], timeout=BETWEEN_LOOKS).not_done:

@@ -10,7 +10,7 @@ from contracts.bundle.errors import BundleDigestError
 from contracts.bundle.reader import read_bundle
 from contracts.errors import RegistryUnavailableError
 from contracts.registry import current, fetch_bundle
-from contracts.settings import TrainingSettings
+from contracts.settings import RegistrySettings
 from tests.forked import fork_off
 from tests.inference.outages import RegistryServer
 from tests.second_problem.problem import PROBLEM
@@ -22,34 +22,34 @@ PROCESSES = 4
 
 @pytest.fixture(scope="module")
 def server(world: TrainedWorld) -> Iterator[RegistryServer]:
-    assert world.settings.tracking_db is not None
-    server = RegistryServer(world.settings.tracking_db, world.settings.artifact_root)
+    assert world.settings.registry.tracking_db is not None
+    server = RegistryServer(world.settings.registry.tracking_db, world.settings.registry.artifact_root)
     server.end()
     yield server
     server.begin()
 
 
 @pytest.fixture
-def elsewhere(server: RegistryServer, tmp_path: Path) -> TrainingSettings:
+def elsewhere(server: RegistryServer, tmp_path: Path) -> RegistrySettings:
     """Settings of a machine that has nothing but the server's address."""
-    return dock_settings(tmp_path / "var").model_copy(update={"tracking_uri": server.uri})
+    return dock_settings(tmp_path / "var").registry.model_copy(update={"tracking_uri": server.uri})
 
 
-def fetch(settings: TrainingSettings) -> Path:
+def fetch(settings: RegistrySettings) -> Path:
     ref = current(settings, PROBLEM.name)
     assert ref is not None
     return fetch_bundle(settings, ref)
 
 
-def kept(settings: TrainingSettings) -> list[Path]:
+def kept(settings: RegistrySettings) -> list[Path]:
     return list((settings.var / "bundles").iterdir())
 
 
-def fetch_and_open(settings: TrainingSettings) -> None:
+def fetch_and_open(settings: RegistrySettings) -> None:
     read_bundle(fetch(settings))
 
 
-def test_a_bundle_is_downloaded_once(elsewhere: TrainingSettings) -> None:
+def test_a_bundle_is_downloaded_once(elsewhere: RegistrySettings) -> None:
     folder = fetch(elsewhere)
     contract = (folder / "contract.json").stat()
     assert read_bundle(folder).contract.problem == PROBLEM.name
@@ -58,7 +58,7 @@ def test_a_bundle_is_downloaded_once(elsewhere: TrainingSettings) -> None:
     assert kept(elsewhere) == [folder]
 
 
-def test_processes_that_download_at_once_share_one_whole_bundle(elsewhere: TrainingSettings) -> None:
+def test_processes_that_download_at_once_share_one_whole_bundle(elsewhere: RegistrySettings) -> None:
     processes: list[ForkServerProcess] = [fork_off(fetch_and_open, elsewhere) for _ in range(PROCESSES)]
     for process in processes:
         process.join()
@@ -66,7 +66,7 @@ def test_processes_that_download_at_once_share_one_whole_bundle(elsewhere: Train
     assert len(kept(elsewhere)) == 1
 
 
-def test_what_is_not_the_registered_bundle_is_not_kept(elsewhere: TrainingSettings) -> None:
+def test_what_is_not_the_registered_bundle_is_not_kept(elsewhere: RegistrySettings) -> None:
     ref = current(elsewhere, PROBLEM.name)
     assert ref is not None
     with pytest.raises(BundleDigestError):
@@ -74,7 +74,7 @@ def test_what_is_not_the_registered_bundle_is_not_kept(elsewhere: TrainingSettin
     assert kept(elsewhere) == []
 
 
-def test_a_server_that_cannot_hand_it_out_is_said(elsewhere: TrainingSettings) -> None:
+def test_a_server_that_cannot_hand_it_out_is_said(elsewhere: RegistrySettings) -> None:
     ref = current(elsewhere, PROBLEM.name)
     assert ref is not None
     with pytest.raises(RegistryUnavailableError, match="cannot download version"):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ from experiments.replay.record import Retraining, WeekRecord
 from experiments.settings import ReplaySettings
 from features.settings import REPOSITORY
 from inference.prediction_log.reader import read_predictions
+from inference.settings import InferenceSettings
 from monitoring.ml.decisions.record import DecisionLog
 from monitoring.ml.reports.workspace import ReportWorkspace
 from tests.flight_delay.shrunken_year import PROBLEM, WARM_UP_DAYS, write_shifted_raw
@@ -81,7 +83,8 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Warning" not in done.stderr, done.stderr
-    settings = ReplaySettings(var=folder / "var", problem=given["ROUNDTRIP_PROBLEM"], replay=True)
+    relived: dict[str, Any] = {"var": folder / "var", "problem": given["ROUNDTRIP_PROBLEM"]}
+    settings = ReplaySettings(**relived, inference=InferenceSettings(**relived, replay=True))
     return Lived(settings, done.stdout)
 
 
@@ -107,7 +110,7 @@ def test_the_decision_names_what_shifted(lived: Lived) -> None:
 
 
 def test_labels_were_still_coming_when_it_was_taken(lived: Lived) -> None:
-    for decision in DecisionLog(lived.settings.decisions_file).read():
+    for decision in DecisionLog(lived.settings.monitoring.decisions_file).read():
         assert 0 < decision.labelled < decision.sample
 
 
@@ -146,7 +149,7 @@ def test_every_answer_is_in_the_log_once(lived: Lived) -> None:
 
 
 def test_every_week_left_its_reports(lived: Lived) -> None:
-    workspace = ReportWorkspace(lived.settings.workspace, PROBLEM)
+    workspace = ReportWorkspace(lived.settings.monitoring.workspace, PROBLEM)
 
     assert len(workspace.list_reports()) == REPORTS_A_WEEK * len(lived.weeks)
 
@@ -163,9 +166,9 @@ def test_the_results_are_shown_with_their_reasons(lived: Lived) -> None:
 
 
 def test_rollback_brings_the_previous_version_back_to_a_running_server(lived: Lived) -> None:
-    with running_server(lived.settings) as client:
+    with running_server(lived.settings.inference) as client:
         assert client.get("/v1/model").json()["version"] == "2"
 
-        rollback(lived.settings, PROBLEM.name, "complaints")
+        rollback(lived.settings.registry, PROBLEM.name, "complaints")
 
         wait_until(lambda: client.get("/v1/model").json()["version"] == "1", "the version of before")

@@ -32,6 +32,7 @@ from tests.flight_delay.recompute import Recomputed, recompute
 from tests.flight_delay.recompute_world import read_world
 from training.outcome import TrainingRequest
 from training.pipeline import train
+from training.settings import TrainingSettings
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -62,10 +63,10 @@ class Year:
 def settings(tmp_path_factory: pytest.TempPathFactory) -> InferenceSettings:
     """A year of feature tables, an applied repository and a small registered champion."""
     settings = InferenceSettings(var=tmp_path_factory.mktemp("year"), replay=True)
-    run_build(settings)
-    apply_repository(settings)
+    run_build(settings.features)
+    apply_repository(settings.features)
     request = TrainingRequest(as_of=quick_problem.AS_OF, reason="something to serve")
-    train(settings, quick_problem.PROBLEM, request)
+    train(TrainingSettings(var=settings.var), quick_problem.PROBLEM, request)
     return settings
 
 
@@ -73,17 +74,17 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> InferenceSettings:
 def service(settings: InferenceSettings) -> Iterator[Service]:
     """The service itself, in replay mode, in a process of its own; it may not answer yet."""
     with Supervisor(settings.var / "logs") as supervisor:
-        yield Services(supervisor, settings).start_service()
+        yield Services(supervisor, settings.features).start_service()
 
 
 @pytest.fixture(scope="module")
 def year(settings: InferenceSettings, service: Service) -> Year:
     """The cases chosen, served in time order with the online store fed along, and looked up again."""
     world = read_world(find_raw_dir())
-    cases = choose_cases(read_examples(settings.tables, *ALWAYS), world)
+    cases = choose_cases(read_examples(settings.features.tables, *ALWAYS), world)
     _serve(settings, service, cases)
     log = read_predictions(settings, *ALWAYS).set_index("request_id")
-    store = open_store(settings)
+    store = open_store(settings.features)
     return Year(
         columns=feature_columns(store, SERVICE),
         cases=cases,
@@ -94,7 +95,7 @@ def year(settings: InferenceSettings, service: Service) -> Year:
 
 
 def _serve(settings: InferenceSettings, service: Service, cases: pd.DataFrame) -> None:
-    feed = OnlineFeed(settings, SERVICE, cases)
+    feed = OnlineFeed(settings.features, SERVICE, cases)
     service.wait_for_answer("/health/ready")
     client = PredictionClient(service.url)
     for moment in moments(PROBLEM, cases):
@@ -175,9 +176,9 @@ def test_statuses_are_what_the_raw_files_say(year: Year) -> None:
 
 
 def test_predictions_are_the_models_on_historical_features(year: Year, settings: InferenceSettings) -> None:
-    champion = current(settings, PROBLEM.name)
+    champion = current(settings.registry, PROBLEM.name)
     assert champion is not None
-    bundle = read_bundle(fetch_bundle(settings, champion))
+    bundle = read_bundle(fetch_bundle(settings.registry, champion))
 
     expected = bundle.scorer().score_matrix(to_matrix(year.history, bundle.contract.columns))
 

@@ -31,10 +31,10 @@ def policy_of(mode: Mode = "canary", **changes: Any) -> RolloutPolicy:
 
 def champion_of(settings: InferenceSettings) -> str | None:
     """The version that the alias names."""
-    ref = current(settings, NAME)
+    ref = current(settings.registry, NAME)
     return None if ref is None else ref.version
 
 
 def promote_version(settings: InferenceSettings, version: str, reason: str = "by training") -> None:
     """Make a version the champion, as training does."""
-    promote(settings, NAME, version, reason, champion_of(settings))
+    promote(settings.registry, NAME, version, reason, champion_of(settings))

@@ -146,7 +146,7 @@ def environment_of(settings: InferenceSettings) -> dict[str, str]:
     chosen = {
         "ROUNDTRIP_VAR": settings.var,
         "ROUNDTRIP_PROBLEM": settings.problem,
-        "ROUNDTRIP_FEATURE_REPO": settings.feature_repo,
+        "ROUNDTRIP_FEATURE_REPO": settings.features.feature_repo,
         "ROUNDTRIP_REPLAY": settings.replay,
         "ROUNDTRIP_POLL_SECONDS": settings.poll_seconds,
         "ROUNDTRIP_SEAL_SECONDS": settings.seal_seconds,

@@ -40,7 +40,7 @@ def test_a_service_with_a_plan_imports_no_feast(
     settings: InferenceSettings, champion: str, tmp_path: Path
 ) -> None:
     # given
-    assert read_plan(settings, PROBLEM.feature_service) is not None
+    assert read_plan(settings.features, PROBLEM.feature_service) is not None
     script = tmp_path / "reporting.py"
     script.write_text(REPORTING)
     # when
@@ -61,13 +61,13 @@ def test_it_starts_with_what_it_served_last_while_the_registry_is_away(
     # given
     with running_server(settings):
         pass
-    assert settings.tracking_db is not None
-    away = settings.tracking_db.rename(settings.tracking_db.with_suffix(".away"))
+    assert settings.registry.tracking_db is not None
+    away = settings.registry.tracking_db.rename(settings.registry.tracking_db.with_suffix(".away"))
     # when
     with running_server(settings) as client:
         answered = client.post("/v1/predict", json=instance())
         wait_until(lambda: client.get("/health/ready").json()["warnings"], "a warning")
-        away.rename(settings.tracking_db)
+        away.rename(settings.registry.tracking_db)
         wait_until(lambda: not client.get("/health/ready").json()["warnings"], "recovery")
     # then
     assert answered.json()["predictions"][0]["model_version"] == champion
@@ -79,7 +79,7 @@ def test_a_registry_that_was_emptied_is_away_and_stays_as_it_is(
     # given a service that served, and a registry of which somebody took the content
     with running_server(settings):
         pass
-    database = settings.tracking_db
+    database = settings.registry.tracking_db
     assert database is not None
     content = database.read_bytes()
     database.write_bytes(b"")
@@ -118,7 +118,7 @@ def test_what_was_served_last_ends_where_the_registry_has_no_champion(
     # given
     with running_server(settings):
         pass
-    open_client(settings).delete_registered_model_alias(PROBLEM.name, settings.alias)
+    open_client(settings.registry).delete_registered_model_alias(PROBLEM.name, settings.alias)
     # when
     follower = ModelFollower(settings, PROBLEM, on_load=lambda _: None)
     follower.resume()

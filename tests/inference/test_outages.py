@@ -16,7 +16,7 @@ from tests.inference.asking import Asking
 from tests.inference.outages import LockedDatabase, MovedAway, Outage, RegistryServer
 from tests.inference.prediction_log.test_crash import check_log
 from tests.inference.running import ServerProcess, free_port, list_warnings, wait_until
-from tests.inference.world import add_version, build_world, fill_online_store, set_champion
+from tests.inference.world import add_version, build_world, fill_online_store, set_champion, world_settings
 
 BRIEF, LONG = 3.0, 30.0
 RECOVERY_SECONDS = 10.0
@@ -99,9 +99,9 @@ def check_answers_went_on(outlived: Outlived, seconds: float) -> None:
 
 @for_a_while
 def test_the_registry_is_gone(settings: InferenceSettings, champion: str, seconds: float) -> None:
-    assert settings.tracking_db is not None
+    assert settings.registry.tracking_db is not None
 
-    outlived = outlive(settings, MovedAway(settings.tracking_db), seconds)
+    outlived = outlive(settings, MovedAway(settings.registry.tracking_db), seconds)
 
     check_answers_went_on(outlived, seconds)
     assert "registry" in outlived.warning
@@ -111,9 +111,9 @@ def test_the_registry_is_gone(settings: InferenceSettings, champion: str, second
 @pytest.mark.slow
 @for_a_while
 def test_the_registry_is_locked(settings: InferenceSettings, champion: str, seconds: float) -> None:
-    assert settings.tracking_db is not None
+    assert settings.registry.tracking_db is not None
 
-    outlived = outlive(settings, LockedDatabase(settings.tracking_db), seconds)
+    outlived = outlive(settings, LockedDatabase(settings.registry.tracking_db), seconds)
 
     check_answers_went_on(outlived, seconds)
     assert "registry" in outlived.warning
@@ -122,11 +122,11 @@ def test_the_registry_is_locked(settings: InferenceSettings, champion: str, seco
 @pytest.mark.slow
 @for_a_while
 def test_the_registry_server_is_killed(settings: InferenceSettings, champion: str, seconds: float) -> None:
-    assert settings.tracking_db is not None
-    server = RegistryServer(settings.tracking_db, settings.artifact_root)
+    assert settings.registry.tracking_db is not None
+    server = RegistryServer(settings.registry.tracking_db, settings.registry.artifact_root)
     server.end()
     try:
-        outlived = outlive(settings.model_copy(update={"tracking_uri": server.uri}), server, seconds)
+        outlived = outlive(world_settings(settings.var, tracking_uri=server.uri), server, seconds)
     finally:
         server.begin()
 

@@ -9,7 +9,7 @@ import pytest
 
 from contracts.errors import RegistryUnavailableError
 from contracts.registry import current
-from contracts.settings import TrainingSettings
+from contracts.settings import RegistrySettings
 from inference.access.caller import Scope
 from tests.inference.callers import bearer, new_key
 from tests.inference.running import ROOT, SAYS_JSON, started_command, wait_until
@@ -111,7 +111,7 @@ def test_the_registry_s_password_stays_out_of_what_is_said(
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     uri = "http://serving:pass-phrase@127.0.0.1:9"
-    settings = TrainingSettings(var=tmp_path, tracking_uri=uri)
+    settings = RegistrySettings(var=tmp_path, tracking_uri=uri)
 
     with pytest.raises(RegistryUnavailableError) as refused:
         current(settings, "parking")

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from contracts.registry import BUNDLE_ARTIFACT, DIGEST_TAG, open_client, version_ref
+from contracts.settings import RegistrySettings
 from features.apply import apply_repository
 from features.repository.feature_store import open_store
+from features.settings import FeatureSettings
 from inference.sandbox.sandbox import kept_outcome
 from inference.settings import InferenceSettings
 from tests.inference.bundles import COLUMNS, LevelModel, write_level_bundle
@@ -25,30 +27,48 @@ STALE_SITE, PARTIAL_SITE = "south", "east"
 
 
 def world_settings(var: Path, **changes: Any) -> InferenceSettings:
-    """Settings for the car parks under `var`; a free port, replay on, quick polling unless changed."""
-    chosen = {"serve_port": 0, "replay": True, "poll_seconds": 0.2, "seal_seconds": 0.5, **changes}
+    """Settings for the car parks under `var`; a free port, replay on, quick polling unless changed.
+
+    A change may be of the features' settings or the registry's too.
+    """
+    world: dict[str, Any] = {"var": var, "problem": "tests.inference.parking:PROBLEM"}
+    own: dict[str, Any] = {
+        "serve_port": 0,
+        "replay": True,
+        "poll_seconds": 0.2,
+        "seal_seconds": 0.5,
+        **changes,
+    }
+    own.setdefault("feature_repo", REPOSITORY)
+    features, registry = (
+        {name: own.pop(name) for name in settings.model_fields if name in own}
+        for settings in (FeatureSettings, RegistrySettings)
+    )
     return InferenceSettings(
-        var=var, problem="tests.inference.parking:PROBLEM", feature_repo=REPOSITORY, **chosen
+        **world,
+        features=FeatureSettings(**world, **features),
+        registry=RegistrySettings(**world, **registry),
+        **own,
     )
 
 
 def build_world(var: Path, **changes: Any) -> InferenceSettings:
     """Tables, an applied repository and online rows as known at `NOON`."""
     settings = world_settings(var, **changes)
-    settings.tables.mkdir(parents=True)
+    settings.features.tables.mkdir(parents=True)
     tables = {"load": load_rows(), "facts": fact_rows()}
     for name, rows in tables.items():
-        rows.to_parquet(settings.tables / f"{name}.parquet", index=False)
-    example_rows().to_parquet(settings.tables / "examples.parquet", index=False)
+        rows.to_parquet(settings.features.tables / f"{name}.parquet", index=False)
+    example_rows().to_parquet(settings.features.tables / "examples.parquet", index=False)
     fill_online_store(settings)
-    open_client(settings, create=True).create_registered_model(PROBLEM.name)
+    open_client(settings.registry, create=True).create_registered_model(PROBLEM.name)
     return settings
 
 
 def fill_online_store(settings: InferenceSettings) -> None:
     """Apply the repository and write each site's newest rows."""
-    apply_repository(settings)
-    store = open_store(settings)
+    apply_repository(settings.features)
+    store = open_store(settings.features)
     for name, rows in {"load": load_rows(), "facts": fact_rows()}.items():
         newest = rows.sort_values("event_timestamp").drop_duplicates("site", keep="last")
         store.write_to_online_store(name, newest)
@@ -105,9 +125,9 @@ def add_version(settings: InferenceSettings, level: float, columns: Any = COLUMN
 
 def add_model(settings: InferenceSettings, model: LevelModel, **changes: Any) -> str:
     """Register a version whose bundle is changed as told; its number. Services find it tried out already."""
-    client = open_client(settings, create=True)
+    client = open_client(settings.registry, create=True)
     location = f"1/level-{model.level}-{uuid4().hex[:6]}/{BUNDLE_ARTIFACT}"
-    digest = write_level_bundle(settings.artifact_root / location, model, **changes)
+    digest = write_level_bundle(settings.registry.artifact_root / location, model, **changes)
     kept_outcome(settings, digest).keep()
     source = f"mlflow-artifacts:/{location}"
     return str(client.create_model_version(PROBLEM.name, source, tags={DIGEST_TAG: digest}).version)
@@ -123,9 +143,9 @@ def copy_served(built: Path, var: Path, **changes: Any) -> InferenceSettings:
 
 def set_champion(settings: InferenceSettings, version: str) -> None:
     """Point the alias at a version."""
-    open_client(settings).set_registered_model_alias(PROBLEM.name, "champion", version)
+    open_client(settings.registry).set_registered_model_alias(PROBLEM.name, "champion", version)
 
 
 def bundle_folder(settings: InferenceSettings, version: str) -> Path:
     """Where a version's bundle lies."""
-    return settings.artifact_root / version_ref(settings, PROBLEM.name, version).bundle
+    return settings.registry.artifact_root / version_ref(settings.registry, PROBLEM.name, version).bundle

@@ -36,7 +36,8 @@ def tokens(tmp_path: Path) -> dict[Scope, str]:
 @pytest.fixture
 def guarded(settings: MonitoringSettings, tokens: dict[Scope, str], tmp_path: Path) -> Iterator[TestClient]:
     """A monitor that asks for keys."""
-    keyed = settings.model_copy(update={"api_keys": tmp_path / "keys.json"})
+    serving = settings.inference.model_copy(update={"api_keys": tmp_path / "keys.json"})
+    keyed = settings.model_copy(update={"inference": serving})
     with TestClient(create_app(keyed), "http://monitor.example") as asking:
         yield asking
 

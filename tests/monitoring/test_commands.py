@@ -45,7 +45,7 @@ def test_report_names_the_files_that_it_wrote(settings: MonitoringSettings) -> N
 
 @pytest.mark.parametrize("command", ["evaluate", "report"])
 def test_without_a_champion_the_command_says_what_to_do(settings: MonitoringSettings, command: str) -> None:
-    open_client(settings).delete_registered_model_alias(PROBLEM.name, "champion")
+    open_client(settings.registry).delete_registered_model_alias(PROBLEM.name, "champion")
 
     answer = run(command, "--as-of", END)
 

@@ -57,7 +57,7 @@ def test_labels_that_are_delivered_twice_count_once(
     live_through(settings, [week(0)])
     once = open_monitor(settings).evaluate(end_of(0))
     settings.decisions_file.unlink()
-    outcomes = settings.tables / "outcomes.parquet"
+    outcomes = settings.features.tables / "outcomes.parquet"
     known = pd.read_parquet(outcomes)
     pd.concat([known, known]).to_parquet(outcomes, index=False)
 
@@ -113,7 +113,7 @@ def test_nothing_from_after_as_of_is_seen(settings: MonitoringSettings, open_mon
     """The same moment, asked before and after the world went on."""
     first, later = week(0), week(1, bigger=3.0, worse=3.0)
     live_through(settings, [first])
-    outcomes = settings.tables / "outcomes.parquet"
+    outcomes = settings.features.tables / "outcomes.parquet"
     known = pd.read_parquet(outcomes)
     known[known["known_at"] <= end_of(0)].to_parquet(outcomes, index=False)
     then = open_monitor(settings).evaluate(end_of(0))
@@ -191,7 +191,7 @@ def test_a_new_champion_is_compared_with_its_own_reference(
 def test_without_a_champion_the_error_says_what_to_do(
     open_monitor: OpenMonitor, settings: MonitoringSettings
 ) -> None:
-    open_client(settings).delete_registered_model_alias(PROBLEM.name, "champion")
+    open_client(settings.registry).delete_registered_model_alias(PROBLEM.name, "champion")
 
     with pytest.raises(NoChampionError, match="training train"):
         open_monitor(settings).evaluate(end_of(0))

@@ -22,24 +22,24 @@ def client(settings: MonitoringSettings) -> Iterator[TestClient]:
 
 
 def remove_champion(settings: MonitoringSettings) -> None:
-    open_client(settings).delete_registered_model_alias(PROBLEM.name, "champion")
+    open_client(settings.registry).delete_registered_model_alias(PROBLEM.name, "champion")
 
 
 def remove_registry(settings: MonitoringSettings) -> None:
-    assert settings.tracking_db is not None
-    settings.tracking_db.unlink()
+    assert settings.registry.tracking_db is not None
+    settings.registry.tracking_db.unlink()
 
 
 def damage_bundle(settings: MonitoringSettings) -> None:
-    next(settings.artifact_root.glob("**/profile.json")).write_text("{}")
+    next(settings.registry.artifact_root.glob("**/profile.json")).write_text("{}")
 
 
 def remove_outcomes(settings: MonitoringSettings) -> None:
-    (settings.tables / "outcomes.parquet").unlink()
+    (settings.features.tables / "outcomes.parquet").unlink()
 
 
 def contradict_outcomes(settings: MonitoringSettings) -> None:
-    outcomes = settings.tables / "outcomes.parquet"
+    outcomes = settings.features.tables / "outcomes.parquet"
     last = pd.read_parquet(outcomes).tail(1)
     other = last.assign(returned_items=1 - (last["returned_items"] > 0).astype("int64"))
     pd.concat([last, other]).to_parquet(outcomes, index=False)

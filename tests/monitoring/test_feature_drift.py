@@ -19,7 +19,7 @@ from monitoring.ml.drift.population_stability import column_psi
 from monitoring.ml.settings import MonitoringSettings
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.tables import DAYS, HORIZON, SHIFT, START
-from tests.second_problem.world import PROBLEM_PATH, REPOSITORY, build_docks, dock_environment
+from tests.second_problem.world import PROBLEM_PATH, build_docks, dock_environment, dock_settings
 
 # The demand changes at a week's start, so that one week is wholly after it and its reference wholly before.
 FIRST = SHIFT - 4 * WEEK
@@ -31,18 +31,24 @@ CHANGED, UNMOVED = "rides_last_hour", "docks"
 def settings(tmp_path_factory: pytest.TempPathFactory) -> MonitoringSettings:
     var = tmp_path_factory.mktemp("docks") / "var"
     build_docks(var)
-    return MonitoringSettings(var=var, problem=PROBLEM_PATH, feature_repo=REPOSITORY)
+    return watch_docks(var)
+
+
+def watch_docks(var: Path) -> MonitoringSettings:
+    return MonitoringSettings(var=var, problem=PROBLEM_PATH, features=dock_settings(var).features)
 
 
 @pytest.fixture(scope="module")
 def drift(settings: MonitoringSettings) -> WeeklyDrift:
-    return measure_weekly_drift(settings, PROBLEM, FIRST, END, reference_weeks=2)
+    return measure_weekly_drift(settings.features, PROBLEM, FIRST, END, reference_weeks=2)
 
 
 def test_every_feature_of_the_service_is_compared_in_every_week(
     settings: MonitoringSettings, drift: WeeklyDrift
 ) -> None:
-    names = {column.name for column in feature_columns(open_store(settings), PROBLEM.feature_service)}
+    names = {
+        column.name for column in feature_columns(open_store(settings.features), PROBLEM.feature_service)
+    }
     assert set(drift.matrix.index) == names
     assert list(drift.matrix.columns) == [FIRST + number * WEEK for number in range((END - FIRST) // WEEK)]
     assert drift.matrix.notna().all(axis=None)
@@ -60,10 +66,10 @@ def test_the_index_is_the_one_that_the_monitor_decides_by(
     settings: MonitoringSettings, drift: WeeklyDrift
 ) -> None:
     # Given every example of the week of the change and of its reference, features read independently
-    store = open_store(settings)
+    store = open_store(settings.features)
 
     def values(start: datetime, end: datetime) -> pd.Series:
-        examples = read_examples(settings.tables, start, end)
+        examples = read_examples(settings.features.tables, start, end)
         return historical_features(store, PROBLEM.feature_service, examples)[CHANGED]
 
     before, now = values(SHIFT - 2 * WEEK, SHIFT), values(SHIFT, SHIFT + WEEK)
@@ -71,7 +77,9 @@ def test_the_index_is_the_one_that_the_monitor_decides_by(
 
 
 def test_fewer_rows_a_week_say_the_same_every_time(settings: MonitoringSettings) -> None:
-    sampled = [measure_weekly_drift(settings, PROBLEM, SHIFT, END, 2, weekly_rows=200) for _ in range(2)]
+    sampled = [
+        measure_weekly_drift(settings.features, PROBLEM, SHIFT, END, 2, weekly_rows=200) for _ in range(2)
+    ]
     pd.testing.assert_frame_equal(sampled[0].history, sampled[1].history)
     assert sampled[0].history["rows"].max() == 200
     assert sampled[0].matrix.loc[CHANGED, SHIFT] > sampled[0].threshold  # type: ignore[index]
@@ -124,7 +132,7 @@ def test_a_period_that_cannot_be_compared_is_said(
 def test_a_folder_that_cannot_be_written_is_named(
     settings: MonitoringSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blocked = settings.model_copy(update={"var": tmp_path / "var"})
+    blocked = watch_docks(tmp_path / "var")
     build_docks(blocked.var)
     (blocked.var / "monitoring").write_text("a file where the folder should be")
 

@@ -44,11 +44,11 @@ def reference_orders(seed: int = 1) -> pd.DataFrame:
 
 def add_champion(settings: MonitoringSettings, seed: int = 1) -> str:
     """Register a version whose bundle refers to `reference_orders` and make it champion; its number."""
-    client = open_client(settings, create=True)
+    client = open_client(settings.registry, create=True)
     if not client.search_registered_models(f"name = '{PROBLEM.name}'"):
         client.create_registered_model(PROBLEM.name)
     location = f"1/reference-{seed}/{BUNDLE_ARTIFACT}"
-    folder = settings.artifact_root / location
+    folder = settings.registry.artifact_root / location
     write_reference_bundle(folder, reference_orders(seed))
     version = client.create_model_version(
         PROBLEM.name, f"mlflow-artifacts:/{location}", tags={DIGEST_TAG: file_digest(folder / CONTRACT_FILE)}
@@ -91,7 +91,7 @@ def log_predictions(
 
 def write_outcomes(settings: MonitoringSettings, weeks: Sequence[pd.DataFrame]) -> None:
     """Write the table of outcomes: when each became known stands in it."""
-    settings.tables.mkdir(parents=True, exist_ok=True)
+    settings.features.tables.mkdir(parents=True, exist_ok=True)
     orders = pd.concat([reference_orders(), *weeks], ignore_index=True)
     outcomes = pd.DataFrame(
         {
@@ -100,7 +100,7 @@ def write_outcomes(settings: MonitoringSettings, weeks: Sequence[pd.DataFrame]) 
             "known_at": orders["known_at"],
         }
     )
-    outcomes.to_parquet(settings.tables / "outcomes.parquet", index=False)
+    outcomes.to_parquet(settings.features.tables / "outcomes.parquet", index=False)
 
 
 def live_through(settings: MonitoringSettings, weeks: Sequence[pd.DataFrame], version: str = "1") -> None:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from contracts.settings import TrainingSettings
 from features.apply import apply_repository
+from features.settings import FeatureSettings
 from tests.second_problem.tables import write_tables
+from training.settings import TrainingSettings
 
 REPOSITORY = Path(__file__).resolve().parent
 PROBLEM_PATH = "tests.second_problem.problem:PROBLEM"
@@ -12,7 +13,8 @@ PROBLEM_PATH = "tests.second_problem.problem:PROBLEM"
 
 def dock_settings(var: Path) -> TrainingSettings:
     """Settings that know nothing but the docks."""
-    return TrainingSettings(var=var, problem=PROBLEM_PATH, feature_repo=REPOSITORY)
+    features = FeatureSettings(var=var, problem=PROBLEM_PATH, feature_repo=REPOSITORY)
+    return TrainingSettings(var=var, problem=PROBLEM_PATH, features=features)
 
 
 def dock_environment(var: Path) -> dict[str, str]:
@@ -27,6 +29,6 @@ def dock_environment(var: Path) -> dict[str, str]:
 def build_docks(var: Path) -> TrainingSettings:
     """Write the tables and apply the repository."""
     settings = dock_settings(var)
-    write_tables(settings.tables)
-    apply_repository(settings)
+    write_tables(settings.features.tables)
+    apply_repository(settings.features)
     return settings

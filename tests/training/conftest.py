@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from contracts.settings import TrainingSettings
 from tests.built_once import build_once
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.tables import START
 from tests.second_problem.world import build_docks, dock_settings
 from training.outcome import TrainingOutcome, TrainingRequest
 from training.pipeline import train
+from training.settings import TrainingSettings
 
 BEFORE_THE_SHIFT = START + timedelta(days=30)
 AFTER_THE_SHIFT = START + timedelta(days=55)

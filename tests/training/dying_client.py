@@ -1,7 +1,7 @@
 """A registry's client whose process dies in the middle of what it writes."""
 
 from contracts.registry import open_client
-from contracts.settings import TrainingSettings
+from contracts.settings import RegistrySettings
 
 
 class ProcessDiedError(Exception):
@@ -11,7 +11,7 @@ class ProcessDiedError(Exception):
 class DyingClient:
     """The registry's client, for a process that dies after so many writes."""
 
-    def __init__(self, settings: TrainingSettings, writes: int) -> None:
+    def __init__(self, settings: RegistrySettings, writes: int) -> None:
         self._client, self._left = open_client(settings), writes
 
     def __getattr__(self, name: str) -> object:

@@ -12,11 +12,11 @@ from typer.testing import CliRunner, Result
 
 from contracts.promotion import INTENT_TAG, Intent, history
 from contracts.registry import current, open_client, version_ref
-from contracts.settings import TrainingSettings
 from features.settings import REPOSITORY
 from tests.second_problem.world import dock_environment
 from tests.training.conftest import AFTER_THE_SHIFT
 from training.command import REFUSED, app
+from training.settings import TrainingSettings
 
 NAME = "dock_demand"
 NOWHERE = "127.0.0.1:9"
@@ -34,7 +34,7 @@ def run(*arguments: str) -> Result:
 
 
 def champion(settings: TrainingSettings) -> str:
-    found = current(settings, NAME)
+    found = current(settings.registry, NAME)
     assert found is not None
     return found.version
 
@@ -83,11 +83,11 @@ def test_a_promotion_that_crashed_is_finished_before_the_next_one(settings: Trai
         reason="cut short",
         at=AFTER_THE_SHIFT,
     )
-    open_client(settings).set_registered_model_tag(NAME, INTENT_TAG, intent.model_dump_json())
+    open_client(settings.registry).set_registered_model_tag(NAME, INTENT_TAG, intent.model_dump_json())
     # when another version is promoted, then both happened, in order
     assert run("promote", "1", "--reason", "the next one").exit_code == 0
     assert champion(settings) == "1"
-    assert [entry.to_version for entry in history(settings, NAME)][-2:] == ["2", "1"]
+    assert [entry.to_version for entry in history(settings.registry, NAME)][-2:] == ["2", "1"]
 
 
 def test_a_refused_training_has_an_exit_code_of_its_own(settings: TrainingSettings) -> None:
@@ -115,7 +115,7 @@ def test_an_accepted_training_may_be_left_to_a_rollout(
     assert done.exit_code == 0
     assert "accepted, it waits for `python -m inference rollout`" in done.output
     assert champion(settings) == "3"
-    assert version_ref(settings, NAME, "4").tags["gate"] == "accepted"
+    assert version_ref(settings.registry, NAME, "4").tags["gate"] == "accepted"
 
 
 @pytest.mark.parametrize(

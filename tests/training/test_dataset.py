@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from contracts.settings import TrainingSettings
 from features.errors import TableMissingError
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.tables import START
@@ -17,11 +16,12 @@ from training.dataset import TrainingSet, assemble, build_training_set, validate
 from training.errors import DatasetError, EmptyWindowError, SingleClassError
 from training.fitting import divide_into_windows, shuffle_training_labels
 from training.ranking.data import read_ranking_data
+from training.settings import TrainingSettings
 
 
 @pytest.fixture(scope="module")
 def training_set(world: TrainedWorld) -> TrainingSet:
-    return build_training_set(world.settings, PROBLEM, BEFORE_THE_SHIFT)
+    return build_training_set(world.settings.features, PROBLEM, BEFORE_THE_SHIFT)
 
 
 def changed(training_set: TrainingSet, **columns: Any) -> TrainingSet:
@@ -42,7 +42,7 @@ def test_features_are_those_of_the_instant(training_set: TrainingSet) -> None:
 
 
 def test_the_fingerprint_follows_the_content(world: TrainedWorld, training_set: TrainingSet) -> None:
-    again = build_training_set(world.settings, PROBLEM, BEFORE_THE_SHIFT)
+    again = build_training_set(world.settings.features, PROBLEM, BEFORE_THE_SHIFT)
     assert again.fingerprint == training_set.fingerprint
     for column in ("rides", "rides_last_hour", "district", "event_timestamp"):
         other: Any = training_set.frame.copy()
@@ -56,10 +56,10 @@ def test_the_fingerprint_follows_the_content(world: TrainedWorld, training_set: 
 
 def test_what_is_delivered_twice_counts_once(settings: TrainingSettings, training_set: TrainingSet) -> None:
     for name in ("examples", "outcomes"):
-        table = settings.tables / f"{name}.parquet"
+        table = settings.features.tables / f"{name}.parquet"
         rows = pd.read_parquet(table)
         pd.concat([rows, rows.iloc[:500]]).to_parquet(table, index=False, coerce_timestamps="us")
-    again = build_training_set(settings, PROBLEM, BEFORE_THE_SHIFT)
+    again = build_training_set(settings.features, PROBLEM, BEFORE_THE_SHIFT)
     assert again.fingerprint == training_set.fingerprint
 
 
@@ -67,14 +67,14 @@ def test_examples_of_any_age_are_learned_from(settings: TrainingSettings, traini
     # given an example from 1901, whose label has long been known
     old = pd.Timestamp("1901-03-01T08:00:00Z").as_unit("us")
     for name in ("examples", "outcomes"):
-        table = settings.tables / f"{name}.parquet"
+        table = settings.features.tables / f"{name}.parquet"
         rows = pd.read_parquet(table)
         first = rows.iloc[[0]].assign(
             example_id="old", **{"known_at" if name == "outcomes" else "event_timestamp": old}
         )
         pd.concat([first, rows]).to_parquet(table, index=False, coerce_timestamps="us")
     # when the set is built, and when features are ranked on such sets
-    found = build_training_set(settings, PROBLEM, BEFORE_THE_SHIFT)
+    found = build_training_set(settings.features, PROBLEM, BEFORE_THE_SHIFT)
     ranked = read_ranking_data(settings, PROBLEM, BEFORE_THE_SHIFT, BEFORE_THE_SHIFT, rows=10**6)
     # then it is there, beside all the others
     for frame in (found.frame, ranked.training_set.frame):
@@ -112,24 +112,24 @@ def test_rows_out_of_order_are_refused(training_set: TrainingSet) -> None:
 
 def test_an_empty_period_says_so(world: TrainedWorld) -> None:
     with pytest.raises(EmptyWindowError, match="choose a later as_of"):
-        build_training_set(world.settings, PROBLEM, START)
+        build_training_set(world.settings.features, PROBLEM, START)
 
 
 def test_too_short_a_history_names_the_window(world: TrainedWorld) -> None:
-    early = build_training_set(world.settings, PROBLEM, START + timedelta(days=4))
+    early = build_training_set(world.settings.features, PROBLEM, START + timedelta(days=4))
     with pytest.raises(EmptyWindowError, match="fit window"):
         divide_into_windows(early, PROBLEM)
 
 
 def test_a_naive_moment_is_refused(world: TrainedWorld) -> None:
     with pytest.raises(DatasetError, match="has no zone"):
-        build_training_set(world.settings, PROBLEM, datetime(2024, 4, 1))  # noqa: DTZ001
+        build_training_set(world.settings.features, PROBLEM, datetime(2024, 4, 1))  # noqa: DTZ001
 
 
 def test_missing_tables_say_how_to_build_them(settings: TrainingSettings) -> None:
-    (settings.tables / "outcomes.parquet").unlink()
+    (settings.features.tables / "outcomes.parquet").unlink()
     with pytest.raises(TableMissingError, match="python -m features build"):
-        build_training_set(settings, PROBLEM, BEFORE_THE_SHIFT)
+        build_training_set(settings.features, PROBLEM, BEFORE_THE_SHIFT)
 
 
 def test_an_unknown_slice_is_refused(training_set: TrainingSet) -> None:

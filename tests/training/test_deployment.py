@@ -17,7 +17,6 @@ from prefect.exceptions import ObjectNotFound
 from contracts.deployment_name import deployment_name
 from contracts.promotion import recover
 from contracts.registry import current, version_of_flow_run
-from contracts.settings import TrainingSettings
 from experiments.replay.services import talking_to
 from features.settings import REPOSITORY
 from tests.inference.running import wait_until
@@ -25,6 +24,7 @@ from tests.measured import measured_python
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.world import build_docks, dock_environment
 from tests.training.conftest import AFTER_THE_SHIFT, BEFORE_THE_SHIFT
+from training.settings import TrainingSettings
 
 PATIENCE = 180.0
 
@@ -99,10 +99,10 @@ def test_a_run_by_name_trains_and_the_server_takes_its_runs_with_it(
         run = wait_until(lambda: request_run(**asked), "the deployment", PATIENCE)
         # then it trains, and what it registered is found by the run and became champion
         assert wait_for_state(run, "Completed", "Failed", "Crashed") == "Completed"
-        trained = version_of_flow_run(settings, PROBLEM.name, str(run))
+        trained = version_of_flow_run(settings.registry, PROBLEM.name, str(run))
         assert trained is not None
         assert trained.tags["reason"] == "asked for by name"
-        champion = current(settings, PROBLEM.name)
+        champion = current(settings.registry, PROBLEM.name)
         assert champion is not None
         assert champion.version == trained.version
         # and when the server is told to stop while another run is going on
@@ -113,5 +113,5 @@ def test_a_run_by_name_trains_and_the_server_takes_its_runs_with_it(
         runner.wait(PATIENCE)
         # then nothing of it is left, and the registry goes on with one champion
         wait_until(lambda: not is_group_alive(runner.pid), "the runs to end", PATIENCE)
-        recover(settings, PROBLEM.name)
-        assert current(settings, PROBLEM.name) is not None
+        recover(settings.registry, PROBLEM.name)
+        assert current(settings.registry, PROBLEM.name) is not None

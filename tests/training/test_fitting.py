@@ -11,7 +11,6 @@ from contracts.errors import ChampionUnreadableError, UnknownMetricError
 from contracts.evaluate import Evaluation
 from contracts.matrix import FeatureMatrix, Floats
 from contracts.registry import current, fetch_bundle, open_client, version_ref
-from contracts.settings import TrainingSettings
 from tests.second_problem.problem import CANDIDATES, PROBLEM
 from tests.training.conftest import AFTER_THE_SHIFT, BEFORE_THE_SHIFT, TrainedWorld, run_training
 from training.command import describe_outcome
@@ -28,6 +27,7 @@ from training.fitting import (
 )
 from training.outcome import TrainingRequest
 from training.pipeline import train
+from training.settings import TrainingSettings
 from training.validation import export_best, export_model, hold_gate, open_champion
 
 LATER = AFTER_THE_SHIFT + timedelta(days=4)
@@ -35,7 +35,9 @@ LATER = AFTER_THE_SHIFT + timedelta(days=4)
 
 @pytest.fixture(scope="module")
 def windowed(world: TrainedWorld) -> WindowedData:
-    return divide_into_windows(build_training_set(world.settings, PROBLEM, BEFORE_THE_SHIFT), PROBLEM)
+    return divide_into_windows(
+        build_training_set(world.settings.features, PROBLEM, BEFORE_THE_SHIFT), PROBLEM
+    )
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +118,7 @@ def test_a_family_that_cannot_be_exported_is_left_out_and_the_training_goes_on(
     assert outcome.family == "linear"
     assert "differs from the model" in outcome.left_out["drifting"]
     assert "drifting is left out: the ONNX graph" in describe_outcome(outcome)
-    assert "left_out.drifting" in open_client(settings).get_run(outcome.run_id).data.tags
+    assert "left_out.drifting" in open_client(settings.registry).get_run(outcome.run_id).data.tags
 
 
 def test_a_training_fails_where_no_family_can_be_exported(windowed: WindowedData, model: FittedModel) -> None:
@@ -132,18 +134,20 @@ def test_an_export_that_answers_differently_is_refused(windowed: WindowedData, m
 
 def test_a_champion_that_cannot_be_read_just_now_is_not_replaced(settings: TrainingSettings) -> None:
     # given a champion whose artifacts are away for now, and rollouts that judge what the gate accepts
-    away = settings.model_copy(update={"promotion": "canary"})
-    champion = current(settings, PROBLEM.name)
+    away = settings.model_copy(
+        update={"registry": settings.registry.model_copy(update={"promotion": "canary"})}
+    )
+    champion = current(settings.registry, PROBLEM.name)
     assert champion is not None
-    folder = fetch_bundle(settings, champion)
+    folder = fetch_bundle(settings.registry, champion)
     folder.rename(folder.with_name("away"))
     # when a training would beat the base rate by far
     with pytest.raises(ChampionUnreadableError, match="python -m training promote 4") as caught:
         run_training(away, LATER)
     # then it is registered as refused, and the champion stays
     assert f"champion {champion.version} cannot be read" in str(caught.value)
-    assert version_ref(settings, PROBLEM.name, "4").tags["gate"] == "refused"
-    assert current(settings, PROBLEM.name) == champion
+    assert version_ref(settings.registry, PROBLEM.name, "4").tags["gate"] == "refused"
+    assert current(settings.registry, PROBLEM.name) == champion
     # and once the artifacts are back, it is compared with
     folder.with_name("away").rename(folder)
     again = run_training(settings, LATER)
@@ -155,9 +159,9 @@ def test_a_champion_that_breaks_as_it_is_scored_is_not_beaten(
     settings: TrainingSettings, windowed: WindowedData, model: FittedModel
 ) -> None:
     # given a champion whose graph is damaged after it was opened
-    ref = version_ref(settings, PROBLEM.name, "3")
-    champion = open_champion(settings, ref)
-    (fetch_bundle(settings, ref) / "model.onnx").write_bytes(b"damaged")
+    ref = version_ref(settings.registry, PROBLEM.name, "3")
+    champion = open_champion(settings.registry, ref)
+    (fetch_bundle(settings.registry, ref) / "model.onnx").write_bytes(b"damaged")
     # when the gate is held
     challenge = hold_gate(PROBLEM, windowed, export_model(model, PROBLEM, windowed, seed=1), champion)
     # then the base rate, which is beaten, is not enough
@@ -170,7 +174,7 @@ def test_a_champion_of_features_that_are_gone_is_not_beaten(
 ) -> None:
     # given a feature that the champion reads and the training set no longer has
     exported = export_model(model, PROBLEM, windowed, seed=1)
-    champion = open_champion(world.settings, version_ref(world.settings, PROBLEM.name, "3"))
+    champion = open_champion(world.settings.registry, version_ref(world.settings.registry, PROBLEM.name, "3"))
     narrower = replace(
         windowed.training_set, frame=windowed.training_set.frame.drop(columns="rides_last_day")
     )
@@ -185,10 +189,10 @@ def test_a_champion_that_has_learned_from_the_gate_window_is_not_judged_there(
 ) -> None:
     # given a champion of a later moment than the training
     exported = export_model(model, PROBLEM, windowed, seed=1)
-    champion = open_champion(world.settings, version_ref(world.settings, PROBLEM.name, "3"))
+    champion = open_champion(world.settings.registry, version_ref(world.settings.registry, PROBLEM.name, "3"))
     challenge = hold_gate(PROBLEM, windowed, exported, champion)
     assert not challenge.verdict.accepted
     assert "learned from rows until 2024-04-20" in challenge.verdict.reasons[1]
     # whereas one of the same moment has not seen the window
-    same = open_champion(world.settings, version_ref(world.settings, PROBLEM.name, "1"))
+    same = open_champion(world.settings.registry, version_ref(world.settings.registry, PROBLEM.name, "1"))
     assert "learned" not in "".join(hold_gate(PROBLEM, windowed, exported, same).verdict.reasons)

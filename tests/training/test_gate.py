@@ -98,11 +98,11 @@ def test_reasons_name_each_contestants_own_number() -> None:
 def test_the_champion_is_rescored_on_the_challengers_window(world: TrainedWorld) -> None:
     # given the second training's gate window, read anew
     rows = build_training_set(
-        world.settings, PROBLEM, AFTER_THE_SHIFT, start=AFTER_THE_SHIFT - PROBLEM.windows.gate
+        world.settings.features, PROBLEM, AFTER_THE_SHIFT, start=AFTER_THE_SHIFT - PROBLEM.windows.gate
     )
-    expected = {}
+    registry, expected = world.settings.registry, {}
     for version in (world.first.version, world.second.version):
-        bundle = read_bundle(fetch_bundle(world.settings, version_ref(world.settings, PROBLEM.name, version)))
+        bundle = read_bundle(fetch_bundle(registry, version_ref(registry, PROBLEM.name, version)))
         prediction = bundle.scorer().score_matrix(to_matrix(rows.frame, bundle.contract.columns))
         expected[version] = float(np.sqrt(np.mean((prediction - rows.label) ** 2)))
     # then the verdict holds what each one's own graph answers there

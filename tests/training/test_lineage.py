@@ -5,7 +5,6 @@ from uuid import UUID
 import pytest
 
 from contracts.registry import open_client
-from contracts.settings import TrainingSettings
 from features.lineage.graph import read_graph
 from features.lineage.names import Dataset, model_version
 from tests.features.lineage_events import read_events, revive
@@ -13,6 +12,7 @@ from tests.second_problem.problem import PROBLEM
 from tests.second_problem.tables import START
 from tests.training.conftest import BEFORE_THE_SHIFT, TrainedWorld, run_training
 from training.errors import EmptyWindowError
+from training.settings import TrainingSettings
 
 PROJECT = "dock_demand"
 JOB = f"train_{PROBLEM.name}"
@@ -20,7 +20,7 @@ SERVICE = Dataset(PROJECT, PROBLEM.feature_service)
 
 
 def test_every_training_leads_from_its_service_to_its_version(world: TrainedWorld) -> None:
-    graph = read_graph(world.settings.lineage_file)
+    graph = read_graph(world.settings.features.lineage_file)
     for outcome, gate in ((world.first, "accepted"), (world.shuffled, "refused"), (world.second, "accepted")):
         step = graph.made_by(model_version(PROBLEM.name, outcome.version))
         assert step is not None
@@ -34,21 +34,23 @@ def test_every_training_leads_from_its_service_to_its_version(world: TrainedWorl
 
 
 def test_the_version_of_the_service_is_the_fingerprint_that_mlflow_keeps(world: TrainedWorld) -> None:
-    step = read_graph(world.settings.lineage_file).made_by(model_version(PROBLEM.name, world.first.version))
-    run = open_client(world.settings).get_run(world.first.run_id)
+    step = read_graph(world.settings.features.lineage_file).made_by(
+        model_version(PROBLEM.name, world.first.version)
+    )
+    run = open_client(world.settings.registry).get_run(world.first.run_id)
     assert step is not None
     assert step.versions[SERVICE] == run.data.params["data_fingerprint"]
 
 
 def test_the_events_are_ones_that_openlineage_knows(world: TrainedWorld) -> None:
-    for event in read_events(world.settings.lineage_file):
+    for event in read_events(world.settings.features.lineage_file):
         assert revive(event).job.name == event["job"]["name"]
 
 
 def test_a_training_that_fails_says_why_and_made_nothing(settings: TrainingSettings) -> None:
     with pytest.raises(EmptyWindowError):
         run_training(settings, START)
-    last = read_events(settings.lineage_file)[-1]
+    last = read_events(settings.features.lineage_file)[-1]
     assert (last["job"]["name"], last["eventType"]) == (JOB, "FAIL")
     assert "choose a later as_of" in last["run"]["facets"]["errorMessage"]["message"]
     assert not last["outputs"]
@@ -57,8 +59,8 @@ def test_a_training_that_fails_says_why_and_made_nothing(settings: TrainingSetti
 def test_a_training_whose_record_cannot_be_kept_goes_on(
     settings: TrainingSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings.lineage_file.unlink()
-    settings.lineage_file.mkdir()
+    settings.features.lineage_file.unlink()
+    settings.features.lineage_file.mkdir()
     outcome = run_training(settings, BEFORE_THE_SHIFT)
     assert outcome.version
     assert "lineage could not be recorded" in caplog.text

@@ -8,18 +8,18 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from contracts.registry import bundle_location, open_client
-from contracts.settings import TrainingSettings
 from tests.second_problem.problem import CANDIDATES, PROBLEM
 from tests.second_problem.tables import START
 from tests.training.conftest import TrainedWorld, run_training
 from training.errors import EmptyWindowError, TrainingError
 from training.provenance import code_version
+from training.settings import TrainingSettings
 from training.tracking import PARENT_TAG, open_run
 
 
 @pytest.fixture(scope="module")
 def client(world: TrainedWorld) -> MlflowClient:
-    return open_client(world.settings)
+    return open_client(world.settings.registry)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def run(world: TrainedWorld, client: MlflowClient) -> Run:
 
 
 def artifacts(world: TrainedWorld, run: Run) -> Path:
-    return world.settings.artifact_root / bundle_location(run.info.artifact_uri)
+    return world.settings.registry.artifact_root / bundle_location(run.info.artifact_uri)
 
 
 def test_the_run_tells_what_was_asked_and_found(run: Run, world: TrainedWorld) -> None:
@@ -68,7 +68,7 @@ def test_each_candidate_has_a_run_below(client: MlflowClient, run: Run) -> None:
 
 
 def test_a_training_that_fails_leaves_a_failed_run_and_the_champion(settings: TrainingSettings) -> None:
-    client = open_client(settings)
+    client = open_client(settings.registry)
     before = client.get_registered_model(PROBLEM.name).aliases
     with pytest.raises(EmptyWindowError):
         run_training(settings, START)
@@ -82,9 +82,9 @@ def test_a_training_that_fails_leaves_a_failed_run_and_the_champion(settings: Tr
 def test_an_experiment_tied_to_a_place_is_refused(settings: TrainingSettings, tmp_path: Path) -> None:
     # given an experiment that keeps absolute paths
     tied = PROBLEM.model_copy(update={"name": "tied_down"})
-    open_client(settings).create_experiment(tied.name, str(tmp_path / "elsewhere"))
+    open_client(settings.registry).create_experiment(tied.name, str(tmp_path / "elsewhere"))
     # when a run is opened in it, then it is refused: it would not survive a move
-    with pytest.raises(TrainingError, match="survive"), open_run(settings, tied, "run", "version"):
+    with pytest.raises(TrainingError, match="survive"), open_run(settings.registry, tied, "run", "version"):
         pass
 
 

@@ -19,9 +19,9 @@ from features.offline.historical import historical_features
 from features.repository.feature_store import open_store
 from features.settings import FeatureSettings
 from features.timestamps import BEGINNING
-from inference.settings import InferenceSettings
 from training.outcome import TrainingRequest
 from training.pipeline import train
+from training.settings import TrainingSettings
 
 CANDIDATES = "experiments.benchmarks.http_serving.candidates:CANDIDATES"
 ROWS = 256
@@ -34,7 +34,7 @@ HOUR_ASKED = timedelta(hours=18)
 class ServingWorld:
     """A served model and rows for it: the request fields (JSON values) and the features by name."""
 
-    settings: InferenceSettings
+    settings: TrainingSettings
     problem: Problem
     bundle: Bundle
     as_of: datetime
@@ -53,23 +53,24 @@ class ServingWorld:
 KINDS = ("categorical", "numeric")
 
 
-def prepare_world(settings: InferenceSettings) -> ServingWorld:
+def prepare_world(settings: TrainingSettings) -> ServingWorld:
     """Build features, train and promote, fill the online store, all under `settings.var` unless there.
 
     The moment is in the middle of the data. Rows without a missing feature come first, so that every
     contestant's wire format can carry them; what is still missing is 0 or an empty string.
     """
     problem = load_problem(settings.problem)
-    prepare_year(settings)
-    as_of = middle_of(settings)
-    if not settings.tracking_db or not settings.tracking_db.is_file():
+    features, registry = settings.features, settings.registry
+    prepare_year(features)
+    as_of = middle_of(features)
+    if not registry.tracking_db or not registry.tracking_db.is_file():
         measured = problem.model_copy(update={"candidates": CANDIDATES})
         train(settings, measured, TrainingRequest(as_of=as_of, reason="to measure serving"))
-        open_store(settings).materialize(BEGINNING, as_of)
-    ref = current(settings, problem.name)
+        open_store(features).materialize(BEGINNING, as_of)
+    ref = current(registry, problem.name)
     assert ref is not None, "the first model beats the base rate"
-    bundle = read_bundle(fetch_bundle(settings, ref))
-    rows = draw_rows(settings, problem, bundle, as_of)
+    bundle = read_bundle(fetch_bundle(registry, ref))
+    rows = draw_rows(features, problem, bundle, as_of)
     fields = json.loads(
         rows[[field.name for field in problem.fields]].to_json(orient="records", date_format="iso")
     )
@@ -83,7 +84,7 @@ def middle_of(settings: FeatureSettings) -> datetime:
     return (middle + HOUR_ASKED).to_pydatetime()
 
 
-def draw_rows(settings: InferenceSettings, problem: Problem, bundle: Bundle, as_of: datetime) -> pd.DataFrame:
+def draw_rows(settings: FeatureSettings, problem: Problem, bundle: Bundle, as_of: datetime) -> pd.DataFrame:
     """The recent examples with the fewest missing features, with their features."""
     examples = read_examples(settings.tables, as_of - RECENT, as_of)
     frame = historical_features(open_store(settings), problem.feature_service, examples)

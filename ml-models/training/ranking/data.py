@@ -8,11 +8,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from contracts.problem import Problem
-from contracts.settings import TrainingSettings
 from features.contract import read_examples, read_labels
 from features.schema.service_columns import feature_columns
+from features.settings import FeatureSettings
 from training.dataset import TrainingSet, assemble, join_labels, validate_training_set
 from training.errors import EmptyWindowError
+from training.settings import TrainingSettings
 from training.splits import window_ranges
 
 DRAWN = "__drawn"
@@ -39,8 +40,8 @@ def read_ranking_data(
         DatasetError: the data breaks its schema.
     """
     ranges = window_ranges(problem.windows, oldest_end)
-    examples = read_examples(settings.tables, ranges.fit.start, as_of)
-    labels = read_labels(settings.tables, problem.label, as_of)
+    examples = read_examples(settings.features.tables, ranges.fit.start, as_of)
+    labels = read_labels(settings.features.tables, problem.label, as_of)
     labelled = join_labels(examples, labels, problem.label.name)
     if labelled.empty:
         raise EmptyWindowError(f"no label is known by {as_of.isoformat()}; rank at a later --as-of")
@@ -48,7 +49,7 @@ def read_ranking_data(
     drawn = _draw(len(labelled), rows, int(np.sum(~whole)), settings.seed)
     kept = whole | drawn
     sample = labelled[kept].reset_index(drop=True)
-    return RankingData(_with_features(settings, problem, sample, as_of), drawn[kept])
+    return RankingData(_with_features(settings.features, problem, sample, as_of), drawn[kept])
 
 
 def _draw(total: int, rows: int, before: int, seed: int) -> npt.NDArray[np.bool_]:
@@ -58,7 +59,7 @@ def _draw(total: int, rows: int, before: int, seed: int) -> npt.NDArray[np.bool_
 
 
 def _with_features(
-    settings: TrainingSettings, problem: Problem, sample: pd.DataFrame, as_of: datetime
+    settings: FeatureSettings, problem: Problem, sample: pd.DataFrame, as_of: datetime
 ) -> TrainingSet:
     from features.offline.historical import historical_features  # imports Feast, which takes seconds
     from features.repository.feature_store import open_store

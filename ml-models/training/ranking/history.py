@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from contracts.problem import Problem
 from contracts.registry import open_client
-from contracts.settings import TrainingSettings
+from contracts.settings import RegistrySettings
 from training.provenance import code_version
 from training.ranking.importance import RankedFeature, WindowImportance
 from training.tracking import RunLog, open_run
@@ -18,7 +18,7 @@ TABLES_TAG = "mlflow.loggedArtifacts"
 RANK_METRIC = "rank/"
 
 
-def read_last_ranks(settings: TrainingSettings, problem: Problem) -> dict[str, int]:
+def read_last_ranks(settings: RegistrySettings, problem: Problem) -> dict[str, int]:
     """Return each feature's rank in the last ranking of the problem's feature service, if there is one."""
     client = open_client(settings, create=True)
     experiment = client.get_experiment_by_name(problem.name)
@@ -38,7 +38,7 @@ def read_last_ranks(settings: TrainingSettings, problem: Problem) -> dict[str, i
 
 
 def log_ranking(
-    settings: TrainingSettings,
+    settings: RegistrySettings,
     problem: Problem,
     params: Mapping[str, str | int | float],
     windows: Sequence[WindowImportance],

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from contracts.metrics import improvement, require_comparable
 from contracts.problem import Problem
-from contracts.settings import TrainingSettings
 from training.errors import RankingError
 from training.estimators.base import Estimator
 from training.pipeline import Stopwatch, run_plainly
@@ -21,6 +20,7 @@ from training.ranking.splits import (
     measure_window,
     window_ends,
 )
+from training.settings import TrainingSettings
 
 WINDOWS = 3
 ROWS = 60_000
@@ -79,7 +79,7 @@ def rank(settings: TrainingSettings, problem: Problem, request: RankingRequest) 
     windows = [
         run(f"judge {end:%Y-%m-%d}", _judge, settings, problem, estimator, request, data, end) for end in ends
     ]
-    previous = read_last_ranks(settings, problem)
+    previous = read_last_ranks(settings.registry, problem)
     ranking = rank_features(data.training_set.columns, windows, previous)
     drops = proposed_drops(ranking)
     confirmation = run("confirm", _confirm, settings, problem, request, data, drops)
@@ -142,4 +142,4 @@ def _log(
             f"{confirmation.metric}_without_drops": confirmation.without_drops,
         }
     )
-    return log_ranking(settings, problem, params, windows, ranking, confirmed)
+    return log_ranking(settings.registry, problem, params, windows, ranking, confirmed)

@@ -12,9 +12,9 @@ from features.offline.historical import historical_features
 from features.repository.feature_store import open_store
 from features.schema.feature_column import FeatureColumn
 from features.schema.service_columns import feature_columns
+from features.settings import FeatureSettings
 from monitoring.ml.drift.population_stability import comparable_columns, rank_by_drift
 from monitoring.ml.errors import FeatureDriftError
-from monitoring.ml.settings import MonitoringSettings
 from monitoring.ml.windows.sampling import SEED, as_typed
 
 WEEK = timedelta(weeks=1)
@@ -44,7 +44,7 @@ class WeeklyDrift:
 
 
 def measure_weekly_drift(
-    settings: MonitoringSettings,
+    settings: FeatureSettings,
     problem: Problem,
     start: datetime,
     end: datetime,

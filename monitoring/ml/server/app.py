@@ -73,12 +73,14 @@ def create_app(settings: MonitoringSettings) -> FastAPI:
     """The application around one monitor, which lives as long as it does."""
     app = FastAPI(title="Monitor", lifespan=_lifespan(settings))
     app.include_router(router)
-    app.add_middleware(AccessMiddleware, refuse=_respond_refusal, open_metrics=settings.open_metrics)
+    app.add_middleware(
+        AccessMiddleware, refuse=_respond_refusal, open_metrics=settings.inference.open_metrics
+    )
     app.add_middleware(HeadRequests)
     for error in KNOWN_ERRORS:
         app.add_exception_handler(error, _answer_error)
     app.add_exception_handler(InferenceError, _answer_refusal)
-    describe_access(app, settings, lambda _path: ErrorAnswer)
+    describe_access(app, settings.inference, lambda _path: ErrorAnswer)
     return app
 
 
@@ -146,7 +148,8 @@ def read_metrics(registry: CurrentRegistry) -> Response:
 def _lifespan(settings: MonitoringSettings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        monitor, access = Monitor(settings), AccessControl.configured(settings, settings.monitor_host)
+        monitor = Monitor(settings)
+        access = AccessControl.configured(settings.inference, settings.monitor_host)
         app.state.monitor, app.state.registry, app.state.access = monitor, make_registry(monitor), access
         Thread(target=_load_libraries, name="load-libraries", daemon=True).start()
         yield

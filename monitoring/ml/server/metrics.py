@@ -56,7 +56,7 @@ def make_registry(monitor: Monitor) -> CollectorRegistry:
     """A registry of its own for one monitor."""
     registry = CollectorRegistry()
     registry.register(MonitorCollector(monitor))
-    registry.register(FeatureQualityCollector(monitor.settings.features_dir / RECORD_FILE))
+    registry.register(FeatureQualityCollector(monitor.settings.features.features_dir / RECORD_FILE))
     return registry
 
 

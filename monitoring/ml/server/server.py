@@ -18,10 +18,10 @@ def serve(settings: MonitoringSettings) -> None:
         AccessConfigurationError: strangers could call, or nobody; said before the port opens.
         PortTakenError: the port is not free.
     """
-    require_guarded(settings, settings.monitor_host)
+    require_guarded(settings.inference, settings.monitor_host)
     listening = take_port(settings.monitor_host, settings.monitor_port)
     config = uvicorn.Config(
         create_app(settings), http=TimedConnection, ws="none", log_level="warning", access_log=False
     )
     signal.signal(signal.SIGTERM, leave)
-    AnnouncedServer(config, "Monitoring", settings.receive_seconds).run(sockets=[listening])
+    AnnouncedServer(config, "Monitoring", settings.inference.receive_seconds).run(sockets=[listening])

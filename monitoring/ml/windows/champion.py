@@ -46,11 +46,11 @@ class ChampionReference:
             RegistryUnavailableError: the registry does not answer.
             BundleError: the bundle is damaged.
         """
-        ref = current(self._settings, self._problem.name)
+        ref = current(self._settings.registry, self._problem.name)
         if ref is None:
             raise NoChampionError(self._problem.name)
         if self._held is None or self._held.version != ref.version:
-            bundle = read_bundle(fetch_bundle(self._settings, ref))
+            bundle = read_bundle(fetch_bundle(self._settings.registry, ref))
             self._held = read_champion(bundle, ref.version, self._problem, self._settings.report_rows)
         return self._held
 

@@ -9,7 +9,6 @@ from uuid import UUID
 import pytest
 from typer.testing import CliRunner
 
-from contracts.settings import TrainingSettings
 from features.__main__ import app
 from features.flight_delay.build import TABLES
 from features.flight_delay.raw import RAW_FILES, find_raw_dir
@@ -22,6 +21,7 @@ from tests.features.lineage_events import read_events, revive
 from tests.flight_delay.quick_problem import AS_OF, PROBLEM
 from training.outcome import TrainingOutcome, TrainingRequest
 from training.pipeline import train
+from training.settings import TrainingSettings
 
 START, NEXT_START, END = "2013-01-05T00:00Z", "2013-01-08T00:00Z", "2013-01-20T00:00Z"
 PROJECT = "roundtrip"
@@ -44,12 +44,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("ROUNDTRIP_VAR", str(tmp_path_factory.mktemp("lineage")))
         settings = TrainingSettings()
+        features = settings.features
         run_command("build", "--start", START, "--end", END)
         run_command("apply")
-        open_store(settings).materialize(datetime.fromisoformat(START), AS_OF)
+        open_store(features).materialize(datetime.fromisoformat(START), AS_OF)
         outcome = train(settings, PROBLEM, TrainingRequest(as_of=AS_OF, reason="to be followed"))
         run_command("build", "--start", START, "--end", NEXT_START)
-        yield Made(settings, outcome)
+        yield Made(features, outcome)
 
 
 def run_command(*arguments: str) -> str:

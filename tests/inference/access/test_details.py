@@ -45,8 +45,8 @@ def guarded(settings: InferenceSettings, tokens: dict[str, str]) -> InferenceSet
 @pytest.fixture
 def unserved(guarded: InferenceSettings) -> Iterator[httpx.Client]:
     """A service whose registry is no database, as it says with the path and the statement that failed."""
-    assert guarded.tracking_db is not None
-    guarded.tracking_db.write_bytes(b"no database " * 1_000)
+    assert guarded.registry.tracking_db is not None
+    guarded.registry.tracking_db.write_bytes(b"no database " * 1_000)
     with running_server(guarded, ready=False) as client:
         yield client
 
@@ -137,8 +137,8 @@ def test_a_log_that_cannot_be_written_is_not_located(
 def test_a_health_route_that_is_called_by_another_name_tells_no_details(
     settings: InferenceSettings, host: str
 ) -> None:
-    assert settings.tracking_db is not None
-    settings.tracking_db.write_bytes(b"no database " * 1_000)
+    assert settings.registry.tracking_db is not None
+    settings.registry.tracking_db.write_bytes(b"no database " * 1_000)
     with running_server(settings, ready=False) as client:
         wait_until(lambda: reveals(client.get("/health/ready").text, settings), "the reason", 10)
         answer = client.get("/health/ready", headers={"host": host})

@@ -27,7 +27,7 @@ from inference.settings import InferenceSettings
 from tests.inference.events.test_events import REPOSITORY as EVENTS_REPOSITORY
 from tests.inference.events.test_events import counted
 from tests.inference.running import ROOT, ServerProcess, free_port, running_server
-from tests.inference.world import NOON, add_version, instance, set_champion
+from tests.inference.world import NOON, add_version, instance, set_champion, world_settings
 
 HEAVY = ("features", "training", "fastapi", "pydantic", "numpy", "onnxruntime", "mlflow", "opentelemetry")
 IMPORT = f"""
@@ -199,8 +199,8 @@ def test_a_service_that_is_restarted_meanwhile_answers_each_question_once(
 
 
 def test_events_are_taken_in_once(settings: InferenceSettings, champion: str) -> None:
-    counting = settings.model_copy(update={"feature_repo": EVENTS_REPOSITORY})
-    apply_repository(counting)
+    counting = world_settings(settings.var, feature_repo=EVENTS_REPOSITORY)
+    apply_repository(counting.features)
 
     with running_server(counting) as served, RoundtripClient(str(served.base_url)) as client:
         receipts = [client.send_events([counted("first"), counted("second")]) for _ in range(2)]

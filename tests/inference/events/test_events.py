@@ -37,7 +37,7 @@ def error_of(response: httpx.Response, status: int) -> Any:
 
 
 def stored_cars(settings: InferenceSettings) -> list[float]:
-    cars: list[float] = pd.read_parquet(settings.tables / "load.parquet")["cars"].tolist()
+    cars: list[float] = pd.read_parquet(settings.features.tables / "load.parquet")["cars"].tolist()
     return cars
 
 
@@ -49,8 +49,8 @@ def predicted(client: httpx.Client, **changes: Any) -> float:
 @pytest.fixture
 def counting(settings: InferenceSettings, champion: str) -> InferenceSettings:
     """The car parks, with a stream of counts; champion predicts 1 + cars / 1000."""
-    changed = settings.model_copy(update={"feature_repo": REPOSITORY})
-    apply_repository(changed)
+    changed = world_settings(settings.var, feature_repo=REPOSITORY)
+    apply_repository(changed.features)
     return changed
 
 
@@ -59,9 +59,9 @@ def shared_counting(built_world: Path, tmp_path_factory: pytest.TempPathFactory)
     """Such car parks for the tests that go on with each other's events."""
     var = tmp_path_factory.mktemp("counting") / "var"
     shutil.copytree(built_world, var)
-    settings = world_settings(var).model_copy(update={"feature_repo": REPOSITORY})
+    settings = world_settings(var, feature_repo=REPOSITORY)
     set_champion(settings, add_version(settings, 1.0))
-    apply_repository(settings)
+    apply_repository(settings.features)
     return settings
 
 
@@ -83,7 +83,7 @@ def test_an_event_moves_the_next_prediction(counter: httpx.Client) -> None:
 
 def test_what_was_served_reaches_history_too(counting: InferenceSettings) -> None:
     moment = (NOON + timedelta(minutes=5)).isoformat()
-    often = counting.model_copy(update={"event_flush_seconds": 0.1})
+    often = world_settings(counting.var, feature_repo=REPOSITORY, event_flush_seconds=0.1)
     with running_server(often) as client:
         client.post("/v1/events", json=counted("one", cars=321, counted_at=moment, sent_at=moment))
         wait_until(lambda: 321 in stored_cars(counting), "the count to reach history")
@@ -217,5 +217,5 @@ def test_what_was_acknowledged_survives_the_death_of_the_service(counting: Infer
 
     # Then it is known, counted once, and in history
     assert again.json() == {"accepted": 0, "duplicates": 1}
-    rows = pd.read_parquet(counting.tables / "load.parquet").drop_duplicates()
+    rows = pd.read_parquet(counting.features.tables / "load.parquet").drop_duplicates()
     assert (rows["cars"] == 640).sum() == 1

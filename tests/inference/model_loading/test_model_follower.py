@@ -182,7 +182,7 @@ def test_the_first_champion_is_picked_up_by_a_waiting_service(settings: Inferenc
 def test_a_deleted_registry_does_not_stop_the_service(
     settings: InferenceSettings, champion: str, service: httpx.Client
 ) -> None:
-    database = settings.tracking_db
+    database = settings.registry.tracking_db
     assert database is not None
     kept = database.with_suffix(".kept")
     database.rename(kept)
@@ -228,7 +228,7 @@ def test_a_registry_that_nobody_wrote_to_is_not_asked_again(
 def test_a_locked_registry_does_not_hold_requests_up(
     settings: InferenceSettings, champion: str, service: httpx.Client
 ) -> None:
-    database = sqlite3.connect(str(settings.tracking_db), isolation_level=None)
+    database = sqlite3.connect(str(settings.registry.tracking_db), isolation_level=None)
     database.execute("BEGIN EXCLUSIVE")
     try:
         for _ in range(20):
@@ -268,7 +268,7 @@ def test_a_version_that_takes_long_to_load_is_no_silence_of_the_registry(
 def test_an_alias_that_is_gone_leaves_the_last_champion_serving(
     settings: InferenceSettings, champion: str, service: httpx.Client
 ) -> None:
-    open_client(settings).delete_registered_model_alias("parking", "champion")
+    open_client(settings.registry).delete_registered_model_alias("parking", "champion")
 
     assert "has no champion" in wait_until(lambda: follower_error(service), "the missing alias", 5)
     assert served_version(service) == champion

@@ -52,7 +52,7 @@ class Core:
 
     def load(self, model: LevelModel, **changes: int) -> ServedModel:
         version = add_model(self.settings, model, **changes)
-        return load_model(self.settings, PROBLEM, version_ref(self.settings, PROBLEM.name, version))
+        return load_model(self.settings, PROBLEM, version_ref(self.settings.registry, PROBLEM.name, version))
 
     def close(self) -> None:
         self.service.close()

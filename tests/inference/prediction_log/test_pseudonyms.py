@@ -95,7 +95,7 @@ def test_bulk_and_online_predictions_have_the_same_pseudonyms(
     private: InferenceSettings, service: httpx.Client, tmp_path: Path
 ) -> None:
     ask(service, "online", "north", spaces=40, fee=2.5)
-    examples = private.tables / "examples.parquet"
+    examples = private.features.tables / "examples.parquet"
 
     score_file(private, examples, tmp_path / "scored.parquet", BatchOptions(log=True))
 

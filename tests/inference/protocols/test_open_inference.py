@@ -322,7 +322,7 @@ def test_versions_are_told_in_headers_too(shared_service: httpx.Client) -> None:
 def test_a_named_version_is_never_answered_by_another(settings: InferenceSettings, champion: str) -> None:
     named = f"/v2/models/{PROBLEM.name}/versions/{champion}/infer"
     with running_server(settings) as client:
-        start(settings, PROBLEM.name, add_version(settings, 2.0), policy_of("ab"), "in a test")
+        start(settings.registry, PROBLEM.name, add_version(settings, 2.0), policy_of("ab"), "in a test")
         wait_until(lambda: client.post(INFER, json=document()).headers["x-model-version"] != champion, "both")
 
         answers = [client.post(named, json=one_row()) for _ in range(60)]
@@ -340,7 +340,9 @@ def one_row() -> dict[str, Any]:
 
 def test_degraded_answers_say_so(settings: InferenceSettings, service: httpx.Client) -> None:
     for beside in ("", "-wal", "-shm"):
-        settings.online_db.with_name(settings.online_db.name + beside).unlink(missing_ok=True)
+        settings.features.online_db.with_name(settings.features.online_db.name + beside).unlink(
+            missing_ok=True
+        )
     asked = instance()
     fields = [tensor(name, [asked[name]], "BYTES") for name in ("site", "opens_at")]
 

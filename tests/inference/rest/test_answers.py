@@ -94,7 +94,7 @@ def test_online_answers_are_logged_with_the_features_that_history_gives(
     predictions(service.post("/v1/predict", json={"instances": asked}))
 
     logged = read_predictions(settings, NOON, NOON + timedelta(seconds=1)).set_index("request_id")
-    history = historical_features(open_store(settings), PROBLEM.feature_service, examples).set_index(
+    history = historical_features(open_store(settings.features), PROBLEM.feature_service, examples).set_index(
         "example_id"
     )
     for column in COLUMNS:

@@ -29,7 +29,7 @@ def settings(tmp_path: Path) -> InferenceSettings:
     log.append_shadows(scored, LAYOUT)
     log.append([replace(entry(name), logged_at=DAY + at * HOUR) for name, at, _, _ in ARRIVALS], LAYOUT)
     log.close()
-    settings.tables.mkdir(parents=True, exist_ok=True)
+    settings.features.tables.mkdir(parents=True, exist_ok=True)
     return settings
 
 
@@ -40,7 +40,7 @@ def judged(settings: InferenceSettings, with_ingestion: bool, until: int) -> lis
     for column in ("known_at", "ingested_at"):
         outcomes[column] = (pd.Timestamp(DAY) + outcomes[column] * HOUR).astype("datetime64[us, UTC]")
     kept = outcomes if with_ingestion else outcomes.drop(columns="ingested_at")
-    kept.to_parquet(settings.tables / "outcomes.parquet", index=False)
+    kept.to_parquet(settings.features.tables / "outcomes.parquet", index=False)
     rollout = Rollout(
         id=1, champion="1", challenger="2", promotions=0, policy=policy_of("shadow"), steps_began=(DAY,)
     )

@@ -44,7 +44,7 @@ def test_a_rollout_is_started_shown_judged_and_aborted(
     assert f"version {challenger} against champion {champion}" in started
     assert "canary, step 1 of 2: 10.0% by site" in started
 
-    rollout = under_way(settings, NAME)
+    rollout = under_way(settings.registry, NAME)
     assert rollout is not None
     assert (rollout.policy.alpha, rollout.policy.metric) == (0.01, "squared_error")
     assert rollout.policy.loss_cap == pytest.approx(
@@ -58,9 +58,9 @@ def test_a_rollout_is_started_shown_judged_and_aborted(
     assert "wait: 0 labels" in run("judge", "--once")
 
     assert "abort" in run("abort", "--reason", "the wrong one")
-    assert under_way(settings, NAME) is None
+    assert under_way(settings.registry, NAME) is None
     assert champion_of(settings) == champion
-    assert history(settings, NAME)[-1].reason == "the wrong one"
+    assert history(settings.registry, NAME)[-1].reason == "the wrong one"
     assert "no rollout is under way" in run("show")
     assert "no rollout is under way" in run("judge", "--every", "0.1")
 
@@ -90,7 +90,7 @@ def test_a_champion_that_does_not_say_its_losses_asks_for_the_cap(
     settings: InferenceSettings, challenger: str
 ) -> None:
     silent = add_version(settings, 1.5, metrics={})
-    open_client(settings).set_registered_model_alias(NAME, "champion", silent)
+    open_client(settings.registry).set_registered_model_alias(NAME, "champion", silent)
 
     assert "give the cap with --set loss_cap=" in refuse("start", challenger, "--mode", "ab")
     assert "A/B" in run("start", challenger, "--mode", "ab", "--set", "loss_cap=2")

@@ -33,8 +33,8 @@ ASKED = 20
 
 
 def test_outcomes_that_cannot_be_read_are_looked_at_again(settings: InferenceSettings, champion: str) -> None:
-    start(settings, NAME, add_version(settings, 2.0), policy_of("ab"), "in a test")
-    outcomes = settings.tables / "outcomes.parquet"
+    start(settings.registry, NAME, add_version(settings, 2.0), policy_of("ab"), "in a test")
+    outcomes = settings.features.tables / "outcomes.parquet"
     outcomes.write_bytes(b"half a file")
     with pytest.raises(OutcomesUnreadableError, match="try again"):
         look(settings, PROBLEM)
@@ -50,9 +50,9 @@ def test_outcomes_that_cannot_be_read_are_looked_at_again(settings: InferenceSet
 def test_labels_that_arrive_twice_are_read_and_those_that_differ_are_named(
     settings: InferenceSettings, champion: str
 ) -> None:
-    start(settings, NAME, add_version(settings, 2.0), policy_of("ab"), "in a test")
+    start(settings.registry, NAME, add_version(settings, 2.0), policy_of("ab"), "in a test")
     row = {"example_id": "r", "cars": 50, "known_at": pd.Timestamp(AS_OF)}
-    outcomes = settings.tables / "outcomes.parquet"
+    outcomes = settings.features.tables / "outcomes.parquet"
     pd.DataFrame([row, row]).to_parquet(outcomes, index=False, coerce_timestamps="us")
     assert look(settings, PROBLEM) is not None
     pd.DataFrame([row, row | {"cars": 75}]).to_parquet(outcomes, index=False, coerce_timestamps="us")
@@ -77,12 +77,12 @@ def roles(service: httpx.Client) -> set[str]:
 
 
 def roll_out(settings: InferenceSettings, version: str) -> Rollout:
-    return start(settings, NAME, version, policy_of("ab"), "in a test")
+    return start(settings.registry, NAME, version, policy_of("ab"), "in a test")
 
 
 def put_under_way(settings: InferenceSettings, version: str) -> None:
     """A rollout as a start leaves it, which would have refused a bundle that is damaged already."""
-    deployment = deployed(settings, NAME)
+    deployment = deployed(settings.registry, NAME)
     assert deployment.serving is not None
     rollout = Rollout(
         id=1,
@@ -92,7 +92,7 @@ def put_under_way(settings: InferenceSettings, version: str) -> None:
         policy=policy_of("ab"),
         steps_began=(datetime.now(UTC),),
     )
-    carry_out(settings, NAME, plan(deployment, rollout, "start", "in a test", None, rollout))
+    carry_out(settings.registry, NAME, plan(deployment, rollout, "start", "in a test", None, rollout))
 
 
 def wait_for_both(service: httpx.Client) -> None:
@@ -125,9 +125,9 @@ def test_a_challenger_that_cannot_be_served_stops_its_rollout(
         damage(settings, version)
     put_under_way(settings, version)
 
-    wait_until(lambda: under_way(settings, NAME) is None, "the end of the rollout")
+    wait_until(lambda: under_way(settings.registry, NAME) is None, "the end of the rollout")
 
-    entry = history(settings, NAME)[-1]
+    entry = history(settings.registry, NAME)[-1]
     assert entry.action == "stop"
     assert said in entry.reason
     assert ask(service) == [("champion", champion, 1.125)] * ASKED
@@ -139,7 +139,7 @@ def test_challenger_and_champion_go_on_without_the_registry(
 ) -> None:
     roll_out(settings, add_version(settings, 2.0))
     wait_for_both(service)
-    database = settings.tracking_db
+    database = settings.registry.tracking_db
     assert database is not None
 
     database.rename(database.with_suffix(".kept"))
@@ -154,8 +154,8 @@ def test_challenger_and_champion_go_on_without_the_registry(
 def test_the_judge_waits_where_nothing_is_logged_and_outlives_a_registry_that_is_away(
     settings: InferenceSettings, champion: str, mode: Mode
 ) -> None:
-    start(settings, NAME, add_version(settings, 2.0), policy_of(mode), "in a test")
-    database = settings.tracking_db
+    start(settings.registry, NAME, add_version(settings, 2.0), policy_of(mode), "in a test")
+    database = settings.registry.tracking_db
     assert database is not None
     database.rename(kept := database.with_suffix(".kept"))
     back = Timer(0.5, lambda: kept.rename(database))
@@ -176,8 +176,8 @@ def test_a_promotion_takes_the_challenger_off_at_once(
     promote_version(settings, newer := add_version(settings, 3.0), "trained on May")
 
     wait_until(lambda: ask(service) == [("champion", newer, 3.125)] * ASKED, "the new champion alone")
-    assert under_way(settings, NAME) is None
-    assert "trained on May" in history(settings, NAME)[-1].reason
+    assert under_way(settings.registry, NAME) is None
+    assert "trained on May" in history(settings.registry, NAME)[-1].reason
 
 
 def test_what_a_challenger_fails_at_the_champion_answers_and_the_judge_sees(
@@ -191,14 +191,14 @@ def test_what_a_challenger_fails_at_the_champion_answers_and_the_judge_sees(
     assert answers == [("champion", champion, 1.125)] * len(answers)
     seen = wait_until(lambda: rolled_back(settings), "the verdict")
     assert "fails too often" in seen
-    assert under_way(settings, NAME) is None
+    assert under_way(settings.registry, NAME) is None
 
 
 def rolled_back(settings: InferenceSettings) -> str | None:
     seen = look(settings, PROBLEM)
     if seen is None or seen.verdict.action != "roll_back":
         return None
-    entry = act(settings, PROBLEM, seen)
+    entry = act(settings.registry, PROBLEM, seen)
     return None if entry is None else entry.reason
 
 
@@ -221,7 +221,7 @@ class FailingModel(LevelModel):
 
 def add_failing_version(settings: InferenceSettings) -> str:
     location = f"1/failing/{BUNDLE_ARTIFACT}"
-    digest = write_level_bundle(settings.artifact_root / location, FailingModel(2.0))
+    digest = write_level_bundle(settings.registry.artifact_root / location, FailingModel(2.0))
     source = f"mlflow-artifacts:/{location}"
-    client = open_client(settings)
+    client = open_client(settings.registry)
     return str(client.create_model_version(NAME, source, tags={DIGEST_TAG: digest}).version)

@@ -69,7 +69,7 @@ class Traffic:
         outcome = pd.DataFrame({"example_id": requests, "cars": 100 * noisy})
         stamped = outcome.assign(known_at=pd.Timestamp(datetime.now(UTC)).as_unit("us"))
         self._outcomes.append(stamped)
-        target = self._settings.tables / "outcomes.parquet"
+        target = self._settings.features.tables / "outcomes.parquet"
         pd.concat(self._outcomes).to_parquet(draft := target.with_suffix(".draft"), index=False)
         draft.replace(target)
 
@@ -108,16 +108,22 @@ def roll_out(
     promote_version(settings, incumbent)
     wait_until(lambda: traffic.served_version() == incumbent, f"version {incumbent}")
     traffic.roles.clear()
-    start(settings, NAME, rival, policy_of(mode, settle_seconds=SETTLE, error_share=LENIENT), "in a test")
+    start(
+        settings.registry,
+        NAME,
+        rival,
+        policy_of(mode, settle_seconds=SETTLE, error_share=LENIENT),
+        "in a test",
+    )
     for _ in range(int(PATIENCE)):
         traffic.ask()
         seen = look(settings, PROBLEM)
         if seen is None:
             break
-        act(settings, PROBLEM, seen)
+        act(settings.registry, PROBLEM, seen)
         sleep(0.2)
-    assert under_way(settings, NAME) is None
-    return history(settings, NAME)[-1]
+    assert under_way(settings.registry, NAME) is None
+    return history(settings.registry, NAME)[-1]
 
 
 def logged_roles(settings: InferenceSettings, version: str) -> set[str]:

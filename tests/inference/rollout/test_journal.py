@@ -48,74 +48,74 @@ def challenger(settings: InferenceSettings, champion: str) -> str:
 
 @pytest.fixture
 def rollout(settings: InferenceSettings, challenger: str) -> Rollout:
-    return start(settings, NAME, challenger, policy_of(), "a better one")
+    return start(settings.registry, NAME, challenger, policy_of(), "a better one")
 
 
 def tags(settings: InferenceSettings) -> dict[str, str]:
-    return deployed(settings, NAME).tags
+    return deployed(settings.registry, NAME).tags
 
 
 def challenger_alias(settings: InferenceSettings) -> str | None:
-    ref = current(settings, NAME, "challenger")
+    ref = current(settings.registry, NAME, "challenger")
     return None if ref is None else ref.version
 
 
 def actions(settings: InferenceSettings) -> list[Action]:
-    return [entry.action for entry in history(settings, NAME)]
+    return [entry.action for entry in history(settings.registry, NAME)]
 
 
 def test_a_rollout_is_kept_beside_the_aliases(
     settings: InferenceSettings, champion: str, challenger: str, rollout: Rollout
 ) -> None:
-    assert under_way(settings, NAME) == rollout
+    assert under_way(settings.registry, NAME) == rollout
     assert (rollout.champion, rollout.challenger, rollout.step) == (champion, challenger, 0)
     assert challenger_alias(settings) == challenger
-    [entry] = history(settings, NAME)
+    [entry] = history(settings.registry, NAME)
     assert (entry.action, entry.share, entry.reason) == ("start", 0.2, "a better one")
     assert INTENT_TAG not in tags(settings)
 
 
 def test_there_is_one_rollout_at_a_time(settings: InferenceSettings, rollout: Rollout) -> None:
     with pytest.raises(RolloutRunningError, match="abort"):
-        start(settings, NAME, add_version(settings, 3.0), policy_of(), "another")
-    assert under_way(settings, NAME) == rollout
+        start(settings.registry, NAME, add_version(settings, 3.0), policy_of(), "another")
+    assert under_way(settings.registry, NAME) == rollout
 
 
 def test_what_cannot_challenge_is_refused(
     settings: InferenceSettings, champion: str, challenger: str
 ) -> None:
     with pytest.raises(ChallengerError, match="champion already"):
-        start(settings, NAME, champion, policy_of(), "itself")
+        start(settings.registry, NAME, champion, policy_of(), "itself")
     with pytest.raises(UnknownVersionError):
-        start(settings, NAME, "77", policy_of(), "unknown")
+        start(settings.registry, NAME, "77", policy_of(), "unknown")
     with pytest.raises(StaleChampionError, match=champion):
-        start(settings, NAME, challenger, policy_of(), "stale", expected_champion="77")
+        start(settings.registry, NAME, challenger, policy_of(), "stale", expected_champion="77")
     (bundle_folder(settings, challenger) / MODEL_FILE).write_bytes(b"damaged")
     with pytest.raises(BundleError):
-        start(settings, NAME, challenger, policy_of(), "damaged")
+        start(settings.registry, NAME, challenger, policy_of(), "damaged")
     assert CURRENT_TAG not in tags(settings)
 
 
 def test_without_a_champion_there_is_nothing_to_challenge(settings: InferenceSettings) -> None:
     version = add_version(settings, 2.0)
     with pytest.raises(ChallengerError, match="no champion"):
-        start(settings, NAME, version, policy_of(), "alone")
+        start(settings.registry, NAME, version, policy_of(), "alone")
 
 
 def test_it_advances_and_its_challenger_becomes_champion(
     settings: InferenceSettings, champion: str, challenger: str, rollout: Rollout
 ) -> None:
-    advance(settings, NAME, rollout, "no harm seen", FIGURES)
-    advanced = under_way(settings, NAME)
+    advance(settings.registry, NAME, rollout, "no harm seen", FIGURES)
+    advanced = under_way(settings.registry, NAME)
     assert advanced is not None
     assert (advanced.step, advanced.split.share) == (1, 0.6)
     assert advanced.steps_began[0] == rollout.steps_began[0] < advanced.steps_began[1]
 
-    entry = end(settings, NAME, advanced, "promote", "it is better", FIGURES)
+    entry = end(settings.registry, NAME, advanced, "promote", "it is better", FIGURES)
 
     assert (entry.action, entry.share, entry.figures) == ("promote", 1.0, FIGURES)
     assert (champion_of(settings), challenger_alias(settings)) == (challenger, None)
-    assert under_way(settings, NAME) is None
+    assert under_way(settings.registry, NAME) is None
     assert actions(settings) == ["start", "advance", "promote"]
 
 
@@ -137,7 +137,7 @@ def test_the_longest_decision_fits_a_tag_of_the_registry() -> None:
 
 
 def test_decisions_are_files_too(settings: InferenceSettings, rollout: Rollout) -> None:
-    end(settings, NAME, rollout, "roll_back", "it is worse", FIGURES)
+    end(settings.registry, NAME, rollout, "roll_back", "it is worse", FIGURES)
 
     started, rolled_back = sorted((rollouts_folder(settings) / NAME).iterdir())
     assert json.loads(started.read_text())["action"] == "start"
@@ -147,9 +147,9 @@ def test_decisions_are_files_too(settings: InferenceSettings, rollout: Rollout) 
 def test_a_decision_on_what_has_moved_on_changes_nothing(
     settings: InferenceSettings, rollout: Rollout
 ) -> None:
-    advance(settings, NAME, rollout, "no harm seen", FIGURES)
+    advance(settings.registry, NAME, rollout, "no harm seen", FIGURES)
     with pytest.raises(NoRolloutError, match="moved on"):
-        end(settings, NAME, rollout, "promote", "late", FIGURES)
+        end(settings.registry, NAME, rollout, "promote", "late", FIGURES)
     assert champion_of(settings) == rollout.champion
     assert actions(settings) == ["start", "advance"]
 
@@ -160,20 +160,20 @@ def test_a_promotion_by_training_ends_it(
 ) -> None:
     promote_version(settings, add_version(settings, 3.0), "trained on May")
     if returned:
-        rollback(settings, NAME, "no good")  # the same champion again, but not the same time
+        rollback(settings.registry, NAME, "no good")  # the same champion again, but not the same time
 
-    assert under_way(settings, NAME) is None
-    *_, entry = history(settings, NAME)
+    assert under_way(settings.registry, NAME) is None
+    *_, entry = history(settings.registry, NAME)
     assert entry.action == "superseded"
     assert "trained on May" in entry.reason
     assert challenger_alias(settings) is None
 
 
 def test_an_alias_moved_by_hand_ends_it(settings: InferenceSettings, rollout: Rollout) -> None:
-    open_client(settings).set_registered_model_alias(NAME, "champion", add_version(settings, 3.0))
+    open_client(settings.registry).set_registered_model_alias(NAME, "champion", add_version(settings, 3.0))
 
-    assert under_way(settings, NAME) is None
-    assert "by hand" in history(settings, NAME)[-1].reason
+    assert under_way(settings.registry, NAME) is None
+    assert "by hand" in history(settings.registry, NAME)[-1].reason
 
 
 def test_a_challenger_that_cannot_be_promoted_leaves_the_champion(
@@ -181,7 +181,7 @@ def test_a_challenger_that_cannot_be_promoted_leaves_the_champion(
 ) -> None:
     (bundle_folder(settings, rollout.challenger) / CONTRACT_FILE).unlink()
 
-    entry = end(settings, NAME, rollout, "promote", "it is better", FIGURES)
+    entry = end(settings.registry, NAME, rollout, "promote", "it is better", FIGURES)
 
     assert entry.action == "stop"
     assert "could not be promoted" in entry.reason
@@ -204,10 +204,12 @@ def test_a_crash_between_any_two_writes_is_finished(
 ) -> None:
     for writes in range(1, FEWEST_WRITES[action]):
         # given a rollout, if one is to be decided on
-        rollout = start(settings, NAME, challenger, policy_of(), "given") if action != "start" else None
+        rollout = (
+            start(settings.registry, NAME, challenger, policy_of(), "given") if action != "start" else None
+        )
         # when the process dies after its first so many writes
         with monkeypatch.context() as patch:
-            client = DyingClient(settings, writes)
+            client = DyingClient(settings.registry, writes)
             patch.setattr("inference.rollout.intent.open_client", lambda _, client=client: client)
             patch.setattr("contracts.promotion.open_client", lambda _, client=client: client)
             with pytest.raises(ProcessDiedError):
@@ -219,25 +221,25 @@ def test_a_crash_between_any_two_writes_is_finished(
 
 def carry(settings: InferenceSettings, rollout: Rollout | None, action: Action) -> None:
     if rollout is None:
-        start(settings, NAME, "2", policy_of(), "crashes")
+        start(settings.registry, NAME, "2", policy_of(), "crashes")
     elif action == "advance":
-        advance(settings, NAME, rollout, "crashes", FIGURES)
+        advance(settings.registry, NAME, rollout, "crashes", FIGURES)
     else:
-        end(settings, NAME, rollout, action, "crashes", FIGURES)
+        end(settings.registry, NAME, rollout, action, "crashes", FIGURES)
 
 
 def check_finished(settings: InferenceSettings, action: Action, champion: str, challenger: str) -> None:
-    left = under_way(settings, NAME)
+    left = under_way(settings.registry, NAME)
     assert INTENT_TAG not in tags(settings)
     assert (left is not None) == (action in ("start", "advance"))
     assert left is None or left.step == (action == "advance")
     assert champion_of(settings) == (challenger if action == "promote" else champion)
-    assert [entry.reason for entry in history(settings, NAME)].count("crashes") == 1
+    assert [entry.reason for entry in history(settings.registry, NAME)].count("crashes") == 1
 
 
 def undo(settings: InferenceSettings, champion: str) -> None:
     """Back to a champion alone, without a history."""
-    client = open_client(settings)
+    client = open_client(settings.registry)
     for tag in tags(settings):
         if tag == CURRENT_TAG or tag.startswith(HISTORY_PREFIX):
             client.delete_registered_model_tag(NAME, tag)

@@ -83,7 +83,7 @@ def register(settings: InferenceSettings, damage: Damage, agreed: bool = True) -
     damage(folder)
     if agreed:
         digest = file_digest(folder / CONTRACT_FILE)
-        open_client(settings).set_model_version_tag(PROBLEM.name, version, DIGEST_TAG, digest)
+        open_client(settings.registry).set_model_version_tag(PROBLEM.name, version, DIGEST_TAG, digest)
     return version
 
 
@@ -252,4 +252,4 @@ def test_the_registry_names_no_place_outside(
     ref = ModelVersionRef(name=PROBLEM.name, version="7", run_id=None, tags={}, **named)
 
     with pytest.raises(error):
-        fetch_bundle(world_settings(tmp_path), ref)
+        fetch_bundle(world_settings(tmp_path).registry, ref)

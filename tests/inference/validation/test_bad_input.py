@@ -162,10 +162,12 @@ def test_an_online_store_that_cannot_be_read_is_said(
     settings: InferenceSettings, service: httpx.Client, damage: str
 ) -> None:
     for beside in ("-wal", "-shm"):
-        settings.online_db.with_name(settings.online_db.name + beside).unlink(missing_ok=True)
-    settings.online_db.unlink()
+        settings.features.online_db.with_name(settings.features.online_db.name + beside).unlink(
+            missing_ok=True
+        )
+    settings.features.online_db.unlink()
     if damage == "damaged":
-        settings.online_db.write_bytes(b"no database" * 1_000)
+        settings.features.online_db.write_bytes(b"no database" * 1_000)
 
     answer = service.post("/v1/predict", json=instance()).json()
 

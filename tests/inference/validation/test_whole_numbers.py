@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from contracts.problem import RequestField
 from features.repository.feature_store import open_store
 from features.schema.service_columns import feature_columns
-from features.settings import FeatureSettings
+from features.settings import Settings
 from inference.batch.historical import HistoricalReader
 from inference.batch.job import BatchJob
 from inference.errors import InvalidRequestError
@@ -44,7 +44,7 @@ def test_a_number_is_held_against_the_very_bound_that_the_problem_declares(site:
 
 def test_a_logged_number_is_read_back_though_another_row_has_none(tmp_path: Path) -> None:
     # given
-    settings = FeatureSettings(var=tmp_path)
+    settings = Settings(var=tmp_path)
     log = open_log(settings)
     numbered, without = entry("a"), entry("b")
     site, opens_at, _, fee = numbered.keys
@@ -67,7 +67,7 @@ def test_a_scored_row_gets_the_features_of_its_id_though_another_row_has_none(tm
     loads = {"site": [LAST - 1, LAST], "event_timestamp": [START] * 2, "load": np.array([1, 2], np.float32)}
     table = pd.DataFrame(loads | {"open": [False, True]})
     table.to_parquet(world.tables / "site_load.parquet", coerce_timestamps="us")
-    settings = InferenceSettings(var=world.var, feature_repo=world.feature_repo)
+    settings = InferenceSettings(var=world.var, features=world)
     columns = feature_columns(open_store(world), "stored_v1")
     nothing = ((), pa.schema([]), tmp_path)
     job = BatchJob(settings, tmp_path, "1", columns, "stored_v1", True, False, *nothing)

@@ -8,7 +8,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from contracts.registry import open_client
-from contracts.settings import TrainingSettings
 from tests.second_problem.problem import PROBLEM
 from tests.second_problem.tables import DAYS, START
 from tests.second_problem.world import build_docks, dock_environment
@@ -17,6 +16,7 @@ from training.errors import EmptyWindowError
 from training.ranking.data import RankingData, read_ranking_data
 from training.ranking.run import RankingOutcome, RankingRequest, rank
 from training.ranking.splits import cheap_estimator, cut_window, measure_window, window_ends
+from training.settings import TrainingSettings
 
 AS_OF = START + timedelta(days=DAYS - 3)
 LATER = AS_OF + timedelta(days=2)
@@ -64,14 +64,16 @@ def test_a_ranking_is_a_run_with_metrics_a_table_and_a_figure(
     settings: TrainingSettings, outcomes: list[RankingOutcome]
 ) -> None:
     first = outcomes[0]
-    logged = open_client(settings).get_run(first.run_id)
+    logged = open_client(settings.registry).get_run(first.run_id)
     for feature in first.ranking:
         assert logged.data.metrics[f"rank/{feature.name}"] == feature.rank
         assert logged.data.metrics[f"importance/{feature.name}"] == pytest.approx(feature.mean)
     assert logged.data.params["drops"] == NOISE
     assert first.confirmation is not None
     assert logged.data.metrics["rmse_without_drops"] == pytest.approx(first.confirmation.without_drops)
-    (table,) = (path for path in settings.artifact_root.rglob("ranking.json") if first.run_id in str(path))
+    (table,) = (
+        path for path in settings.registry.artifact_root.rglob("ranking.json") if first.run_id in str(path)
+    )
     shown = json.loads(table.read_text())
     assert [row[shown["columns"].index("name")] for row in shown["data"]] == [it.name for it in first.ranking]
     assert (table.parent / "importance.png").read_bytes().startswith(b"\x89PNG")
