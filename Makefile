@@ -67,7 +67,7 @@ demo: env ## Relive the year: train, serve, drift, retrain; ends with a table, a
 .PHONY: test
 test: env ## Run every test that does not take long, with coverage (WORKERS of them at a time)
 	@mkdir -p $(COVERAGE)
-	@$(BIN)/python -m slipcover --json --out $(COVERAGE)/coverage.json $(PYTEST) -m "not slow and not spark and not nightly" \
+	@$(BIN)/python -m slipcover --json --out $(COVERAGE)/coverage.json $(PYTEST) -m "not slow and not spark and not nightly and not stripped" \
 		--junitxml=$(COVERAGE)/junit.xml $(ARGS)
 	@$(BIN)/python -m slipcover --merge $(COVERAGE)/coverage.json --xml --out $(COVERAGE)/coverage.xml --fail-under 90 \
 		|| { echo "make test: fewer than 90 % of the lines were run"; exit 1; }
@@ -75,6 +75,10 @@ test: env ## Run every test that does not take long, with coverage (WORKERS of t
 .PHONY: test-slow
 test-slow: env-spark ## Run the rest: what takes long, and what needs Spark
 	@$(BIN)/python $(PYTEST) -m "(slow or spark) and not nightly" --durations=10 $(ARGS)
+
+.PHONY: test-stripped
+test-stripped: env ## Delete the worked problem from a copy, and lint and test the rest
+	@$(BIN)/python $(PYTEST) -m stripped $(ARGS)
 
 .PHONY: nightly
 nightly: env ## Run the long forms: many kills, weeks, rollouts, fuzzed calls

@@ -57,7 +57,7 @@ def create_app(settings: InferenceSettings) -> FastAPI:
     app.add_exception_handler(InferenceError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     describe_access(app, settings, refusal_document)
-    describe_events(app, settings, settings.max_items)
+    describe_events(app, settings.features, settings.max_items)
     describe_requests(app, schema)
     return app
 

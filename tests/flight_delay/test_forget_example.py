@@ -48,7 +48,7 @@ def test_no_more_goes_than_contributing_lists(stripped: Path) -> None:
     assert not [path for path in stripped.rglob("flight_delay") if ".git" not in path.parts]
 
 
-@pytest.mark.slow
+@pytest.mark.stripped
 @pytest.mark.timeout(900)
 def test_the_engine_is_whole_without_it(stripped: Path) -> None:
     assert "forget-example" in run(stripped, "make", "help")

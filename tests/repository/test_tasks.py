@@ -53,7 +53,7 @@ def test_workflow_calls_targets_only() -> None:
 
 def test_ci_lints_and_tests() -> None:
     calls = re.findall(r"^make (\S+)$", CI.read_text(), flags=re.MULTILINE)
-    assert calls == ["lint", "test", "test-slow"]
+    assert calls == ["lint", "test", "test-slow", "test-stripped"]
     assert CI.stat().st_mode & stat.S_IXUSR
 
 
