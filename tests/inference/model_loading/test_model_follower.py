@@ -206,7 +206,7 @@ def test_a_registry_that_nobody_wrote_to_is_not_asked_again(
     asked: list[str] = []
 
     def count(*arguments: Any) -> Deployment:
-        if arguments[0] is settings:  # services of other tests follow theirs meanwhile
+        if arguments[0] is settings.registry:  # services of other tests follow theirs meanwhile
             asked.append(arguments[1])
         return deployed(*arguments)
 
