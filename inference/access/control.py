@@ -1,4 +1,4 @@
-"""The one access check of every door: who calls, whether they may, and how often."""
+"""The one access check of every protocol: who calls, whether they may, and how often."""
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256

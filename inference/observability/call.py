@@ -1,4 +1,4 @@
-"""The facts of one call, whatever door it came through."""
+"""The facts of one call, whatever protocol it came by."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     """What the service knows of a call besides its questions.
 
     - `started`: `perf_counter()` at arrival.
-    - `door`: predict, open_inference, grpc, tensorflow_serving or mlflow.
+    - `protocol`: roundtrip (`/v1/predict`), open_inference, grpc, tensorflow_serving or mlflow.
     - `caller`: the id of the API key or the token's subject; `None` without access control.
     - `request_id`: of the whole call (`x-request-id`), for logs and traces; not a prediction's id.
     - `detailed`: whether an error is told in detail: the caller has the scope `admin`.
@@ -21,7 +21,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     """
 
     started: float
-    door: str = "predict"
+    protocol: str = "roundtrip"
     caller: str | None = None
     request_id: str | None = None
     explain: bool = False

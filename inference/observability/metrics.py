@@ -33,10 +33,13 @@ SECONDS: Final = (
 ROWS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024)
 COUNTERS: Final = {
     "requests": ("Answered requests by route and status", ("route", "code")),
-    "predictions": ("Answered predictions by model version, role and door", ("version", "role", "door")),
+    "predictions": (
+        "Answered predictions by version, role and protocol",
+        ("version", "role", "protocol"),
+    ),
     "refusals": (
         "Requests refused by error code: shed, limited, without a key and all others",
-        ("code", "door"),
+        ("code", "protocol"),
     ),
     "model_failures": (
         "Calls that a challenger or a shadow could not answer; the champion answers them",
@@ -113,9 +116,9 @@ class ServiceMetrics:
         """Count one answered request."""
         self._counters["requests"].add((route, str(code)))
 
-    def count_refusal(self, code: str, door: str) -> None:
+    def count_refusal(self, code: str, protocol: str) -> None:
         """Count a request that was refused with an error's code."""
-        self._counters["refusals"].add((code, door))
+        self._counters["refusals"].add((code, protocol))
 
     def count_failure(self, version: str, role: str) -> None:
         """Count a call that a challenger or a shadow failed at."""
@@ -125,10 +128,12 @@ class ServiceMetrics:
         """Count a call that was not scored unseen."""
         self._counters["shadows_dropped"].add((version,))
 
-    def count_answers(self, answers: Sequence[Answer], door: str = "predict") -> None:
+    def count_answers(self, answers: Sequence[Answer], protocol: str = "roundtrip") -> None:
         """Count answered predictions, and the features they lacked."""
         counters = self._counters
-        counters["predictions"].add_each([(answer.model_version, answer.role, door) for answer in answers])
+        counters["predictions"].add_each(
+            [(answer.model_version, answer.role, protocol) for answer in answers]
+        )
         flagged = [answer for answer in answers if answer.missing or answer.stale or answer.defaulted]
         if flagged:
             counters["features_missing"].add_each((name,) for answer in flagged for name in answer.missing)

@@ -28,7 +28,7 @@ def answer_headers(call: "Call") -> list[tuple[bytes, bytes]]:
 
 
 class RequestObserver:
-    """What every door calls when a request comes and when it was answered. What is off costs a comparison."""
+    """Told when a request comes and when it was answered. What is off costs a comparison."""
 
     def __init__(
         self, metrics: ServiceMetrics, log: RequestLog | None = None, tracing: "Tracing | None" = None
@@ -73,7 +73,7 @@ class RequestObserver:
         if refusal is None:
             self._metrics.observe("total", perf_counter() - call.started)
         else:  # quick refusals would hide how slow answers have become
-            self._metrics.count_refusal(refusal, call.door)
+            self._metrics.count_refusal(refusal, call.protocol)
         if self._log is not None:
             self._log.record(call, route, status, answers)
         if call.trace is not None:
@@ -117,7 +117,7 @@ def _open_tracing(settings: InferenceSettings) -> "Tracing | None":
 def span_attributes(call: "Call", answers: "Sequence[Answer]") -> dict[str, str | int]:
     """What a request's span says of it."""
     named: dict[str, str | int] = {
-        "roundtrip.door": call.door,
+        "roundtrip.protocol": call.protocol,
         "roundtrip.items": len(answers),
         "roundtrip.request_id": call.request_id or "",
         "roundtrip.caller": call.caller or "",

@@ -30,7 +30,7 @@ class RequestLine(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ev
 
     timestamp: datetime
     request_id: str | None
-    door: str
+    protocol: str
     route: str
     status: int
     duration_ms: float
@@ -64,7 +64,7 @@ class RequestLog:
         line = RequestLine(
             timestamp=datetime.now(UTC),
             request_id=call.request_id,
-            door=call.door,
+            protocol=call.protocol,
             route=route,
             status=status,
             duration_ms=round((perf_counter() - call.started) * 1_000, 3),

@@ -141,11 +141,11 @@ class Predictor:
         return list(_divided(answers, batch))
 
     def _count(self, batch: Sequence[BatchedRequest], answers: Answers) -> None:
-        if len({request.call.door for request in batch}) == 1:
-            self._metrics.count_answers(answers, batch[0].call.door)
+        if len({request.call.protocol for request in batch}) == 1:
+            self._metrics.count_answers(answers, batch[0].call.protocol)
         else:
             for request, own in zip(batch, _divided(answers, batch), strict=True):
-                self._metrics.count_answers(own, request.call.door)
+                self._metrics.count_answers(own, request.call.protocol)
 
 
 def _score(model: "ServedModel", rows: Sequence[FeatureRow], stages: BatchStages) -> list[float]:

@@ -1,4 +1,4 @@
-"""The one core behind every door: questions in, logged answers out."""
+"""The one core behind every protocol: questions in, logged answers out."""
 
 from asyncio import gather
 from collections.abc import Sequence
@@ -102,7 +102,7 @@ class PredictionService:
     def predict_blocking(
         self, questions: Sequence[Question], call: Call, serving: ServingSet | None = None
     ) -> Answers:
-        """Do the same in a worker thread: for large calls, explanations, and doors without an event loop."""
+        """Do the same in a worker thread: for large calls, explanations, callers without an event loop."""
         serving = serving or self._follower.require_serving()
         parts = divide(serving, questions, call)
         answers = _in_order(parts, [self._ask_blocking(serving, part) for part in parts])

@@ -80,4 +80,4 @@ class ShadowScoring:
 
 def _apart(call: Call) -> Call:
     """The call as the shadow sees it: timed on its own, not traced and not explained."""
-    return Call(perf_counter(), call.door, call.caller, call.request_id)
+    return Call(perf_counter(), call.protocol, call.caller, call.request_id)

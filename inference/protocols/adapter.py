@@ -37,7 +37,7 @@ class ProtocolAdapter(Protocol):
 
     @property
     def name(self) -> str:
-        """As `Call.door` has it."""
+        """As `Call.protocol` has it."""
 
     @property
     def media_types(self) -> MediaTypes:

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
-# What the doors refuse alike; 404 is each one's own.
+# What the protocols refuse alike; 404 is each one's own.
 ROW_REFUSALS: Final = {
     400: "Not a request as the protocol or the model says.",
     409: "A rollout has another version answer, or a request id was answered before for other values.",

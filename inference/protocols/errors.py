@@ -1,4 +1,4 @@
-"""What the doors of other protocols refuse besides what the core does."""
+"""What other protocols refuse besides what the core does."""
 
 from inference.errors import InferenceError, InvalidRequestError
 

@@ -1,6 +1,6 @@
 """A table of foreign columns becomes questions: features given, or fields whose features are looked up.
 
-Names and shapes are checked here. Values are checked by the core, as for every door: features against the
+Names and shapes are checked here. Values are checked by the core, as for every protocol: features against the
 model's contract, all else by the request schema.
 """
 

@@ -1,4 +1,4 @@
-"""Rows of given features, and what our own door answers to them: what every other door must answer too."""
+"""Rows of given features, and what our own protocol answers to them: what every other one must answer too."""
 
 from typing import Any
 

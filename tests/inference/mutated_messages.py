@@ -1,4 +1,4 @@
-"""Valid messages of every door, and ways to spoil them: cut, flipped, lying about lengths, absurd values."""
+"""Valid messages of every protocol, and ways to spoil them: cut, flipped, with false lengths, absurd."""
 
 import json
 import random
@@ -62,7 +62,7 @@ def grpc_message() -> bytes:
 
 
 def valid_messages() -> list[Message]:
-    """One or more of every door; raw tensors half of the time."""
+    """One or more of every protocol; raw tensors half of the time."""
     asked = instance()
     looked_up = {name: np.array([asked[name]], np.object_) for name in ("site", "opens_at")}
     raw = [binary_message(arrays_of()), binary_message(arrays_of(ROWS * 20))]

@@ -84,7 +84,7 @@ def test_the_command_says_that_the_port_is_busy(settings: InferenceSettings) -> 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_service_that_cannot_start_ends_with_1(settings: InferenceSettings, workers: int) -> None:
-    # given: the port of its second door is busy, which shows while the application starts
+    # given: its gRPC port is busy, which shows while the application starts
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         environment = environment_of(settings) | {"ROUNDTRIP_GRPC_PORT": str(taken.getsockname()[1])}

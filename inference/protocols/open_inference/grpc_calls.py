@@ -20,7 +20,7 @@ from inference.protocols.errors import one_message
 from inference.protocols.open_inference.grpc_reading import FRAME_BYTES, read_message
 from inference.rest.application_state import ApplicationState
 
-DOOR: Final = "grpc"
+PROTOCOL: Final = "grpc"
 # For the message of a caller who has shown no key: a probe's comes with its call.
 STRANGERS_SECONDS: Final = 1.0
 STATUS_CODES: Final = {
@@ -111,7 +111,7 @@ class CallHandler:
     async def answer(self, context: ServicerContext) -> Any:
         """The response, or the call's end with a status."""
         headers, observer, scope = _headers(context), self._state.observer, self.rpc.scope
-        call = Call(perf_counter(), DOOR, request_id=observer.identify(headers))
+        call = Call(perf_counter(), PROTOCOL, request_id=observer.identify(headers))
         try:
             caller = self._state.access.check(headers, scope) if scope else NOBODY
             trace = observer.trace(headers, self._route, call.started)

@@ -22,7 +22,7 @@ SERVICE: Final = f"{PACKAGE}.GRPCInferenceService"
 
 
 class OpenInferenceService:
-    """`inference.GRPCInferenceService`: thin, as the HTTP door is."""
+    """`inference.GRPCInferenceService`: thin, as the HTTP adapter is."""
 
     def __init__(self, state: ApplicationState) -> None:
         self._state, self._messages = state, message_classes()

@@ -56,14 +56,14 @@ Begin = Callable[[ApplicationState, Call, bytes, Receiver[FastResponse]], Awaita
 
 @dataclass(frozen=True, slots=True)
 class FastRoute:
-    """Who answers a fast path, the door and the route that it counts under, and what it reads.
+    """Who answers a fast path, the protocol and the route that it counts under, and what it reads.
 
     The handler raises `InferenceError` for what it refuses, and finds the call's facts with `call_of`.
     `begin` does the same with a body that is there already: it tells the receiver, or gives what to await.
     """
 
     handler: Handler
-    door: str
+    protocol: str
     route: str
     begin: Begin | None = None
     media_types: MediaTypes = JSON_ONLY
@@ -122,9 +122,9 @@ class FastPaths:
             caller = state.access.check(headers, "predict")
             require_media_type(headers, fast.media_types)
         except Exception as error:
-            return self.failed(fast, Call(started, fast.door, None, named, trace=trace), path, error)
+            return self.failed(fast, Call(started, fast.protocol, None, named, trace=trace), path, error)
         state.metrics.observe("access", perf_counter() - began)
-        return Call(started, fast.door, caller.id, named, False, trace, "admin" in caller.scopes)
+        return Call(started, fast.protocol, caller.id, named, False, trace, "admin" in caller.scopes)
 
     async def answer(
         self, fast: FastRoute, call: Call, path: str, answering: Awaitable[FastResponse]
@@ -157,7 +157,7 @@ class FastPaths:
     ) -> Answered:
         """Refuse a request that is not let in, at the least expense."""
         named = state.observer.id_of(headers)
-        call = Call(started, fast.door, request_id=named)
+        call = Call(started, fast.protocol, request_id=named)
         said, head = self.said.get((path, error.message)) or self._say(path, error)
         return Answered(said, call, fast.route, error.code, b"%b%b: %b\r\n" % (head, HEADER, named.encode()))
 
@@ -241,7 +241,7 @@ async def answer_through(request: Request, fast: FastRoute) -> Response:
     """
     state: ApplicationState = request.app.state.running
     require_media_type(request.scope["headers"], fast.media_types)
-    request.scope[CALL] = replace(call_of(request.scope), door=fast.door)
+    request.scope[CALL] = replace(call_of(request.scope), protocol=fast.protocol)
     return to_response(await fast.handler(state, request.scope, request.receive))
 
 

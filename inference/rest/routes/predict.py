@@ -79,7 +79,7 @@ def begin_predictions(
     return _predict(state, call, questions, serving)
 
 
-FAST_ROUTE: Final = FastRoute(answer_predictions, door="predict", route=PATH, begin=begin_predictions)
+FAST_ROUTE: Final = FastRoute(answer_predictions, protocol="roundtrip", route=PATH, begin=begin_predictions)
 
 
 class AnswersReceiver:

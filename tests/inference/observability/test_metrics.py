@@ -84,11 +84,11 @@ def test_tallies_publish_what_prometheus_itself_would_have_counted(times: int) -
 
 def test_nothing_is_lost_between_threads_that_count_and_one_that_publishes() -> None:
     registry = CollectorRegistry()
-    tally = BufferedCounter(Counter("asked", "x", ["door"], registry=registry))
+    tally = BufferedCounter(Counter("asked", "x", ["protocol"], registry=registry))
 
     def count() -> None:
         for _ in range(20_000):
-            tally.add(("predict",))
+            tally.add(("roundtrip",))
 
     counting = [threading.Thread(target=count) for _ in range(4)]
 
@@ -98,18 +98,18 @@ def test_nothing_is_lost_between_threads_that_count_and_one_that_publishes() -> 
         tally.publish()
     tally.publish()
 
-    assert registry.get_sample_value("asked_total", {"door": "predict"}) == 80_000
+    assert registry.get_sample_value("asked_total", {"protocol": "roundtrip"}) == 80_000
 
 
-def test_answers_are_counted_by_version_role_and_door_with_what_they_lacked() -> None:
+def test_answers_are_counted_by_version_role_and_protocol_with_what_they_lacked() -> None:
     metrics = ServiceMetrics()
 
     metrics.count_answers([answer(), answer(missing=("a",), stale=("b",))], "grpc")
-    metrics.count_answers([answer(role="challenger", model_version="8", defaulted=("a", "c"))], "predict")
+    metrics.count_answers([answer(role="challenger", model_version="8", defaulted=("a", "c"))], "roundtrip")
 
     found = exported(metrics)
     assert found["roundtrip_predictions_total", "grpc", "champion", "7"] == 2
-    assert found["roundtrip_predictions_total", "predict", "challenger", "8"] == 1
+    assert found["roundtrip_predictions_total", "roundtrip", "challenger", "8"] == 1
     assert found["roundtrip_features_missing_total", "a"] == 1
     assert found["roundtrip_features_stale_total", "b"] == 1
     assert found["roundtrip_features_defaulted_total", "c"] == 1
@@ -123,7 +123,7 @@ def test_stages_batches_and_refusals_are_told_apart() -> None:
     metrics.observe("score", 0.004, "7", "shadow")
     metrics.observe_many("queue", [0.1, 0.2], "7", "champion")
     metrics.observe_batch(32, "7")
-    metrics.count_refusal("overloaded", "predict")
+    metrics.count_refusal("overloaded", "roundtrip")
 
     found = exported(metrics)
     assert found["roundtrip_stage_seconds_count", "", "decode", ""] == 1
@@ -131,7 +131,7 @@ def test_stages_batches_and_refusals_are_told_apart() -> None:
     assert found["roundtrip_stage_seconds_sum", "champion", "queue", "7"] == pytest.approx(0.3)
     assert found["roundtrip_batch_rows_bucket", "32.0", "7"] == 1
     assert found["roundtrip_batch_rows_bucket", "16.0", "7"] == 0
-    assert found["roundtrip_refusals_total", "overloaded", "predict"] == 1
+    assert found["roundtrip_refusals_total", "overloaded", "roundtrip"] == 1
 
 
 def test_the_figures_of_a_request_cost_less_than_prometheus_would_take() -> None:
@@ -176,7 +176,7 @@ def test_every_serving_alert_names_figures_that_the_service_exports() -> None:
     metrics = ServiceMetrics()
     metrics.observe("total", 0.1)
     metrics.count_request("/v1/predict", 200)
-    metrics.count_refusal("overloaded", "predict")
+    metrics.count_refusal("overloaded", "roundtrip")
     metrics.count_answers([answer(defaulted=("a",))])
     rules = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
 
@@ -196,10 +196,10 @@ def test_refusals_are_counted_by_code_and_do_not_hide_how_long_answers_take(
         client.post("/v1/predict", json=instance(spaces="many"))
         found = figures(client.get("/metrics").text)
 
-    assert found["roundtrip_refusals_total", "malformed_json", "predict"] == 1
-    assert found["roundtrip_refusals_total", "invalid_request", "predict"] == 1
+    assert found["roundtrip_refusals_total", "malformed_json", "roundtrip"] == 1
+    assert found["roundtrip_refusals_total", "invalid_request", "roundtrip"] == 1
     assert found["roundtrip_stage_seconds_count", "", "total", ""] == 1
     for stage in ("features", "queue", "score", "log"):
         assert found["roundtrip_stage_seconds_count", "champion", stage, "1"] == 1
     assert found["roundtrip_batch_rows_count", "1"] == 1
-    assert found["roundtrip_predictions_total", "predict", "champion", "1"] == 1
+    assert found["roundtrip_predictions_total", "roundtrip", "champion", "1"] == 1

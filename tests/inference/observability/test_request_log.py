@@ -77,7 +77,7 @@ def test_a_request_is_one_line_that_says_who_asked_and_what_answered() -> None:
     assert line == {
         "event": "request",
         "request_id": "request-1",
-        "door": "grpc",
+        "protocol": "grpc",
         "route": "/v1/predict",
         "status": 200,
         "items": 2,
@@ -183,7 +183,7 @@ def test_a_served_request_is_named_in_its_answer_and_on_its_line_and_shows_nothi
     assert answered.headers["x-request-id"] == "order-17"
     line = lines["order-17"]
     assert (line["route"], line["status"], line["items"]) == ("/v1/predict", 200, 1)
-    assert (line["model_version"], line["role"], line["door"]) == ("1", "champion", "predict")
+    assert (line["model_version"], line["role"], line["protocol"]) == ("1", "champion", "roundtrip")
     assert refused.headers["x-request-id"] != "a b"
     assert lines[refused.headers["x-request-id"]]["status"] == 422
     assert lines["order-18"]["route"] == "/v1/model"

@@ -76,13 +76,13 @@ def test_a_request_is_one_span_with_a_child_for_each_stage(exporter: InMemorySpa
     trace.stage("decode", started, started + 0.001)
     trace.stage("features", started + 0.001, started + 0.004, "7", "challenger")
     trace.scored([], started + 0.004, started + 0.005, 1, "7", "challenger")
-    trace.end(200, span_attributes(Call(started, "predict", "key-1", "request-1"), [answer()]))
+    trace.end(200, span_attributes(Call(started, "roundtrip", "key-1", "request-1"), [answer()]))
     spans = ended(tracing, exporter)
 
     (request,) = spans[ROUTE]
     assert request.attributes == {
         "http.response.status_code": 200,
-        "roundtrip.door": "predict",
+        "roundtrip.protocol": "roundtrip",
         "roundtrip.items": 1,
         "roundtrip.request_id": "request-1",
         "roundtrip.caller": "key-1",
@@ -183,7 +183,7 @@ def received(server: ScriptedServer) -> list[Span]:
     ]
 
 
-def test_a_served_request_reaches_the_collector_from_the_door_to_the_model(
+def test_a_served_request_reaches_the_collector_from_the_request_to_the_model(
     settings: InferenceSettings, champion: str
 ) -> None:
     with ScriptedServer(*[(200, {}, b"")] * 50) as collector:
@@ -206,7 +206,7 @@ def test_a_served_request_reaches_the_collector_from_the_door_to_the_model(
     assert children["log"].end_time_unix_nano <= request.end_time_unix_nano
 
 
-def test_other_doors_are_traced_alike(settings: InferenceSettings, champion: str) -> None:
+def test_other_protocols_are_traced_alike(settings: InferenceSettings, champion: str) -> None:
     given = {"dataframe_records": [{**instance(), "prediction_time": NOON.isoformat()}]}
     with ScriptedServer(*[(200, {}, b"")] * 50) as collector:
         traced = settings.model_copy(update={"traces": f"{collector.url}/v1/traces"})

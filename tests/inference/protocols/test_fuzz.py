@@ -1,4 +1,4 @@
-"""Spoiled messages on every door: each is answered or refused, the service lives on, memory stays bounded."""
+"""Spoiled messages of every protocol: each is answered or refused, and memory stays bounded."""
 
 import gc
 from collections import Counter

@@ -78,7 +78,7 @@ def test_server_and_model_say_what_they_are(client: triton.InferenceServerClient
     assert [sent.name for sent in described.inputs] == list(columns_of())
 
 
-def test_triton_s_client_is_answered_as_our_own_door_answers(
+def test_triton_s_client_is_answered_as_our_own_protocol_answers(
     client: triton.InferenceServerClient, http: httpx.Client
 ) -> None:
     result = client.infer(PROBLEM.name, inputs_of_grpc(), request_id="call-1")

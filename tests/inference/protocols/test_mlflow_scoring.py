@@ -28,7 +28,7 @@ def csv(text: str | bytes, **headers: str) -> dict[str, Any]:
     return {"content": text, "headers": {"content-type": "text/csv", **headers}}
 
 
-def test_mlflow_s_client_is_answered_as_our_own_door_answers(
+def test_mlflow_s_client_is_answered_as_our_own_protocol_answers(
     client: ScoringServerClient, shared_service: httpx.Client
 ) -> None:
     client.wait_server_ready(timeout=5)

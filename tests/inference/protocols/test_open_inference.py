@@ -78,7 +78,7 @@ def test_server_and_model_say_what_they_are(client: triton.InferenceServerClient
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_triton_s_client_is_answered_as_our_own_door_answers(
+def test_triton_s_client_is_answered_as_our_own_protocol_answers(
     client: triton.InferenceServerClient, shared_service: httpx.Client, binary: bool
 ) -> None:
     result = client.infer(PROBLEM.name, inputs_of(arrays_of(), binary), request_id="call-1")
@@ -144,7 +144,7 @@ def test_request_fields_in_their_stead_are_looked_up(
     assert result.as_numpy("prediction").tolist() == [answer["prediction"] for answer in looked_up]
 
 
-def test_each_row_is_logged_once_as_our_own_door_logs_it(
+def test_each_row_is_logged_once_as_our_own_protocol_logs_it(
     settings: InferenceSettings, service: httpx.Client
 ) -> None:
     ids = [f"row-{place}" for place in range(len(ROWS))]

@@ -41,7 +41,7 @@ def test_status_and_metadata_say_what_is_served(shared_service: httpx.Client) ->
 
 
 @pytest.mark.parametrize("part", ["", "/versions/1", "/labels/champion"])
-def test_rows_and_columns_are_answered_as_our_own_door_answers(
+def test_rows_and_columns_are_answered_as_our_own_protocol_answers(
     shared_service: httpx.Client, part: str
 ) -> None:
     rows = ask(

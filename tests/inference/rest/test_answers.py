@@ -134,7 +134,7 @@ def test_metrics_count_answers_flags_and_stages(service: httpx.Client) -> None:
     after = read_figures(service)
 
     for counted in (
-        ("roundtrip_predictions_total", "1", "champion", "predict"),
+        ("roundtrip_predictions_total", "1", "champion", "roundtrip"),
         ("roundtrip_features_stale_total", "cars"),
         ("roundtrip_requests_total", "400", "/v1/predict"),
         ("roundtrip_stage_seconds_count", "features"),

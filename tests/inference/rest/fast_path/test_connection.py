@@ -238,7 +238,7 @@ def test_requests_behind_an_answer_that_is_not_read_are_dropped_without_a_word(
 def test_a_prediction_is_counted_though_its_connection_was_closed_meanwhile(
     connection: socket.socket, shared_service: httpx.Client
 ) -> None:
-    # A door of its own: callers of /v1/predict who left in tests before this one may still be counted.
+    # A path of its own: callers of /v1/predict who left in tests before this one may still be counted.
     route = re.escape('roundtrip_requests_total{code="200",route="/invocations"} ')
 
     def counted() -> float:
