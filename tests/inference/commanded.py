@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
+
 from inference.settings import InferenceSettings
 from tests.inference.running import PATIENCE, ROOT, environment_of, free_port, is_ready, wait_until
 from tests.measured import measured_python
@@ -23,11 +25,11 @@ class ServeCommand:
             *(*measured_python(), "-m", "inference", "serve"),
             *("--port", str(self.port), "--workers", str(workers)),
         ]
-        self._environment = environment_of(settings)
+        self._environment, self._workers = environment_of(settings), workers
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> float:
-        """Start it; the seconds until it was ready."""
+        """Start it; the seconds until all is ready. It ends if a worker dies before all have listened."""
         began = time.monotonic()
         self.process = subprocess.Popen(
             self._command,
@@ -38,6 +40,7 @@ class ServeCommand:
             text=True,
             start_new_session=True,
         )
+        wait_until(lambda: self._listening() == self._workers, "all workers")
         wait_until(lambda: is_ready(self.url), "a model")
         return time.monotonic() - began
 
@@ -48,6 +51,13 @@ class ServeCommand:
             ["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, check=False
         )
         return [int(line) for line in found.stdout.split()]
+
+    def _listening(self) -> int:
+        """How many processes listen on its port."""
+        return sum(
+            socket.status == psutil.CONN_LISTEN and socket.laddr.port == self.port
+            for socket in psutil.net_connections("tcp")
+        )
 
     def kill(self) -> None:
         """Kill -9: the command and every process of it."""
