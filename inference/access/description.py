@@ -42,11 +42,16 @@ def describe_access(app: FastAPI, settings: InferenceSettings, refusal: RefusalD
 
     `refusal`: the document that an error is at a path.
     """
+    extend_openapi(app, lambda document: _describe(document, settings, refusal))
+
+
+def extend_openapi(app: FastAPI, extend: Callable[[dict[str, Any]], None]) -> None:
+    """Have `app.openapi()` hand its document to `extend` whenever it is made anew."""
     build = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            _describe(build(), settings, refusal)
+            extend(build())
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]

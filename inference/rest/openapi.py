@@ -10,6 +10,7 @@ from features.errors import FeatureError
 from features.schema.feature_column import FeatureColumn
 from features.settings import FeatureSettings
 from features.streaming.loading import read_definition
+from inference.access.description import extend_openapi
 from inference.rest.application_state import ApplicationState
 from inference.validation.given_features import LARGEST
 from inference.validation.limits import FEATURES, INSTANCES, LONGEST_TEXT, REQUEST_ID
@@ -51,14 +52,7 @@ def describe_requests(app: FastAPI, schema: RequestSchema) -> None:
 
 def describe_events(app: FastAPI, settings: FeatureSettings, most: int) -> None:
     """Have `app.openapi()` carry the events that the feature repository declares; `most` may come at once."""
-    build = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            _add_events(build(), settings, most)
-        return app.openapi_schema or {}
-
-    app.openapi = openapi  # type: ignore[method-assign]
+    extend_openapi(app, lambda document: _add_events(document, settings, most))
 
 
 def _add_events(document: dict[str, Any], settings: FeatureSettings, most: int) -> None:
